@@ -1,0 +1,32 @@
+package artifact
+
+import (
+	"context"
+	"fmt"
+)
+
+// Source reports facts about items. It is the edge to Artifactory seen from here. Implementations are safe for
+// concurrent use, return ErrGone (wrapped) for an item that does not exist, and never answer from a cache.
+type Source interface {
+	Info(ctx context.Context, ref Ref) (Info, error)
+}
+
+// kinds is the table of artifact kinds; the first that claims a reference resolves it.
+var kinds = []struct {
+	kind    Kind
+	claims  func(Ref) bool
+	resolve func(context.Context, Source, Ref) ([]Subject, error)
+}{
+	{KindFile, isFile, resolveFile},
+}
+
+// Resolve answers which subjects a reference means, with facts read afresh from the source.
+// A missing item is ErrGone.
+func Resolve(ctx context.Context, src Source, ref Ref) ([]Subject, error) {
+	for _, k := range kinds {
+		if k.claims(ref) {
+			return k.resolve(ctx, src, ref)
+		}
+	}
+	return nil, fmt.Errorf("no artifact kind claims %s", ref)
+}

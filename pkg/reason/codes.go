@@ -1,0 +1,37 @@
+package reason
+
+// The codes. Adding one means adding its line to Codes; docs/reasons.md is generated from it.
+const (
+	ArtifactGone        Code = "artifact-gone"
+	ArtifactChanged     Code = "artifact-changed"
+	PathRefused         Code = "path-refused"
+	NoPolicy            Code = "no-policy"
+	NoGatePolicy        Code = "no-gate-policy"
+	SignatureMissing    Code = "signature-missing"
+	SignatureInvalid    Code = "signature-invalid"
+	SignatureWrongBytes Code = "signature-wrong-bytes"
+	SignatureWrongKey   Code = "signature-wrong-key"
+	DigestMismatch      Code = "digest-mismatch"
+	StoreRefused        Code = "store-refused"
+	PropertyRefused     Code = "property-refused"
+	KeyUnavailable      Code = "key-unavailable"
+	Undecided           Code = "undecided"
+)
+
+// Codes explains every code in one sentence; a test holds that none is missing.
+var Codes = map[Code]string{
+	ArtifactGone:        "The artifact is not in Artifactory any more.",
+	ArtifactChanged:     "The artifact was replaced while it was being signed; it is decided again from its new bytes.",
+	PathRefused:         "The path cannot be named safely in a request to Artifactory.",
+	NoPolicy:            "No signing policy matches and noMatch is deny.",
+	NoGatePolicy:        "No gate policy names the target repository; the gate fails closed.",
+	SignatureMissing:    "A signature that the gate demands is not stored beside the artifact.",
+	SignatureInvalid:    "A signature file is stored but is damaged or does not verify.",
+	SignatureWrongBytes: "A signature file is stored but was made for other bytes.",
+	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
+	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
+	StoreRefused:        "Artifactory refused to store a signature file.",
+	PropertyRefused:     "Artifactory refused the properties that mark the artifact.",
+	KeyUnavailable:      "The signing key cannot be used now.",
+	Undecided:           "The gate could not learn what it needs in time; the answer is no.",
+}
