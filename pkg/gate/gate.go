@@ -1,0 +1,42 @@
+// Package gate answers whether an artifact may enter a target repository. It believes nothing but signatures that
+// verify, here and now, against pinned keys, over the digest Artifactory reports for the bytes. Properties are never
+// read. Whatever cannot be learnt in time is a no.
+package gate
+
+import (
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// Request asks for one verdict. Artifact names what would be promoted, Target where it would stand; only Target's
+// repository decides which gate policy applies.
+type Request struct {
+	Artifact artifact.Ref
+	Target   artifact.Ref
+	Caller   string // the authenticated name of who asks, for the record
+}
+
+// Verdict is the gate's answer. Allow is true only when Decided is; Decided is false when the gate could not learn
+// what it needed and failed closed.
+type Verdict struct {
+	Allow      bool            `json:"allow"`
+	Decided    bool            `json:"decided"`
+	Artifact   string          `json:"artifact"` // repository/path
+	Target     string          `json:"target"`   // repository/path
+	SHA256     artifact.Digest `json:"sha256"`   // digest of the bytes the verdict is about; empty when unknown
+	Reasons    []reason.Reason `json:"reasons"`  // why not; empty when allowed
+	Signatures []Signature     `json:"signatures"`
+	Policy     string          `json:"policy,omitempty"` // file:line (name) of the gate policy
+	PolicySet  artifact.Digest `json:"policySet"`
+	At         time.Time       `json:"at"`
+}
+
+// Signature is one signature file that the gate looked at. Problem is empty when it verified.
+type Signature struct {
+	File    string      `json:"file"`
+	Format  string      `json:"format"`
+	Key     string      `json:"key,omitempty"`
+	Problem reason.Code `json:"problem,omitempty"`
+}
