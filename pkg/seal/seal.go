@@ -1,0 +1,148 @@
+// Package seal makes and checks the files that hold a signature: one file per format (sigstore.go, raw.go), one line
+// per format in the table below. It does no I/O. Keys stay behind Signer, the bytes behind their Digests, so a seal
+// costs the same for one byte and for one terabyte.
+//
+// Nothing here decides whom to believe: a caller pins a public key and asks whether a file verifies under it.
+package seal
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// MaxSize bounds a signature file in bytes. Verify refuses larger content as malformed before it reads any of it;
+// whoever fetches a file to verify need not fetch more than MaxSize+1 bytes.
+const MaxSize = 1 << 20
+
+// Signer uses one key. Sign takes a digest of exactly Hash().Size() bytes and returns an ASN.1 DER signature for an
+// ECDSA key (RFC 3279, section 2.2.3), PKCS#1 v1.5 for an RSA key (RFC 8017, section 8.2). Implementations are safe for
+// concurrent use. Each Sign is one use of the key: callers do not repeat it for bytes that they have a signature of.
+type Signer interface {
+	Public() crypto.PublicKey
+	Hash() crypto.Hash
+	Sign(ctx context.Context, digest []byte) ([]byte, error)
+}
+
+// Format is one kind of signature file. Values come from Lookup; the zero Format can neither seal nor verify.
+type Format struct {
+	Name      string // as policies name it
+	Suffix    string // added to the artifact's file name, with its leading dot
+	MediaType string // of the signature file
+
+	draft  func(pub crypto.PublicKey, d Digests) (draft, error)
+	verify func(pub crypto.PublicKey, d Digests, content []byte) error
+	hint   func(content []byte) (artifact.Digest, bool)
+}
+
+// draft is a signature file that waits for its signature. Two drafts with one digest can share one signature.
+type draft struct {
+	digest []byte                                 // what the key signs
+	finish func(signature []byte) ([]byte, error) // the file around it
+}
+
+// formats is the table of formats. A format is one line here, one file beside this one, one golden file.
+var formats = []Format{sigstore, raw}
+
+// Formats returns the names of all formats, in the order of the table.
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Lookup returns the format of a name.
+func Lookup(name string) (Format, bool) {
+	for _, f := range formats {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Seal makes the content of one signature file; it uses the key once.
+func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
+	sealed, err := SealAll(ctx, s, d, []Format{f})
+	if err != nil {
+		return nil, err
+	}
+	return sealed[f.Name], nil
+}
+
+// SealAll makes one signature file per format, keyed by the format's name, and uses the key once for all formats that
+// sign the same digest. Either all files are made or none. The output is not verified here: whoever publishes it calls
+// Verify with the pinned key first.
+func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string][]byte, error) {
+	pub := s.Public()
+	want, err := HashFor(pub)
+	if err != nil {
+		return nil, err
+	}
+	if s.Hash() != want {
+		return nil, fmt.Errorf("sealing: the signer hashes with %s, its key goes with %s", s.Hash(), want)
+	}
+
+	drafts := make([]draft, len(fs))
+	for i, f := range fs {
+		if f.draft == nil {
+			return nil, fmt.Errorf("sealing: %q is not a format", f.Name)
+		}
+		if drafts[i], err = f.draft(pub, d); err != nil {
+			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
+		}
+	}
+
+	signatures := map[string][]byte{} // by the digest that was signed
+	sealed := make(map[string][]byte, len(fs))
+	for i, f := range fs {
+		digest := string(drafts[i].digest)
+		sig, ok := signatures[digest]
+		if !ok {
+			sig, err = s.Sign(ctx, slices.Clone(drafts[i].digest))
+			if err != nil {
+				return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
+			}
+			signatures[digest] = sig
+		}
+		if sealed[f.Name], err = drafts[i].finish(sig); err != nil {
+			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
+		}
+	}
+	return sealed, nil
+}
+
+// Verify returns nil only if content is a file of this format whose signature verifies under pub over the caller's own
+// digest. What the file says about itself is used to name the cause of a refusal, never to allow. The error wraps one of
+// ErrMalformed, ErrWrongKey, ErrWrongBytes and ErrInvalid, which are about the file, or ErrNoDigest and
+// ErrUnsupportedKey, which are about the question. Content is untrusted and may be anything.
+func (f Format) Verify(pub crypto.PublicKey, d Digests, content []byte) error {
+	if f.verify == nil {
+		return errors.New("verifying: not a format")
+	}
+	switch {
+	case len(content) == 0:
+		return fmt.Errorf("verifying as %s: %w: the file is empty", f.Name, ErrMalformed)
+	case len(content) > MaxSize:
+		return fmt.Errorf("verifying as %s: %w: more than %d bytes", f.Name, ErrMalformed, MaxSize)
+	}
+	if err := f.verify(pub, d, content); err != nil {
+		return fmt.Errorf("verifying as %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// KeyHint returns the SHA-256 of the SubjectPublicKeyInfo that the file says it was made with, if the format carries
+// one and the file can be read. It is a claim to pick a pinned key by, not evidence.
+func (f Format) KeyHint(content []byte) (artifact.Digest, bool) {
+	if f.hint == nil || len(content) > MaxSize {
+		return artifact.Digest{}, false
+	}
+	return f.hint(content)
+}

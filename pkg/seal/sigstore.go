@@ -1,0 +1,149 @@
+package seal
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// sigstoreType is the media type of a bundle of version 0.3; readers also meet the older spelling of the same version.
+const (
+	sigstoreType    = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	sigstoreTypeOld = "application/vnd.dev.sigstore.bundle+json;version=0.3"
+)
+
+// sigstore is a Sigstore bundle, version 0.3, as cosign verify-blob --key takes it: a message signature and the hint of
+// the public key. The signature inside is the same as the raw format's.
+var sigstore = Format{
+	Name: "sigstore", Suffix: ".sigstore.json", MediaType: sigstoreType,
+	draft: draftSigstore, verify: verifySigstore, hint: hintSigstore,
+}
+
+func draftSigstore(pub crypto.PublicKey, d Digests) (draft, error) {
+	details, err := detailsFor(pub)
+	if err != nil {
+		return draft{}, err
+	}
+	digest, err := d.pick(details.GetHashType())
+	if err != nil {
+		return draft{}, err
+	}
+	hint, err := keyHint(pub)
+	if err != nil {
+		return draft{}, err
+	}
+	return draft{digest: digest, finish: func(sig []byte) ([]byte, error) {
+		return marshalBundle(&bundle.Bundle{
+			MediaType: sigstoreType,
+			VerificationMaterial: &bundle.VerificationMaterial{
+				Content: &bundle.VerificationMaterial_PublicKey{PublicKey: &common.PublicKeyIdentifier{Hint: hint}},
+			},
+			Content: &bundle.Bundle_MessageSignature{MessageSignature: &common.MessageSignature{
+				MessageDigest: &common.HashOutput{Algorithm: details.GetProtoHashType(), Digest: digest},
+				Signature:     sig,
+			}},
+		})
+	}}, nil
+}
+
+// marshalBundle returns the same bytes for the same bundle: protojson adds blanks at random, on purpose.
+func marshalBundle(b *bundle.Bundle) ([]byte, error) {
+	loose, err := protojson.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the bundle: %w", err)
+	}
+	var tight bytes.Buffer
+	tight.Grow(len(loose))
+	if err := json.Compact(&tight, loose); err != nil {
+		return nil, fmt.Errorf("encoding the bundle: %w", err)
+	}
+	return tight.Bytes(), nil
+}
+
+// verifySigstore asks for the key before the bytes, so that a caller who tries several keys learns from the right one.
+func verifySigstore(pub crypto.PublicKey, d Digests, content []byte) error {
+	details, err := detailsFor(pub)
+	if err != nil {
+		return err
+	}
+	want, err := keyHint(pub)
+	if err != nil {
+		return err
+	}
+	b, err := parseBundle(content)
+	if err != nil {
+		return err
+	}
+	if b.GetVerificationMaterial().GetCertificate() != nil || b.GetVerificationMaterial().GetX509CertificateChain() != nil {
+		return fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
+	}
+	if hint := b.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" && hint != want {
+		return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
+	}
+	digest, err := d.pick(details.GetHashType())
+	if err != nil {
+		return err
+	}
+	said := b.GetMessageSignature().GetMessageDigest()
+	if said.GetAlgorithm() != details.GetProtoHashType() {
+		return fmt.Errorf("%w: the digest is %s, this key signs %s", ErrMalformed, said.GetAlgorithm(), details.GetProtoHashType())
+	}
+	if !bytes.Equal(said.GetDigest(), digest) {
+		return fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.GetDigest(), digest)
+	}
+	return verifySignature(pub, details.GetHashType(), digest, b.GetMessageSignature().GetSignature())
+}
+
+// parseBundle reads what this package can judge: version 0.3 with a message signature.
+func parseBundle(content []byte) (*bundle.Bundle, error) {
+	b := &bundle.Bundle{}
+	if err := protojson.Unmarshal(content, b); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if t := b.GetMediaType(); t != sigstoreType && t != sigstoreTypeOld {
+		return nil, fmt.Errorf("%w: the media type is %.100q, expected %q", ErrMalformed, t, sigstoreType)
+	}
+	switch {
+	case b.GetDsseEnvelope() != nil:
+		return nil, fmt.Errorf("%w: the bundle holds an attestation, expected a signature of the file", ErrMalformed)
+	case b.GetMessageSignature().GetMessageDigest() == nil:
+		return nil, fmt.Errorf("%w: the bundle holds no signature with a digest", ErrMalformed)
+	case b.GetVerificationMaterial().GetContent() == nil:
+		return nil, fmt.Errorf("%w: the bundle names no key", ErrMalformed)
+	}
+	return b, nil
+}
+
+// keyHint is base64 of the SHA-256 of the SubjectPublicKeyInfo, as cosign writes it.
+func keyHint(pub crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnsupportedKey, err)
+	}
+	spki := sha256.Sum256(der)
+	return base64.StdEncoding.EncodeToString(spki[:]), nil
+}
+
+func hintSigstore(content []byte) (artifact.Digest, bool) {
+	var d artifact.Digest
+	b, err := parseBundle(content)
+	if err != nil {
+		return d, false
+	}
+	hint, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
+	if err != nil || len(hint) != len(d) {
+		return d, false
+	}
+	copy(d[:], hint)
+	return d, true
+}
