@@ -1,6 +1,10 @@
 package policy
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
@@ -22,10 +26,124 @@ type Decision struct {
 	Considered []Considered
 }
 
-// Considered is what one signing policy said about an artifact.
+// Considered is what one policy said about an artifact. Why is never empty.
 type Considered struct {
 	Policy  string `json:"policy"`
 	Rule    string `json:"rule"`
 	Matched bool   `json:"matched"`
 	Why     string `json:"why"`
+}
+
+// Decide answers a request. Two policies that match one artifact and sign alike agree, and the first grants; when they
+// sign differently nothing is signed and the refusal names both.
+func (s *Set) Decide(req Request) Decision {
+	c := s.consider(req.Subject.Ref, req.Event)
+	d := Decision{Denied: c.denied, Skip: c.skip, Considered: c.considered}
+	if c.rule == nil {
+		return d
+	}
+	d.Policy, d.Rule = c.rule.name, c.rule.rule
+	switch {
+	case len(d.Denied) > 0:
+	case req.Subject.SHA256.IsZero():
+		d.Denied = []reason.Reason{digestUnknown(req.Subject.Ref, c.rule)}
+	default:
+		d.Grant = newGrant(req.Subject, c.rule, s.digest)
+	}
+	return d
+}
+
+// choice is what the signing policies say about a reference, before the subject's facts count.
+type choice struct {
+	rule       *signingRule // the first that matched
+	denied     []reason.Reason
+	skip       string
+	considered []Considered
+}
+
+func (s *Set) consider(ref artifact.Ref, event string) choice {
+	var c choice
+	for _, p := range s.signing {
+		said := Considered{Policy: p.name, Rule: p.rule}
+		if miss := p.match.test(ref.Instance, ref.Repo, ref.Path, event); miss != nil {
+			said.Why = miss.String()
+			c.considered = append(c.considered, said)
+			continue
+		}
+		said.Matched, said.Why = true, "signs with "+ordersText(p.orders)
+		c.considered = append(c.considered, said)
+		switch {
+		case c.rule == nil:
+			c.rule = p
+		case !sameOrders(c.rule.orders, p.orders):
+			c.denied = append(c.denied, conflict(ref, c.rule, p))
+		}
+	}
+	if c.rule != nil {
+		return c
+	}
+	if s.noMatch == Skip {
+		c.skip = fmt.Sprintf("no signing policy matches %s and noMatch is skip", ref)
+		return c
+	}
+	c.denied = []reason.Reason{s.noPolicy(ref)}
+	return c
+}
+
+func conflict(ref artifact.Ref, a, b *signingRule) reason.Reason {
+	return reason.Reason{
+		Code:     reason.PolicyConflict,
+		Message:  fmt.Sprintf("two signing policies match %s and sign it differently, so it is not signed", ref),
+		Found:    fmt.Sprintf("%s signs with %s; %s signs with %s", a.rule, ordersText(a.orders), b.rule, ordersText(b.orders)),
+		Expected: "one signing policy for an artifact, or several with the same sign list in the same order",
+		Fix:      fmt.Sprintf("narrow match or add exclude in one of them, then hallmark policy explain %s", ref),
+		Who:      owners([]*signingRule{a, b}),
+		Rule:     a.rule + " and " + b.rule,
+	}
+}
+
+func digestUnknown(ref artifact.Ref, p *signingRule) reason.Reason {
+	return reason.Reason{
+		Code:     reason.DigestUnknown,
+		Message:  fmt.Sprintf("the SHA-256 of %s is not known, so there is nothing to grant", ref),
+		Found:    "no SHA-256",
+		Expected: "the SHA-256 that Artifactory reports for the file",
+		Fix:      "run Artifactory's SHA-256 migration, or upload the file again",
+		Who:      "Artifactory administrators",
+		Rule:     p.rule,
+	}
+}
+
+func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
+	return reason.Reason{
+		Code:     reason.NoPolicy,
+		Message:  fmt.Sprintf("no signing policy matches %s and noMatch is deny", ref),
+		Found:    fmt.Sprintf("%d signing policies, none matches; hallmark policy explain %s says why", len(s.signing), ref),
+		Expected: "a signing policy that matches it",
+		Fix:      fmt.Sprintf("add repository %s to a SigningPolicy in %s, or set noMatch: skip", ref.Repo, s.dir),
+		Who:      owners(s.signing),
+	}
+}
+
+// owners names the owners of policies once each; an operator when there are none.
+func owners(rules []*signingRule) string {
+	var out []string
+	for _, r := range rules {
+		if !slices.Contains(out, r.owner) {
+			out = append(out, r.owner)
+		}
+	}
+	if len(out) == 0 {
+		return "the operator of Hallmark"
+	}
+	return strings.Join(out, ", ")
+}
+
+// ordersText renders a sign list as "release-2026 (sigstore, raw)".
+func ordersText(orders []Order) string {
+	parts := make([]string, len(orders))
+	for i, o := range orders {
+		parts[i] = o.Key + " (" + strings.Join(o.Formats, ", ") + ")"
+	}
+	return strings.Join(parts, " and ")
 }

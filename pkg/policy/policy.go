@@ -4,10 +4,19 @@
 package policy
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
-// Key is a signing key as policies know it. Lane is "development" or "release"; one rule never mixes the two.
+// The lanes of keys. One rule never mixes keys of both.
+const (
+	LaneDevelopment = "development"
+	LaneRelease     = "release"
+)
+
+// Key is a signing key as policies know it: its configured name and its lane.
 type Key struct {
 	Name string
 	Lane string
@@ -19,7 +28,7 @@ type Vocabulary struct {
 	Keys      []Key
 	Formats   []string
 	Instances []string
-	Events    []string
+	Events    []string // "domain/type"
 }
 
 // NoMatch says what happens to an artifact that no signing policy matches. There is no default: choosing for the
@@ -32,28 +41,65 @@ const (
 	Deny NoMatch = "deny" // refuse it, with a reason
 )
 
-// Set is a directory of policies, loaded and checked. It is immutable and safe for concurrent use.
+// Check reports whether the choice was made.
+func (n NoMatch) Check() error {
+	switch n {
+	case Skip, Deny:
+		return nil
+	case "":
+		return fmt.Errorf("noMatch is required: write skip to leave artifacts alone that no signing policy matches, or deny to refuse them")
+	}
+	return fmt.Errorf("noMatch is %q; write skip to leave artifacts alone that no signing policy matches, or deny to refuse them", string(n))
+}
+
+// Set is a directory of policies, loaded and checked. It is immutable and safe for concurrent use. A Set that Load did
+// not make denies everything.
 type Set struct {
+	dir     string // as given to Load, for messages
 	noMatch NoMatch
 	digest  artifact.Digest
-	signing []*SigningPolicy
+	signing []*signingRule // in order of file name, then place
+	gates   []*gateRule
 }
 
-// SigningPolicy says which artifacts are signed, and with what.
-type SigningPolicy struct {
-	rule   string
-	orders []Order
-}
-
-func (p *SigningPolicy) name() string { return "" }
-
-// Load reads and checks every policy in dir.
-func Load(dir string, noMatch NoMatch, v Vocabulary) (*Set, error) {
-	return &Set{noMatch: noMatch}, nil
-}
-
-// Decide answers a request.
-func (s *Set) Decide(req Request) Decision { return Decision{} }
-
-// Digest names the exact policy files of the set.
+// Digest names the exact policy files of the set: SHA-256 over their names and bytes.
 func (s *Set) Digest() artifact.Digest { return s.digest }
+
+// Repositories lists every repository that a policy names in full, sorted; patterns such as libs-*-local are left out.
+func (s *Set) Repositories() []string {
+	var out []string
+	add := func(patterns []string) {
+		for _, p := range patterns {
+			if isLiteral(p) {
+				out = append(out, p)
+			}
+		}
+	}
+	for _, p := range s.signing {
+		add(p.match.repositories)
+	}
+	for _, g := range s.gates {
+		add(g.target.repositories)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Covers reports whether any signing policy could have something to say about such an event, so that the receiver may
+// drop the others. With noMatch: deny every artifact is of interest, because it has to be refused.
+func (s *Set) Covers(instance, repo, path, event string) bool {
+	if s.noMatch != Skip {
+		return true
+	}
+	for _, p := range s.signing {
+		if p.match.test(instance, repo, path, event) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// place is how a rule is named everywhere: file:line (name).
+func place(file string, line int, name string) string {
+	return fmt.Sprintf("%s:%d (%s)", file, line, name)
+}

@@ -6,6 +6,8 @@ const (
 	ArtifactChanged     Code = "artifact-changed"
 	PathRefused         Code = "path-refused"
 	NoPolicy            Code = "no-policy"
+	PolicyConflict      Code = "policy-conflict"
+	DigestUnknown       Code = "digest-unknown"
 	NoGatePolicy        Code = "no-gate-policy"
 	SignatureMissing    Code = "signature-missing"
 	SignatureInvalid    Code = "signature-invalid"
@@ -13,6 +15,7 @@ const (
 	SignatureWrongKey   Code = "signature-wrong-key"
 	DigestMismatch      Code = "digest-mismatch"
 	StoreRefused        Code = "store-refused"
+	StoreUnavailable    Code = "store-unavailable"
 	PropertyRefused     Code = "property-refused"
 	KeyUnavailable      Code = "key-unavailable"
 	Undecided           Code = "undecided"
@@ -24,6 +27,8 @@ var Codes = map[Code]string{
 	ArtifactChanged:     "The artifact was replaced while it was being signed; it is decided again from its new bytes.",
 	PathRefused:         "The path cannot be named safely in a request to Artifactory.",
 	NoPolicy:            "No signing policy matches and noMatch is deny.",
+	PolicyConflict:      "Two signing policies match the artifact and sign it differently; nothing is signed.",
+	DigestUnknown:       "Artifactory reports no SHA-256 for the artifact, so nothing can be granted for its bytes.",
 	NoGatePolicy:        "No gate policy names the target repository; the gate fails closed.",
 	SignatureMissing:    "A signature that the gate demands is not stored beside the artifact.",
 	SignatureInvalid:    "A signature file is stored but is damaged or does not verify.",
@@ -31,6 +36,7 @@ var Codes = map[Code]string{
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
 	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
 	StoreRefused:        "Artifactory refused to store a signature file.",
+	StoreUnavailable:    "Artifactory did not answer as it should.",
 	PropertyRefused:     "Artifactory refused the properties that mark the artifact.",
 	KeyUnavailable:      "The signing key cannot be used now.",
 	Undecided:           "The gate could not learn what it needs in time; the answer is no.",

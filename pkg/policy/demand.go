@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// Demand is everything the gate policies of one place ask for. When several policies guard it, all of them must be
+// met. A Demand without policies, the zero Demand included, refuses everything.
+type Demand struct {
+	set      *Set
+	target   artifact.Ref
+	artifact artifact.Ref
+	gates    []*gateRule
+}
+
+// Evidence is one signature file that the gate looked at. Problem is empty when, and only when, the signature verified
+// with the pinned public key of the configured key Key over the artifact's bytes.
+type Evidence struct {
+	File    string
+	Format  string
+	Key     string // empty when unknown
+	Problem reason.Code
+	Detail  string    // what exactly is wrong, for people
+	At      time.Time // when it was made; zero when unknown
+}
+
+// Demand returns what an artifact must carry to stand at target. Without a policy for it the answer is false and a
+// Demand that refuses with the reason no-gate-policy.
+func (s *Set) Demand(target artifact.Ref) (Demand, bool) {
+	d := Demand{set: s, target: target}
+	for _, g := range s.gates {
+		if g.target.test(target.Instance, target.Repo, target.Path, "") == nil {
+			d.gates = append(d.gates, g)
+		}
+	}
+	return d, len(d.gates) > 0
+}
+
+// For returns the same demand for the artifact that would be promoted, so that the advice names it and is checked
+// against the signing policy that would apply. Without it the advice names the target.
+func (d Demand) For(ref artifact.Ref) Demand {
+	d.artifact = ref
+	return d
+}
+
+// Keys lists the names of all keys that count, sorted.
+func (d Demand) Keys() []string { return d.collect(func(r requirement) []string { return r.keys }) }
+
+// Formats lists the names of all formats that count, sorted.
+func (d Demand) Formats() []string {
+	return d.collect(func(r requirement) []string { return r.formats })
+}
+
+// Policy names the gate policies, in order.
+func (d Demand) Policy() string {
+	return d.names(func(g *gateRule) string { return g.name })
+}
+
+// Rule names their places: file:line (name).
+func (d Demand) Rule() string {
+	return d.names(func(g *gateRule) string { return g.rule })
+}
+
+// Judge returns why the evidence does not suffice, one reason for every rule that is not met; none means allow.
+// Evidence that no rule needs is not held against the artifact.
+func (d Demand) Judge(found []Evidence) []reason.Reason {
+	if len(d.gates) == 0 {
+		return []reason.Reason{d.noGate()}
+	}
+	var out []reason.Reason
+	for _, g := range d.gates {
+		for _, r := range g.requirements {
+			if have := r.signers(found); len(have) < r.count {
+				out = append(out, d.refusal(g, r, have, found))
+			}
+		}
+	}
+	return out
+}
+
+// signers lists the different keys whose verified signatures count, in order of evidence.
+func (r requirement) signers(found []Evidence) []string {
+	var have []string
+	for _, e := range found {
+		if e.Problem == "" && slices.Contains(r.keys, e.Key) && slices.Contains(r.formats, e.Format) && !slices.Contains(have, e.Key) {
+			have = append(have, e.Key)
+		}
+	}
+	return have
+}
+
+func (d Demand) noGate() reason.Reason {
+	r := reason.Reason{
+		Code:     reason.NoGatePolicy,
+		Message:  fmt.Sprintf("no gate policy guards %s, and the gate fails closed", d.target),
+		Found:    "no gate policies are loaded",
+		Expected: "a GatePolicy whose target has this repository and path",
+		Fix:      fmt.Sprintf("add repository %s to the target of a GatePolicy", d.target.Repo),
+		Who:      "the operator of Hallmark",
+	}
+	if d.set == nil {
+		return r
+	}
+	r.Fix += " in " + d.set.dir
+	var found []string
+	for _, g := range d.set.gates {
+		if miss := g.target.test(d.target.Instance, d.target.Repo, d.target.Path, ""); miss != nil {
+			found = append(found, fmt.Sprintf("%s: %s", g.rule, miss))
+		}
+		r.Who = g.owner
+	}
+	if len(found) > 0 {
+		r.Found = strings.Join(clip(found), "; ")
+	}
+	return r
+}
+
+func (d Demand) collect(of func(requirement) []string) []string {
+	var out []string
+	for _, g := range d.gates {
+		for _, r := range g.requirements {
+			out = append(out, of(r)...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (d Demand) names(of func(*gateRule) string) string {
+	parts := make([]string, len(d.gates))
+	for i, g := range d.gates {
+		parts[i] = of(g)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// clip keeps a list short enough for one line of a reason.
+func clip(list []string) []string {
+	const most = 4
+	if len(list) <= most {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
+}

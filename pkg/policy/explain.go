@@ -1,0 +1,104 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// Explanation says what would happen to an artifact of this name and why. It grants nothing.
+type Explanation struct {
+	Artifact   string          `json:"artifact"` // repository/path
+	Event      string          `json:"event,omitempty"`
+	Outcome    string          `json:"outcome"` // "sign", "skip" or "deny"
+	Policy     string          `json:"policy,omitempty"`
+	Rule       string          `json:"rule,omitempty"`
+	Orders     []Order         `json:"orders"`
+	Skip       string          `json:"skip,omitempty"`
+	Reasons    []reason.Reason `json:"reasons"`
+	Considered []Considered    `json:"considered"` // every signing policy
+	Gates      []Considered    `json:"gates"`      // every gate policy, as if this were the target
+	PolicySet  artifact.Digest `json:"policySet"`
+}
+
+// Explain answers like Decide, for a name alone: the artifact need not exist.
+func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
+	c := s.consider(ref, event)
+	e := Explanation{
+		Artifact: ref.String(), Event: event, Outcome: "sign",
+		Orders: []Order{}, Skip: c.skip, Reasons: []reason.Reason{},
+		Considered: c.considered, PolicySet: s.digest,
+	}
+	if c.rule != nil {
+		e.Policy, e.Rule = c.rule.name, c.rule.rule
+	}
+	switch {
+	case len(c.denied) > 0:
+		e.Outcome, e.Reasons = "deny", c.denied
+	case c.skip != "":
+		e.Outcome = "skip"
+	default:
+		e.Orders = cloneOrders(c.rule.orders)
+	}
+	for _, g := range s.gates {
+		said := Considered{Policy: g.name, Rule: g.rule}
+		if miss := g.target.test(ref.Instance, ref.Repo, ref.Path, ""); miss != nil {
+			said.Why = miss.String()
+		} else {
+			said.Matched, said.Why = true, g.demands()
+		}
+		e.Gates = append(e.Gates, said)
+	}
+	return e
+}
+
+// Text renders the explanation as the CLI prints it.
+func (e Explanation) Text() string {
+	var b strings.Builder
+	about := e.Artifact
+	if e.Event != "" {
+		about += " on " + e.Event
+	}
+	switch e.Outcome {
+	case "sign":
+		fmt.Fprintf(&b, "SIGN  %s\n  %s\n", about, e.Rule)
+		for _, o := range e.Orders {
+			fmt.Fprintf(&b, "    key %s, formats %s\n", o.Key, strings.Join(o.Formats, ", "))
+		}
+	case "skip":
+		fmt.Fprintf(&b, "SKIP  %s\n  %s\n", about, e.Skip)
+	default:
+		fmt.Fprintf(&b, "DENY  %s\n", about)
+		for _, r := range e.Reasons {
+			b.WriteString(r.Text())
+		}
+	}
+	section(&b, "signing policies", e.Considered)
+	section(&b, "gate policies, with this as the target", e.Gates)
+	return b.String()
+}
+
+func section(b *strings.Builder, title string, said []Considered) {
+	fmt.Fprintf(b, "\n%s\n", title)
+	if len(said) == 0 {
+		b.WriteString("  none\n")
+	}
+	for _, c := range said {
+		mark := "no "
+		if c.Matched {
+			mark = "yes"
+		}
+		fmt.Fprintf(b, "  %s  %s\n       %s\n", mark, c.Rule, c.Why)
+	}
+}
+
+// demands is everything one gate policy asks for, in one line.
+func (g *gateRule) demands() string {
+	parts := make([]string, len(g.requirements))
+	for i, r := range g.requirements {
+		parts[i] = r.expected()
+	}
+	return "demands " + strings.Join(parts, "; and ")
+}

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"regexp"
+	"unicode"
+
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
+)
+
+// The kinds of policy documents.
+const (
+	kindSigning = "SigningPolicy"
+	kindGate    = "GatePolicy"
+)
+
+// Header stands at the top of every policy.
+type Header struct {
+	Pos   strictyaml.Pos
+	Kind  string                     `yaml:"kind" required:"true" oneof:"SigningPolicy,GatePolicy" doc:"what sort of policy this is"`
+	Name  strictyaml.Located[string] `yaml:"name" required:"true" doc:"a short name, unique among all policies; it is shown in every decision"`
+	Owner strictyaml.Located[string] `yaml:"owner" required:"true" doc:"who answers for this policy; shown to everyone it refuses"`
+}
+
+// nameShape keeps names fit for properties, metrics and file names.
+var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+const maxOwner = 128
+
+func (c *compiler) header(h Header) {
+	name := h.Name.Value
+	if !nameShape.MatchString(name) {
+		c.fail(h.Name.Pos, "name: %q is not a name; use letters, digits, '.', '-' and '_', at most 63", name)
+	} else if first, taken := c.named[name]; taken {
+		c.fail(h.Name.Pos, "name: %q is taken by the policy at %s; names are unique", name, first)
+	} else {
+		c.named[name] = h.Name.Pos
+	}
+	for _, r := range h.Owner.Value {
+		if unicode.IsControl(r) || len(h.Owner.Value) > maxOwner {
+			c.fail(h.Owner.Pos, "owner: write one short line, at most %d bytes, without control characters", maxOwner)
+			return
+		}
+	}
+}
+
+// known checks that a policy speaks only of things that are configured. what is the word for one of them.
+func (c *compiler) known(what string, named strictyaml.Located[string], known []string) bool {
+	for _, k := range known {
+		if k == named.Value {
+			return true
+		}
+	}
+	c.fail(named.Pos, "unknown %s %q; %s", what, named.Value, strictyaml.Hint(named.Value, known))
+	return false
+}
+
+func (c *compiler) keyNames() []string {
+	var out []string
+	for _, k := range c.vocabulary.Keys {
+		out = append(out, k.Name)
+	}
+	return out
+}
+
+func (c *compiler) lane(key string) string {
+	for _, k := range c.vocabulary.Keys {
+		if k.Name == key {
+			return k.Lane
+		}
+	}
+	return ""
+}
+
+// oneLane refuses a rule whose keys are of different lanes.
+func (c *compiler) oneLane(pos strictyaml.Pos, keys []string) {
+	for _, k := range keys {
+		if c.lane(k) != c.lane(keys[0]) {
+			c.fail(pos, "%s is a %s key and %s a %s key; one rule never mixes lanes, write two rules",
+				keys[0], c.lane(keys[0]), k, c.lane(k))
+			return
+		}
+	}
+}

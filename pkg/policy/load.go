@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
+)
+
+// source is one policy file as read. short is how rules name it, full is how errors do.
+type source struct {
+	name, short, full string
+	data              []byte
+}
+
+// Load reads every *.yaml file directly in dir, in order of name, and checks all of them against each other and the
+// vocabulary. Files ending in _test.yaml and hidden files are not policies. The error holds every mistake of every
+// file, one a line, each with its place. A missing directory and one without policies are errors too.
+func Load(dir string, noMatch NoMatch, v Vocabulary) (*Set, error) {
+	if err := noMatch.Check(); err != nil {
+		return nil, fmt.Errorf("loading policies: %w", err)
+	}
+	sources, err := readDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading policies: %w", err)
+	}
+	set, err := build(sources, v)
+	if err != nil {
+		return nil, fmt.Errorf("loading policies:\n%w", err)
+	}
+	set.dir, set.noMatch = dir, noMatch
+	return set, nil
+}
+
+func readDir(dir string) ([]source, error) {
+	if dir == "" {
+		return nil, errors.New("no directory is given; set policies.dir to the directory that holds the *.yaml files")
+	}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("the directory %s does not exist; create it with at least one policy file, or point policies.dir elsewhere", dir)
+	case err != nil:
+		return nil, fmt.Errorf("reading the policy directory: %w", err)
+	}
+	var out []source
+	var errs []error
+	for _, e := range entries {
+		name, full := e.Name(), filepath.Join(dir, e.Name())
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "_test.yaml") {
+			continue
+		}
+		if ext := filepath.Ext(name); ext == ".yml" || strings.EqualFold(ext, ".yaml") && ext != ".yaml" {
+			errs = append(errs, &strictyaml.Error{File: full, Msg: "policy files end in .yaml; rename it, or move it away if it is not a policy"})
+			continue
+		} else if ext != ".yaml" {
+			continue
+		}
+		// Not e.Type(): files of a mounted Kubernetes ConfigMap are symbolic links.
+		if info, err := os.Stat(full); err == nil && info.IsDir() {
+			continue
+		}
+		data, err := os.ReadFile(full)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reading a policy file: %w", err))
+			continue
+		}
+		out = append(out, source{name: name, short: filepath.Join(filepath.Base(dir), name), full: full, data: data})
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("the directory %s holds no *.yaml file; write a SigningPolicy there, the repository's policies/ directory has examples", dir)
+	}
+	return out, nil
+}
+
+// build parses and checks; it does no I/O.
+func build(sources []source, v Vocabulary) (*Set, error) {
+	set := &Set{digest: digestOf(sources)}
+	c := &compiler{vocabulary: v, named: map[string]strictyaml.Pos{}}
+	for _, src := range sources {
+		if err := strictyaml.DecodeAll(src.full, src.data, func(doc *strictyaml.Doc) error { return c.document(set, src, doc) }); err != nil {
+			c.errs = append(c.errs, err)
+		}
+	}
+	if len(c.errs) == 0 && len(set.signing)+len(set.gates) == 0 {
+		return nil, fmt.Errorf("%s holds no policy; the files are empty or all commented out", sources[0].full)
+	}
+	return set, errors.Join(c.errs...)
+}
+
+// compiler turns documents into rules and gathers what is wrong with them.
+type compiler struct {
+	vocabulary Vocabulary
+	named      map[string]strictyaml.Pos // policy name → where it is defined
+	errs       []error
+}
+
+func (c *compiler) fail(pos strictyaml.Pos, format string, args ...any) {
+	c.errs = append(c.errs, pos.Errorf(format, args...))
+}
+
+// document decodes one document by its kind. Adding a kind of policy means adding its line here.
+func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
+	kind, ok := doc.Text("kind")
+	if !ok {
+		return doc.Pos.Errorf("the document has no kind; write kind: %s or kind: %s", kindSigning, kindGate)
+	}
+	switch kind.Value {
+	case kindSigning:
+		var p SigningPolicy
+		if err := doc.Decode(&p); err != nil {
+			return err
+		}
+		set.signing = append(set.signing, c.signing(src, p))
+	case kindGate:
+		var p GatePolicy
+		if err := doc.Decode(&p); err != nil {
+			return err
+		}
+		set.gates = append(set.gates, c.gate(src, p))
+	default:
+		return kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, []string{kindSigning, kindGate}))
+	}
+	return nil
+}
+
+// digestOf hashes names and contents, each preceded by its length as 8 bytes big-endian, in order of name.
+func digestOf(sources []source) artifact.Digest {
+	h := sha256.New()
+	for _, s := range sources {
+		for _, part := range [][]byte{[]byte(s.name), s.data} {
+			_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+			_, _ = h.Write(part)
+		}
+	}
+	return artifact.Digest(h.Sum(nil))
+}
