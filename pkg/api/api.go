@@ -1,0 +1,102 @@
+// Package api is the HTTP face towards people, CI and promotion gates: verdicts, status, requests to sign, and why a
+// policy applies. Callers prove themselves with bearer tokens; every error is a problem detail (RFC 9457) that carries
+// the same reasons as the command line and the log. It holds no state: each answer comes from a function it was given.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+)
+
+// The routes.
+const (
+	pathGate    = "/v1/gate/check"
+	pathSign    = "/v1/sign"
+	pathStatus  = "/v1/status"
+	pathExplain = "/v1/policy/explain"
+)
+
+// writeTimeout bounds making a request to sign durable.
+const writeTimeout = 10 * time.Second
+
+// Config is what the API must know.
+type Config struct {
+	Tokens    []Token  // who may call; without any, every call is refused
+	Instances []string // configured instances; a request need not name the only one
+}
+
+// Validate reports everything that is wrong, at once.
+func (c Config) Validate() error {
+	errs := validateTokens(c.Tokens)
+	if len(c.Instances) == 0 {
+		errs = append(errs, errors.New("no instance is configured"))
+	}
+	if slices.Contains(c.Instances, "") {
+		errs = append(errs, errors.New("an instance has no name"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("validating API configuration: %w", err)
+	}
+	return nil
+}
+
+// Deps are the parts that answer. All are needed; all are called by many goroutines. Errors are mapped in one place:
+// *reason.Refused to 422 with its reasons, artifact.ErrGone and ledger.ErrUnknown to 404, a spent deadline to 503,
+// anything else to 500 without its text.
+type Deps struct {
+	// Gate bounds its own time; what it could not learn is a verdict that does not allow.
+	Gate func(ctx context.Context, req gate.Request) gate.Verdict
+	// Sign makes the wish durable before it returns nil. Any other error than *reason.Refused is answered with 503.
+	Sign func(ctx context.Context, ref artifact.Ref, caller string) error
+	// Status tells what is known of an artifact; ledger.ErrUnknown when nothing is.
+	Status func(ctx context.Context, ref artifact.Ref) (ledger.Status, error)
+	// Explain decides without doing anything. The event is "domain/type", or empty for a request by name.
+	Explain func(ctx context.Context, ref artifact.Ref, event string) (policy.Decision, error)
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// server holds what every endpoint needs; nothing in it changes.
+type server struct {
+	cfg     Config
+	deps    Deps
+	callers callers
+	metrics *metrics
+}
+
+// New returns the handler of everything under /v1/.
+func New(cfg Config, deps Deps) (http.Handler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Gate == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil || deps.Log == nil || deps.Registerer == nil {
+		return nil, errors.New("making API handler: a dependency is missing")
+	}
+	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
+	r := chi.NewRouter()
+	r.Post(pathGate, s.serve(pathGate, RoleGate, s.gateCheck))
+	r.Post(pathSign, s.serve(pathSign, RoleSign, s.sign))
+	r.Get(pathStatus, s.serve(pathStatus, RoleStatus, s.status))
+	r.Get(pathExplain, s.serve(pathExplain, RoleStatus, s.explain))
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, problem(http.StatusNotFound, "there is no such route"))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, problem(http.StatusMethodNotAllowed, "the route does not take this method"))
+	})
+	return r, nil
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+)
+
+// maxAnswer bounds what a client reads of an answer, in bytes.
+const maxAnswer = 8 << 20
+
+// Client calls the API. A refusal comes back as *Problem. Safe for concurrent use; deadlines come from the context.
+type Client struct {
+	URL   string // of the service, without /v1
+	Token string // the bearer token itself
+	HTTP  *http.Client
+}
+
+// Gate asks for a verdict. Whoever gates must take an error for a no.
+func (c *Client) Gate(ctx context.Context, req GateRequest) (gate.Verdict, error) {
+	var v gate.Verdict
+	if err := c.do(ctx, http.MethodPost, pathGate, req, &v); err != nil {
+		return gate.Verdict{}, err
+	}
+	return v, nil
+}
+
+// Sign asks for an artifact to be signed; nil means that the wish is durable.
+func (c *Client) Sign(ctx context.Context, req SignRequest) error {
+	var a SignAnswer
+	if err := c.do(ctx, http.MethodPost, pathSign, req, &a); err != nil {
+		return err
+	}
+	if !a.Accepted {
+		return errors.New("calling " + pathSign + ": the answer does not say that the request was accepted")
+	}
+	return nil
+}
+
+// Status tells what is known of repository/path.
+func (c *Client) Status(ctx context.Context, instance, ref string) (Status, error) {
+	var s Status
+	err := c.do(ctx, http.MethodGet, pathStatus+"?"+refQuery(instance, ref, ""), nil, &s)
+	return s, err
+}
+
+// Explain tells which policy applies to repository/path, and why not the others.
+func (c *Client) Explain(ctx context.Context, instance, ref, event string) (Explanation, error) {
+	var e Explanation
+	err := c.do(ctx, http.MethodGet, pathExplain+"?"+refQuery(instance, ref, event), nil, &e)
+	return e, err
+}
+
+func refQuery(instance, ref, event string) string {
+	q := url.Values{"ref": {ref}}
+	if instance != "" {
+		q.Set("instance", instance)
+	}
+	if event != "" {
+		q.Set("event", event)
+	}
+	return q.Encode()
+}
+
+// do sends one request and reads one answer. An answer that is neither the expected JSON nor a problem is an error.
+func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	var content io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("calling %s: %w", path, err)
+		}
+		content = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, content)
+	if err != nil {
+		return fmt.Errorf("calling %s: %w", path, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	doer := c.HTTP
+	if doer == nil {
+		doer = http.DefaultClient
+	}
+	resp, err := doer.Do(req)
+	if err != nil {
+		return fmt.Errorf("calling %s: %w", path, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", path, err)
+	}
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case media == "application/problem+json":
+		p := &Problem{}
+		if err := json.Unmarshal(answer, p); err != nil || p.Status != resp.StatusCode {
+			return fmt.Errorf("calling %s: HTTP %d with a broken problem detail", path, resp.StatusCode)
+		}
+		return p
+	case resp.StatusCode/100 != 2 || media != "application/json":
+		return fmt.Errorf("calling %s: HTTP %d, %q: this is not Hallmark's API; check the URL", path, resp.StatusCode, media)
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", path, err)
+	}
+	return nil
+}
