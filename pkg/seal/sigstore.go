@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
@@ -108,7 +109,7 @@ func verifySigstore(pub crypto.PublicKey, d Digests, content []byte) error {
 func parseBundle(content []byte) (*bundle.Bundle, error) {
 	b := &bundle.Bundle{}
 	if err := protojson.Unmarshal(content, b); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %.200s", ErrMalformed, plain(err))
 	}
 	if t := b.GetMediaType(); t != sigstoreType && t != sigstoreTypeOld {
 		return nil, fmt.Errorf("%w: the media type is %.100q, expected %q", ErrMalformed, t, sigstoreType)
@@ -122,6 +123,11 @@ func parseBundle(content []byte) (*bundle.Bundle, error) {
 		return nil, fmt.Errorf("%w: the bundle names no key", ErrMalformed)
 	}
 	return b, nil
+}
+
+// plain is the text of a protojson error without its prefix, whose blank changes from build to build.
+func plain(err error) string {
+	return strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
 }
 
 // keyHint is base64 of the SHA-256 of the SubjectPublicKeyInfo, as cosign writes it.

@@ -1,0 +1,82 @@
+// Package tooltest finds and runs the programs of other people that judge our output in tests. A missing program fails
+// the test and names the command that installs it; nothing is skipped.
+package tooltest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// module is the first line of the repository's own go.mod; modules nested in the repository have longer names.
+const module = "module github.com/hallmark-signing/hallmark\n"
+
+// runLimit bounds one run of a program. It is generous: only a program that waits for something hits it.
+const runLimit = 2 * time.Minute
+
+// RepoRoot returns the directory of the repository that the test runs in.
+func RepoRoot(t testing.TB) string {
+	t.Helper()
+	start, err := os.Getwd()
+	if err != nil {
+		t.Fatalf("finding the repository: %v", err)
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(b), module) {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatalf("finding the repository: no directory above %s is it", start)
+		}
+	}
+}
+
+// Cosign returns the path of cosign: $HALLMARK_COSIGN, else bin/cosign of the repository, else the one on $PATH.
+func Cosign(t testing.TB) string {
+	t.Helper()
+	if p := os.Getenv("HALLMARK_COSIGN"); p != "" {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Fatalf("HALLMARK_COSIGN does not name a program: %v", err)
+		}
+		return p
+	}
+	if p, err := exec.LookPath(filepath.Join(RepoRoot(t), "bin", "cosign")); err == nil {
+		return p
+	}
+	if p, err := exec.LookPath("cosign"); err == nil {
+		return p
+	}
+	t.Fatal("cosign is missing: run make tools")
+	return ""
+}
+
+// OpenSSL returns the path of the openssl program.
+func OpenSSL(t testing.TB) string {
+	t.Helper()
+	p, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Fatal("openssl is missing: run apt-get install openssl")
+	}
+	return p
+}
+
+// Run runs a program in dir and returns what it printed, both streams together. Its home directory is empty, and its
+// proxy settings lead nowhere, so that a program that needs the network or a user's settings fails.
+func Run(t testing.TB, dir, program string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	const nowhere = "http://127.0.0.1:9"
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "COSIGN_PASSWORD=",
+		"HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere,
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
