@@ -1,0 +1,120 @@
+package artifactory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// StatusError is an answer that is neither a success nor one that a method gives a meaning of its own.
+type StatusError struct {
+	Status     int           // HTTP status
+	Message    string        // what the server said, one short line, without credentials
+	RetryAfter time.Duration // how long the server asked to be left alone; 0 when it did not say
+}
+
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status))
+	switch e.Status {
+	case http.StatusUnauthorized:
+		s += " (the access token is not accepted)"
+	case http.StatusTooManyRequests:
+		if e.RetryAfter > 0 {
+			s += fmt.Sprintf(" (asked to wait %s)", e.RetryAfter.Round(time.Millisecond))
+		}
+	}
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	return s
+}
+
+// Refused means that the server understood a write and will not do it, now or on a repetition. Nothing was written.
+type Refused struct {
+	What    string // "storing" or "setting properties"
+	Status  int    // HTTP status
+	Message string // what the server said, one short line, without credentials
+}
+
+func (e *Refused) Error() string {
+	s := fmt.Sprintf("%s was refused with HTTP %d %s", e.What, e.Status, http.StatusText(e.Status))
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	return s
+}
+
+// Temporary reports whether the same call may succeed later without anybody changing anything: broken connections,
+// silence, 408, 429 and most 5xx.
+func Temporary(err error) bool {
+	if st, ok := errors.AsType[*StatusError](err); ok {
+		return st.Status == http.StatusRequestTimeout || retriable(st.Status)
+	}
+	return errors.Is(err, errNetwork) && !errors.Is(err, context.Canceled)
+}
+
+// RetryAfter is how long the server asked to be left alone; 0 when it did not say.
+func RetryAfter(err error) time.Duration {
+	if st, ok := errors.AsType[*StatusError](err); ok {
+		return st.RetryAfter
+	}
+	return 0
+}
+
+func retriable(status int) bool {
+	switch status {
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusInsufficientStorage:
+		return false
+	}
+	return status == http.StatusTooManyRequests || status >= 500
+}
+
+func isStatus(err error, status int) bool {
+	st, ok := errors.AsType[*StatusError](err)
+	return ok && st.Status == status
+}
+
+// refusal turns a final no to a write into *Refused and leaves other errors alone.
+func refusal(what string, err error) error {
+	st, ok := errors.AsType[*StatusError](err)
+	if !ok || st.Status == http.StatusUnauthorized || st.Status == http.StatusNotFound || Temporary(st) {
+		return err
+	}
+	return &Refused{What: what, Status: st.Status, Message: st.Message}
+}
+
+// message is the gist of an error body: the first message of Artifactory's JSON form, else the first line.
+func message(body []byte, token string) string {
+	var doc struct {
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	s := string(body)
+	if json.Unmarshal(body, &doc) == nil && len(doc.Errors) > 0 {
+		s = doc.Errors[0].Message
+	}
+	if token != "" {
+		s = strings.ReplaceAll(s, token, "***")
+	}
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if strings.HasPrefix(s, "<") { // a proxy's HTML page says nothing
+		return ""
+	}
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	const most = 240
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return strings.TrimSpace(s)
+}
