@@ -62,7 +62,7 @@ type choice struct {
 }
 
 func (s *Set) consider(ref artifact.Ref, event string) choice {
-	var c choice
+	c := choice{considered: []Considered{}}
 	for _, p := range s.signing {
 		said := Considered{Policy: p.name, Rule: p.rule}
 		if miss := p.match.test(ref.Instance, ref.Repo, ref.Path, event); miss != nil {

@@ -29,7 +29,7 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	e := Explanation{
 		Artifact: ref.String(), Event: event, Outcome: "sign",
 		Orders: []Order{}, Skip: c.skip, Reasons: []reason.Reason{},
-		Considered: c.considered, PolicySet: s.digest,
+		Considered: c.considered, Gates: []Considered{}, PolicySet: s.digest,
 	}
 	if c.rule != nil {
 		e.Policy, e.Rule = c.rule.name, c.rule.rule

@@ -45,7 +45,7 @@ func checkPathGlob(p string) error {
 			return fmt.Errorf("%q has the segment %q, which no path has", p, seg)
 		case strings.Contains(seg, "**") && seg != "**":
 			return fmt.Errorf("%q has ** within %q, where it spans no folders; write %q", p, seg,
-				strings.Replace(p, seg, strings.Replace("**/"+strings.ReplaceAll(seg, "**", "*"), "**/*/", "**/", 1), 1))
+				strings.Replace(p, seg, "**/"+strings.ReplaceAll(seg, "**", "*"), 1))
 		}
 	}
 	return nil
