@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// Signature is one signature file, kept so that it is made once and can be stored again.
+type Signature struct {
+	Subject  artifact.Digest
+	KeyName  string
+	KeySPKI  artifact.Digest
+	Format   string
+	Content  []byte // left out by Status
+	MadeAt   time.Time
+	IntentID int64
+}
+
+type sealOp struct {
+	intent int64
+	sigs   []Signature
+	err    error
+}
+
+// Sealed stores the signatures and ends the intent, in one transaction. Only after it returned nil may they be
+// published. ErrSealed means that other signatures for the same bytes, key and format were stored first; those are kept,
+// and the caller must read and use them. ErrNotLive means that the lease was lost; the signatures were stored
+// nevertheless.
+func (l *Ledger) Sealed(ctx context.Context, intentID int64, sigs []Signature) error {
+	op := &sealOp{intent: intentID, sigs: sigs}
+	if err := l.sealings.Do(ctx, op); err != nil {
+		return err
+	}
+	return op.err
+}
+
+func seal(ctx context.Context, tx *sql.Tx, ops []*sealOp) error {
+	for _, op := range ops {
+		op.err = nil
+		if err := op.apply(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (op *sealOp) apply(ctx context.Context, tx *sql.Tx) error {
+	now := time.Now()
+	res, err := tx.ExecContext(ctx, `UPDATE intent SET state = 1, ended_at = $1 WHERE id = $2 AND state = 0`, micros(now), op.intent)
+	if err != nil {
+		return fmt.Errorf("ending the intent: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		op.err = ErrNotLive
+	}
+	for _, s := range op.sigs {
+		if s.MadeAt.IsZero() {
+			s.MadeAt = now
+		}
+		res, err := tx.ExecContext(ctx, `INSERT INTO signature (subject, key_spki, format, key_name, content, made_at, intent_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (subject, key_spki, format) DO NOTHING`,
+			s.Subject.String(), s.KeySPKI.String(), s.Format, s.KeyName, s.Content, micros(s.MadeAt), op.intent)
+		if err != nil {
+			return fmt.Errorf("storing a signature: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			op.err = ErrSealed
+		}
+	}
+	return nil
+}
+
+// Signatures returns every signature over the digest, by any key; none is no error.
+func (l *Ledger) Signatures(ctx context.Context, subject artifact.Digest) ([]Signature, error) {
+	return l.signatures(ctx, subject, `SELECT key_spki, format, key_name, content, made_at, intent_id
+		FROM signature WHERE subject = $1 ORDER BY made_at, format`)
+}
+
+func (l *Ledger) signatures(ctx context.Context, subject artifact.Digest, query string) ([]Signature, error) {
+	rows, err := l.read.QueryContext(ctx, query, subject.String())
+	if err != nil {
+		return nil, fmt.Errorf("reading signatures: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var sigs []Signature
+	for rows.Next() {
+		s := Signature{Subject: subject}
+		var spki string
+		var made int64
+		if err := rows.Scan(&spki, &s.Format, &s.KeyName, &s.Content, &made, &s.IntentID); err != nil {
+			return nil, fmt.Errorf("reading signatures: %w", err)
+		}
+		if s.KeySPKI, err = parseDigest(spki); err != nil {
+			return nil, fmt.Errorf("reading signatures: %w", err)
+		}
+		s.MadeAt = fromMicros(made)
+		sigs = append(sigs, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading signatures: %w", err)
+	}
+	return sigs, nil
+}
