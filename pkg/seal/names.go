@@ -39,16 +39,22 @@ func CheckKeyName(name string) error {
 	return nil
 }
 
-// IsAttachment reports whether a file name (or a path) is that of a signature file, which is never signed itself. It
-// goes by the name alone: a file that somebody else calls <file>.sig counts too.
-func IsAttachment(name string) bool {
+// FormatOf returns the format that a file name (or a path) ends in. It goes by the name alone.
+func FormatOf(name string) (Format, bool) {
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	for _, f := range formats {
 		if len(name) > len(f.Suffix) && strings.HasSuffix(name, f.Suffix) {
-			return true
+			return f, true
 		}
 	}
-	return false
+	return Format{}, false
+}
+
+// IsAttachment reports whether a file name (or a path) is that of a signature file, which is never signed itself. A
+// file that somebody else calls <file>.sig counts too.
+func IsAttachment(name string) bool {
+	_, ok := FormatOf(name)
+	return ok
 }
 
 // Candidate is a file that may hold a signature of an artifact.

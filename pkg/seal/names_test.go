@@ -24,7 +24,9 @@ func TestFileName(t *testing.T) {
 	} {
 		name := seal.FileName(c.artifact, c.format, c.key, c.first)
 		require.Equal(t, c.want, name)
-		require.Equal(t, name != "", seal.IsAttachment(name), name)
+		f, ok := seal.FormatOf("dir/" + name)
+		require.Equal(t, name != "", ok, name)
+		require.Equal(t, ok, f.Name == c.format, name)
 	}
 }
 

@@ -79,6 +79,8 @@ func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
 // SealAll makes one signature file per format, keyed by the format's name, and uses the key once for all formats that
 // sign the same digest. Either all files are made or none. The output is not verified here: whoever publishes it calls
 // Verify with the pinned key first.
+//
+//nolint:revive // Seal is the verb of the whole house: SealAll is Seal for several formats.
 func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string][]byte, error) {
 	pub := s.Public()
 	want, err := HashFor(pub)
