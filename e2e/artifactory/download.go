@@ -1,0 +1,93 @@
+package artifactory
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path"
+)
+
+// download answers GET and HEAD on a file, ranges included.
+func (s *Server) download(w http.ResponseWriter, r *http.Request, c call) error {
+	if err := permission(c.by, c.at.repo, 'r'); err != nil {
+		return err
+	}
+	// Opened under the lock: a file is removed only by those who hold it for writing.
+	s.mu.RLock()
+	n, err := s.find(c.at)
+	if err == nil && !n.isFile() {
+		err = unsupported("listing the folder '%s' is not implemented here, ask api/storage", c.at)
+	}
+	if err != nil {
+		s.mu.RUnlock()
+		return err
+	}
+	f, err := os.Open(n.blob.file)
+	b, modified := n.blob, n.modified
+	s.mu.RUnlock()
+	if err != nil {
+		return fmt.Errorf("stand-in: reading '%s': %w", c.at, err)
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	h := w.Header()
+	h.Set("Content-Type", mediaType(c.at.name()))
+	h.Set("X-Checksum-Sha256", b.sha256)
+	h.Set("X-Checksum-Sha1", b.sha1)
+	h.Set("X-Checksum-Md5", b.md5)
+	h.Set("ETag", `"`+b.sha1+`"`)
+	http.ServeContent(w, r, "", modified, f)
+	return nil
+}
+
+// remove answers DELETE on a file or folder.
+func (s *Server) remove(w http.ResponseWriter, _ *http.Request, c call) error {
+	if err := permission(c.by, c.at.repo, 'd'); err != nil {
+		return err
+	}
+	if err := s.removeItem(c); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// removeItem makes one event per file.
+func (s *Server) removeItem(c call) error {
+	if len(c.at.path) == 0 {
+		return unsupported("deleting a whole repository's content is not implemented")
+	}
+	s.mu.Lock()
+	n, err := s.find(c.at)
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	s.detach(c.at)
+	var events []Event
+	n.files(c.at.path, func(p []string, f *node) {
+		events = append(events, artifactEvent("deleted", c.at.repo, p, f.blob, c.by))
+	})
+	s.drop(n)
+	s.mu.Unlock()
+	s.emit(events...)
+	return nil
+}
+
+// detach takes the item out of its folder; its contents stay held. Callers hold s.mu for writing.
+func (s *Server) detach(a address) {
+	last := len(a.path) - 1
+	delete(s.repos[a.repo].root.at(a.path[:last]).children, a.path[last])
+}
+
+// mediaTypes has what tests look at; the rest is a stream of bytes.
+var mediaTypes = map[string]string{
+	".gz": "application/x-gzip", ".jar": "application/java-archive", ".json": "application/json", ".pom": "application/x-maven-pom+xml",
+	".tgz": "application/x-gzip", ".txt": "text/plain", ".xml": "application/xml", ".zip": "application/zip",
+}
+
+func mediaType(name string) string {
+	if t := mediaTypes[path.Ext(name)]; t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}

@@ -1,0 +1,130 @@
+package artifactory
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// call is one authenticated request, decoded.
+type call struct {
+	by    *Token
+	at    address // of the item, for routes that name one
+	rest  string  // what follows the route's prefix, for the others
+	query []pair
+}
+
+// route is one line of the table: a method and how the path begins.
+type route struct {
+	method, prefix string
+	names          what
+	handle         func(w http.ResponseWriter, r *http.Request, c call) error
+}
+
+type what int
+
+const (
+	nothing what = iota // the path ends here
+	item                // an item follows
+	rest                // something else follows
+)
+
+// table is everything the stand-in can do. The first match wins.
+func (s *Server) table() []route {
+	return []route{
+		{"GET", "/artifactory/api/storage/", item, s.storageInfo},
+		{"PUT", "/artifactory/api/storage/", item, s.putProperties},
+		{"DELETE", "/artifactory/api/storage/", item, s.deleteProperties},
+		{"PATCH", "/artifactory/api/metadata/", item, s.patchMetadata},
+		{"GET", "/artifactory/api/system/ping", nothing, s.ping},
+		{"GET", "/artifactory/api/system/version", nothing, s.version},
+		{"GET", "/artifactory/api/repositories", nothing, s.listRepositories},
+		{"GET", "/artifactory/api/repositories/", rest, s.getRepository},
+		{"GET", "/event/api/v1/subscriptions", nothing, s.listSubscriptions},
+		{"POST", "/event/api/v1/subscriptions", nothing, s.createSubscription},
+		{"POST", "/event/api/v1/subscriptions/test", nothing, s.testSubscription},
+		{"GET", "/event/api/v1/subscriptions/", rest, s.getSubscription},
+		{"PUT", "/event/api/v1/subscriptions/", rest, s.replaceSubscription},
+		{"DELETE", "/event/api/v1/subscriptions/", rest, s.deleteSubscription},
+		{"GET", "/artifactory/", item, s.download},
+		{"HEAD", "/artifactory/", item, s.download},
+		{"PUT", "/artifactory/", item, s.deploy},
+		{"DELETE", "/artifactory/", item, s.remove},
+	}
+}
+
+// ServeHTTP answers one request, through a fault if one is set for it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := &response{ResponseWriter: w, status: http.StatusOK}
+	if f := s.faults.take(r); f != nil {
+		f.serve(out, r, s.serve)
+	} else {
+		s.serve(out, r)
+	}
+	s.log.add(r, out.status)
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	handle, c, err := s.dispatch(r)
+	if err == nil {
+		err = handle(w, r, c)
+	}
+	if err != nil {
+		respondError(w, err)
+	}
+}
+
+func (s *Server) dispatch(r *http.Request) (func(http.ResponseWriter, *http.Request, call) error, call, error) {
+	path, query, err := rawTarget(r)
+	if err != nil {
+		return nil, call{}, err
+	}
+	rt, ok := s.route(r.Method, path)
+	c := call{rest: strings.TrimPrefix(path, rt.prefix)}
+	if c.by, err = s.authenticate(r); err != nil {
+		return nil, call{}, err
+	}
+	if !ok {
+		return nil, call{}, unsupported("%s %s is not implemented", r.Method, path)
+	}
+	if c.query, err = parseQuery(query); err != nil {
+		return nil, call{}, err
+	}
+	if rt.names == item {
+		if c.at, err = parseAddress(c.rest, s.Quirks().EncodedSemicolon); err != nil {
+			return nil, call{}, err
+		}
+	}
+	return rt.handle, c, nil
+}
+
+func (s *Server) route(method, path string) (route, bool) {
+	for _, rt := range s.routes {
+		if rt.method != method || !strings.HasPrefix(path, rt.prefix) {
+			continue
+		}
+		if rt.names == nothing && len(path) != len(rt.prefix) {
+			continue
+		}
+		if rt.prefix == "/artifactory/" && strings.HasPrefix(path, "/artifactory/api/") {
+			continue
+		}
+		return rt, true
+	}
+	return route{}, false
+}
+
+// response remembers the status. It keeps the fast path for files (sendfile).
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *response) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
+
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
