@@ -1,0 +1,181 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+)
+
+// Options are what a queue is given by its process. All fields may be zero.
+type Options struct {
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Queue accepts events and has them worked on. Make one per ledger.
+type Queue struct {
+	cfg     Config
+	log     *slog.Logger
+	ledger  *ledger.Ledger
+	client  *river.Client[*sql.Tx]
+	intake  *ledger.Group[*ledger.Event]
+	metrics *metrics
+	depth   atomic.Int64 // waiting events as last counted
+	work    func(context.Context, Work) error
+
+	stopping atomic.Bool
+	rounds   sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+// New brings the queue's tables up to date. Work is called for one event at a time per worker, never before Start. Its
+// context ends at Config.Timeout and when a drain took too long. Its result decides what happens next: nil ends the
+// work; Permanent ends it as failed; After has it tried again later; any other error has it tried again with growing,
+// jittered pauses, up to Config.MaxAttempts.
+func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Context, w Work) error) (*Queue, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuring queue: %w", err)
+	}
+	q := &Queue{cfg: cfg, log: opts.Log, ledger: l, metrics: newMetrics(opts.Registerer), work: work}
+	if q.log == nil {
+		q.log = slog.New(slog.DiscardHandler)
+	}
+	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(l.SQL())
+	if l.Dialect() == ledger.Postgres {
+		driver = riverdatabasesql.New(l.SQL())
+	}
+	logger := slog.New(&errorsOnly{q.log.Handler()})
+	if err := migrate(driver, logger); err != nil {
+		return nil, err
+	}
+	var err error
+	if q.client, err = river.NewClient(driver, q.riverConfig(logger)); err != nil {
+		return nil, fmt.Errorf("configuring queue: %w", err)
+	}
+	q.intake = ledger.NewGroup(l, "accept", q.accept)
+	l.WatchWaiting(q.waiting)
+	return q, nil
+}
+
+func migrate(driver riverdriver.Driver[*sql.Tx], logger *slog.Logger) error {
+	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: logger})
+	if err != nil {
+		return fmt.Errorf("bringing the queue's schema up to date: %w", err)
+	}
+	if _, err := m.Migrate(context.Background(), rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("bringing the queue's schema up to date: %w", err)
+	}
+	return nil
+}
+
+func (q *Queue) riverConfig(logger *slog.Logger) *river.Config {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{q: q})
+	conf := &river.Config{
+		ID:                q.ledger.Replica(),
+		Logger:            logger,
+		Workers:           workers,
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.cfg.Workers}},
+		Hooks:             hooks(),
+		MaxAttempts:       q.cfg.MaxAttempts,
+		RetryPolicy:       &backoff{base: q.cfg.RetryBase, limit: q.cfg.RetryMax},
+		PollOnly:          true,
+		FetchCooldown:     min(fetchCooldown, q.cfg.PollInterval),
+		FetchPollInterval: q.cfg.PollInterval,
+		// The worker sets its own deadline; the library's would cost a goroutine and a timer per job.
+		JobTimeout:                  -1,
+		RescueStuckJobsAfter:        q.cfg.Timeout + time.Minute,
+		CompletedJobRetentionPeriod: completedFor,
+	}
+	if q.ledger.Dialect() == ledger.SQLite {
+		conf.ReindexerSchedule = never{} // would stop all writing, for no gain
+	}
+	return conf
+}
+
+const (
+	// fetchCooldown is the shortest pause between two fetches. Each is a transaction, so a fetch should find several jobs.
+	fetchCooldown = 10 * time.Millisecond
+	// completedFor is how long finished jobs are kept; the ledger's own tables remember what matters.
+	completedFor = time.Minute
+	// roundInterval is the pause between looks at the backlog and at other replicas.
+	roundInterval = 5 * time.Second
+)
+
+type never struct{}
+
+func (never) Next(t time.Time) time.Time { return t.AddDate(100, 0, 0) }
+
+// Start begins to work. Work that an earlier run of this replica was killed in is taken up at once. Start returns when
+// workers are running; ctx is for starting only.
+func (q *Queue) Start(ctx context.Context) error {
+	if err := q.release(ctx); err != nil {
+		return fmt.Errorf("starting queue: %w", err)
+	}
+	if err := q.count(ctx); err != nil {
+		return fmt.Errorf("starting queue: %w", err)
+	}
+	running := context.WithoutCancel(ctx)
+	if err := q.client.Start(running); err != nil {
+		return fmt.Errorf("starting queue: %w", err)
+	}
+	running, q.cancel = context.WithCancel(running)
+	q.rounds.Go(func() { q.makeRounds(running) })
+	return nil
+}
+
+// Stop lets running work end, for at most Config.Drain or until ctx ends, then interrupts it; interrupted work is tried
+// again at the next start. Accept still works afterwards, until the ledger is closed.
+func (q *Queue) Stop(ctx context.Context) error {
+	if q.cancel == nil {
+		return nil
+	}
+	q.cancel()
+	q.rounds.Wait()
+	drain, cancel := context.WithTimeout(ctx, q.cfg.Drain)
+	defer cancel()
+	err := q.client.Stop(drain)
+	if err == nil {
+		return nil
+	}
+	q.stopping.Store(true)
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
+	defer cancel()
+	if err := q.client.StopAndCancel(hard); err != nil {
+		return fmt.Errorf("stopping queue: work does not end though it was interrupted: %w", err)
+	}
+	return nil
+}
+
+// hardStop bounds how long interrupted work may take to return.
+const hardStop = 10 * time.Second
+
+func (q *Queue) makeRounds(ctx context.Context) {
+	t := time.NewTicker(roundInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := errors.Join(q.count(ctx), q.rescue(ctx)); err != nil && ctx.Err() == nil {
+			q.log.ErrorContext(ctx, "looking after the queue failed", slog.Any("error", err))
+		}
+	}
+}
