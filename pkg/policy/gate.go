@@ -78,20 +78,22 @@ func (c *compiler) gate(src source, p GatePolicy) *gateRule {
 
 // counted fills in which keys count and how many, and refuses rules that nothing could satisfy.
 func (c *compiler) counted(r *requirement, line SignatureRequirement) bool {
+	for _, k := range line.Keys {
+		if c.known("key", k, c.keyNames()) && !slices.Contains(r.keys, k.Value) {
+			r.keys = append(r.keys, k.Value)
+		}
+	}
 	switch {
+	case c.partial:
+		return false
 	case (len(line.Keys) > 0) == (line.Lane.Value != ""):
 		c.fail(line.Pos, "write either keys: [names] or lane: release, not both and not neither")
 		return false
 	case len(line.Keys) > 0:
-		for _, k := range line.Keys {
-			if c.known("key", k, c.keyNames()) && !slices.Contains(r.keys, k.Value) {
-				r.keys = append(r.keys, k.Value)
-			}
-		}
 		if len(r.keys) == 0 {
 			return false
 		}
-		c.oneLane(line.Pos, r.keys)
+		c.oneLane(line.Keys)
 	default:
 		for _, k := range c.vocabulary.Keys {
 			if k.Lane == line.Lane.Value {
@@ -109,8 +111,8 @@ func (c *compiler) counted(r *requirement, line SignatureRequirement) bool {
 		c.fail(line.Pos, "several keys need a count: write count: 1 when any of them will do, count: %d when all must sign", len(line.Keys))
 	}
 	if r.count < 1 || r.count > len(r.keys) {
-		c.fail(line.Pos, "count is %d but %d key counts here (%s); write a count from 1 to %d",
-			r.count, len(r.keys), strings.Join(r.keys, ", "), len(r.keys))
+		c.fail(line.Pos, "count is %d but must be from 1 to %d: the keys that count here are %s",
+			r.count, len(r.keys), strings.Join(r.keys, ", "))
 		return false
 	}
 	return true

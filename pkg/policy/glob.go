@@ -69,7 +69,7 @@ func checkRepositoryGlob(p string) error {
 func checkGlob(p string) error {
 	switch {
 	case p == "":
-		return errors.New("a pattern is empty; write ** for everything")
+		return errors.New("a pattern is empty; write the name or pattern that is meant")
 	case len(p) > maxGlob:
 		return fmt.Errorf("a pattern has %d bytes, the limit is %d", len(p), maxGlob)
 	case strings.Contains(p, `\`):

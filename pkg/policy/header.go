@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"unicode"
 
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
@@ -28,6 +29,9 @@ const maxOwner = 128
 
 func (c *compiler) header(h Header) {
 	name := h.Name.Value
+	if name == "" {
+		return // strictyaml said so
+	}
 	if !nameShape.MatchString(name) {
 		c.fail(h.Name.Pos, "name: %q is not a name; use letters, digits, '.', '-' and '_', at most 63", name)
 	} else if first, taken := c.named[name]; taken {
@@ -43,12 +47,14 @@ func (c *compiler) header(h Header) {
 	}
 }
 
-// known checks that a policy speaks only of things that are configured. what is the word for one of them.
+// known checks that a policy speaks only of things that are configured. what is the word for one of them. An empty name
+// was already refused when the file was decoded.
 func (c *compiler) known(what string, named strictyaml.Located[string], known []string) bool {
-	for _, k := range known {
-		if k == named.Value {
-			return true
-		}
+	if named.Value == "" {
+		return false
+	}
+	if slices.Contains(known, named.Value) {
+		return true
 	}
 	c.fail(named.Pos, "unknown %s %q; %s", what, named.Value, strictyaml.Hint(named.Value, known))
 	return false
@@ -71,12 +77,18 @@ func (c *compiler) lane(key string) string {
 	return ""
 }
 
-// oneLane refuses a rule whose keys are of different lanes.
-func (c *compiler) oneLane(pos strictyaml.Pos, keys []string) {
+// oneLane refuses a rule whose keys are of different lanes. Unknown keys were refused already.
+func (c *compiler) oneLane(keys []strictyaml.Located[string]) {
+	var first string
 	for _, k := range keys {
-		if c.lane(k) != c.lane(keys[0]) {
-			c.fail(pos, "%s is a %s key and %s a %s key; one rule never mixes lanes, write two rules",
-				keys[0], c.lane(keys[0]), k, c.lane(k))
+		lane := c.lane(k.Value)
+		switch {
+		case lane == "":
+		case first == "":
+			first = k.Value
+		case lane != c.lane(first):
+			c.fail(k.Pos, "%s is a %s key but %s is a %s key; one rule never mixes lanes, write two rules",
+				k.Value, lane, first, c.lane(first))
 			return
 		}
 	}

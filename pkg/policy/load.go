@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -91,16 +93,40 @@ func build(sources []source, v Vocabulary) (*Set, error) {
 			c.errs = append(c.errs, err)
 		}
 	}
-	if len(c.errs) == 0 && len(set.signing)+len(set.gates) == 0 {
+	if len(c.errs) > 0 {
+		return nil, inOrder(c.errs)
+	}
+	if len(set.signing)+len(set.gates) == 0 {
 		return nil, fmt.Errorf("%s holds no policy; the files are empty or all commented out", sources[0].full)
 	}
-	return set, errors.Join(c.errs...)
+	return set, nil
+}
+
+// inOrder joins errors in the order of the files' lines.
+func inOrder(errs []error) error {
+	var flat []error
+	for _, err := range errs {
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			flat = append(flat, many.Unwrap()...)
+		} else {
+			flat = append(flat, err)
+		}
+	}
+	slices.SortStableFunc(flat, func(a, b error) int {
+		var x, y *strictyaml.Error
+		if !errors.As(a, &x) || !errors.As(b, &y) {
+			return 0
+		}
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
+	})
+	return errors.Join(flat...)
 }
 
 // compiler turns documents into rules and gathers what is wrong with them.
 type compiler struct {
 	vocabulary Vocabulary
 	named      map[string]strictyaml.Pos // policy name → where it is defined
+	partial    bool                      // the document at hand was decoded with errors, parts of it are missing
 	errs       []error
 }
 
@@ -108,7 +134,8 @@ func (c *compiler) fail(pos strictyaml.Pos, format string, args ...any) {
 	c.errs = append(c.errs, pos.Errorf(format, args...))
 }
 
-// document decodes one document by its kind. Adding a kind of policy means adding its line here.
+// document decodes one document by its kind and compiles what could be decoded, so that mistakes of form do not hide
+// mistakes of content. Adding a kind of policy means adding its line here.
 func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
 	kind, ok := doc.Text("kind")
 	if !ok {
@@ -117,20 +144,19 @@ func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
 	switch kind.Value {
 	case kindSigning:
 		var p SigningPolicy
-		if err := doc.Decode(&p); err != nil {
-			return err
-		}
+		err := doc.Decode(&p)
+		c.partial = err != nil
 		set.signing = append(set.signing, c.signing(src, p))
+		return err
 	case kindGate:
 		var p GatePolicy
-		if err := doc.Decode(&p); err != nil {
-			return err
-		}
+		err := doc.Decode(&p)
+		c.partial = err != nil
 		set.gates = append(set.gates, c.gate(src, p))
+		return err
 	default:
 		return kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, []string{kindSigning, kindGate}))
 	}
-	return nil
 }
 
 // digestOf hashes names and contents, each preceded by its length as 8 bytes big-endian, in order of name.

@@ -32,18 +32,16 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 		rule:  place(src.short, p.Pos.Line, p.Name.Value),
 		match: c.match(p.Match),
 	}
-	var keys []string
+	var keys []strictyaml.Located[string]
 	for _, line := range p.Sign {
-		if !c.known("key", line.Key, c.keyNames()) {
-			continue
-		}
-		if slices.Contains(keys, line.Key.Value) {
+		c.known("key", line.Key, c.keyNames())
+		if slices.ContainsFunc(r.orders, func(o Order) bool { return o.Key == line.Key.Value }) {
 			c.fail(line.Key.Pos, "the key %q stands twice; list all its formats on one line", line.Key.Value)
 		}
-		keys = append(keys, line.Key.Value)
+		keys = append(keys, line.Key)
 		r.orders = append(r.orders, Order{Key: line.Key.Value, Formats: c.formats(line.Formats)})
 	}
-	c.oneLane(p.Pos, keys)
+	c.oneLane(keys)
 	return r
 }
 

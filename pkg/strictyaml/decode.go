@@ -118,7 +118,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string, depth in
 	})
 	for _, f := range fields {
 		if f.required && !seen[f.name] {
-			d.fail(n, "", "%q is missing%s; %s", f.name, in(path), f.ask())
+			d.fail(n, "", "%q is missing%s%s", f.name, in(path), f.ask())
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (d *decoder) constraints(n *yaml.Node, v reflect.Value, f field, path strin
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map:
 		if f.required && v.Len() == 0 {
-			d.fail(n, path, "is empty; %s", f.ask())
+			d.fail(n, path, "is empty%s", f.ask())
 			return
 		}
 	}

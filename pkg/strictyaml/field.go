@@ -51,15 +51,15 @@ func fieldsOf(t reflect.Type) []field {
 	return out
 }
 
-// ask says what to write under a required key.
+// ask ends the error about a required key that is missing or empty with what belongs there.
 func (f field) ask() string {
 	switch {
 	case len(f.oneof) > 0:
-		return "write one of " + strings.Join(f.oneof, ", ")
+		return "; write one of " + strings.Join(f.oneof, ", ")
 	case f.doc != "":
-		return "it says: " + f.doc
+		return ": " + f.doc
 	}
-	return "it is required"
+	return "; it is required"
 }
 
 func find(fields []field, name string) (field, bool) {

@@ -108,7 +108,7 @@ func TestMistakes(t *testing.T) {
 		{"duplicate key", "port: 1\nport: 2", `f.yaml:2:1: the key "port" stands twice; the first is on line 1`},
 		{"duplicate in map", "tags: {a: x, a: y}", `f.yaml:1:14: the key "a" stands twice in tags; the first is on line 1`},
 		{"missing key", "servers:\n  - timeout: 1s", `f.yaml:2:5: "name" is missing in servers[0]; it is required`},
-		{"missing with doc", "main: {}", `f.yaml:1:7: "file" is missing in main; it says: path of the file`},
+		{"missing with doc", "main: {}", `f.yaml:1:7: "file" is missing in main: path of the file`},
 		{"empty required", "servers: [{name: ''}]", `f.yaml:1:18: servers[0].name: is empty; it is required`},
 		{"no value", "tags:\nport: 1", `f.yaml:1:6: tags: has no value; give it one or remove the key`},
 		{"one of", "mode: denny", `f.yaml:1:7: mode: "denny" is not one of skip, deny; did you mean "deny"?`},
