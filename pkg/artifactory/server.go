@@ -37,7 +37,8 @@ type Repository struct {
 	Package string // "generic", "maven", …; "" when the token may not know
 }
 
-// Repository looks a repository up. One that does not exist, or that the token may not see, is artifact.ErrGone.
+// Repository looks a repository up. One that does not exist is artifact.ErrGone; one that the token may not see is that
+// or a *StatusError with 403, as the server likes.
 func (c *Client) Repository(ctx context.Context, key string) (Repository, error) {
 	repo, err := c.repository(ctx, key)
 	if err != nil {

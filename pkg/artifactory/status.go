@@ -50,12 +50,15 @@ func (e *Refused) Error() string {
 }
 
 // Temporary reports whether the same call may succeed later without anybody changing anything: broken connections,
-// silence, 408, 429 and most 5xx.
+// silence, a deadline that passed, 408, 429 and most 5xx. A call that its caller cancelled is not temporary.
 func Temporary(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
 	if st, ok := errors.AsType[*StatusError](err); ok {
 		return st.Status == http.StatusRequestTimeout || retriable(st.Status)
 	}
-	return errors.Is(err, errNetwork) && !errors.Is(err, context.Canceled)
+	return errors.Is(err, errNetwork) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // RetryAfter is how long the server asked to be left alone; 0 when it did not say.
