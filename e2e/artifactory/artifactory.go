@@ -90,7 +90,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.aqlSlot = make(chan struct{}, 3)
+	s.aqlSlot = make(chan struct{}, aqlParallel)
 	s.hooks = &subscriptions{byKey: map[string]Subscription{}}
 	s.sender = newSender(cfg.Webhooks)
 	s.routes = s.table()
