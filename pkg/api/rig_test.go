@@ -1,0 +1,145 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+)
+
+// The tokens of the tests, by what they may do.
+const (
+	tokenGate   = "gate-token-51b0"
+	tokenSign   = "sign-token-99ce"
+	tokenStatus = "status-token-07aa"
+	tokenAll    = "all-token-c41d"
+)
+
+// rig is an API whose answers the test sets.
+type rig struct {
+	handler http.Handler
+	reg     *prometheus.Registry
+	log     *lines
+
+	mu       sync.Mutex
+	asked    []gate.Request
+	wished   []artifact.Ref
+	looked   []artifact.Ref
+	events   []string
+	err      error // of Sign, Status and Explain
+	verdict  gate.Verdict
+	known    ledger.Status
+	decision policy.Decision
+}
+
+func newRig(t testing.TB, instances ...string) *rig {
+	t.Helper()
+	if len(instances) == 0 {
+		instances = []string{"main"}
+	}
+	r := &rig{reg: prometheus.NewRegistry(), log: &lines{}}
+	var err error
+	r.handler, err = New(Config{Instances: instances, Tokens: tokens()}, r.deps())
+	require.NoError(t, err)
+	return r
+}
+
+func tokens() []Token {
+	return []Token{
+		{Name: "promoter", SHA256: hash(tokenGate), Roles: []Role{RoleGate}},
+		{Name: "ci", SHA256: hash(tokenSign), Roles: []Role{RoleSign}},
+		{Name: "dashboard", SHA256: hash(tokenStatus), Roles: []Role{RoleStatus}},
+		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus}},
+	}
+}
+
+func hash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+func (r *rig) deps() Deps {
+	return Deps{
+		Gate: func(_ context.Context, req gate.Request) gate.Verdict {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.asked = append(r.asked, req)
+			return r.verdict
+		},
+		Sign: func(_ context.Context, ref artifact.Ref, caller string) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.wished, r.events = append(r.wished, ref), append(r.events, caller)
+			return r.err
+		},
+		Status: func(_ context.Context, ref artifact.Ref) (ledger.Status, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.looked = append(r.looked, ref)
+			return r.known, r.err
+		},
+		Explain: func(_ context.Context, ref artifact.Ref, event string) (policy.Decision, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.looked, r.events = append(r.looked, ref), append(r.events, event)
+			return r.decision, r.err
+		},
+		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
+	}
+}
+
+// call sends one request; an empty token sends none.
+func (r *rig) call(method, target, token, body string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(method, target, strings.NewReader(body))
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	r.handler.ServeHTTP(w, req)
+	return w
+}
+
+// problemIn reads a refusal and holds it to RFC 9457.
+func problemIn(t *testing.T, w *httptest.ResponseRecorder) Problem {
+	t.Helper()
+	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"), w.Body.String())
+	var p Problem
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+	require.Equal(t, w.Code, p.Status)
+	require.Equal(t, http.StatusText(w.Code), p.Title)
+	require.NotEmpty(t, p.Detail)
+	return p
+}
+
+// lines collects log lines.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.FieldsFunc(l.buf.String(), func(c rune) bool { return c == '\n' })
+}
