@@ -35,7 +35,7 @@ func TestBackoffDoublesUpToItsBound(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < 100; n++ {
 		full := longestPause
-		if n < 7 {
+		if n < 8 {
 			full = firstPause << (n - 1)
 		}
 		for range 20 {

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -363,15 +365,16 @@ func TestRedirects(t *testing.T) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	open := serve(t, plain)
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/down.bin") {
 			http.Redirect(w, r, open.URL, http.StatusFound)
 			return
 		}
 		plain(w, r)
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the client that does not trust it
+	s.StartTLS()
 	t.Cleanup(s.Close)
-	s.Config.ErrorLog = nil
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
 
