@@ -97,7 +97,7 @@ func conflict(ref artifact.Ref, a, b *signingRule) reason.Reason {
 		Found:    fmt.Sprintf("%s signs with %s; %s signs with %s", a.rule, ordersText(a.orders), b.rule, ordersText(b.orders)),
 		Expected: "one signing policy for an artifact, or several with the same sign list in the same order",
 		Fix:      fmt.Sprintf("narrow match or add exclude in one of them, then hallmark policy explain %s", ref),
-		Who:      owners([]*signingRule{a, b}),
+		Who:      owners([]string{a.owner, b.owner}),
 		Rule:     a.rule + " and " + b.rule,
 	}
 }
@@ -115,28 +115,32 @@ func digestUnknown(ref artifact.Ref, p *signingRule) reason.Reason {
 }
 
 func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
+	var named []string
+	for _, p := range s.signing {
+		named = append(named, p.owner)
+	}
 	return reason.Reason{
 		Code:     reason.NoPolicy,
 		Message:  fmt.Sprintf("no signing policy matches %s and noMatch is deny", ref),
 		Found:    fmt.Sprintf("%d signing policies, none matches; hallmark policy explain %s says why", len(s.signing), ref),
 		Expected: "a signing policy that matches it",
-		Fix:      fmt.Sprintf("add repository %s to a SigningPolicy in %s, or set noMatch: skip", ref.Repo, s.dir),
-		Who:      owners(s.signing),
+		Fix:      fmt.Sprintf("let the match of a SigningPolicy in %s cover %s, or set noMatch: skip", s.dir, ref),
+		Who:      owners(named),
 	}
 }
 
 // owners names the owners of policies once each; an operator when there are none.
-func owners(rules []*signingRule) string {
+func owners(named []string) string {
 	var out []string
-	for _, r := range rules {
-		if !slices.Contains(out, r.owner) {
-			out = append(out, r.owner)
+	for _, o := range named {
+		if !slices.Contains(out, o) {
+			out = append(out, o)
 		}
 	}
 	if len(out) == 0 {
 		return "the operator of Hallmark"
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(clip(out), ", ")
 }
 
 // ordersText renders a sign list as "release-2026 (sigstore, raw)".

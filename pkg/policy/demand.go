@@ -108,13 +108,14 @@ func (d Demand) noGate() reason.Reason {
 		return r
 	}
 	r.Fix += " in " + d.set.dir
-	var found []string
+	var found, named []string
 	for _, g := range d.set.gates {
 		if miss := g.target.test(d.target.Instance, d.target.Repo, d.target.Path, ""); miss != nil {
 			found = append(found, fmt.Sprintf("%s: %s", g.rule, miss))
 		}
-		r.Who = g.owner
+		named = append(named, g.owner)
 	}
+	r.Who = owners(named)
 	if len(found) > 0 {
 		r.Found = strings.Join(clip(found), "; ")
 	}

@@ -49,6 +49,7 @@ type requirement struct {
 	rule    string   // file:line (name) of the line
 	lane    string   // empty when the policy names keys
 	keys    []string // that count
+	keyLane string   // of those keys
 	count   int
 	formats []string // that count, never empty
 }
@@ -115,6 +116,7 @@ func (c *compiler) counted(r *requirement, line SignatureRequirement) bool {
 			r.count, len(r.keys), strings.Join(r.keys, ", "))
 		return false
 	}
+	r.keyLane = c.lane(r.keys[0])
 	return true
 }
 

@@ -28,6 +28,9 @@ func Load(dir string, noMatch NoMatch, v Vocabulary) (*Set, error) {
 	if err := noMatch.Check(); err != nil {
 		return nil, fmt.Errorf("loading policies: %w", err)
 	}
+	if err := v.check(); err != nil {
+		return nil, fmt.Errorf("loading policies: %w", err)
+	}
 	sources, err := readDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("loading policies: %w", err)

@@ -31,6 +31,16 @@ type Vocabulary struct {
 	Events    []string // "domain/type"
 }
 
+// check reports names that no policy could be held to.
+func (v Vocabulary) check() error {
+	for _, k := range v.Keys {
+		if k.Lane != LaneDevelopment && k.Lane != LaneRelease {
+			return fmt.Errorf("the key %q has the lane %q; configure it with lane: %s or lane: %s", k.Name, k.Lane, LaneDevelopment, LaneRelease)
+		}
+	}
+	return nil
+}
+
 // NoMatch says what happens to an artifact that no signing policy matches. There is no default: choosing for the
 // operator would be a policy of its own.
 type NoMatch string

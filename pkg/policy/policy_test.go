@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -117,3 +118,8 @@ sign: [{key: dev-2026, formats: [raw]}]
 		require.True(t, load(t, policy.Deny, p).Covers(tc.instance, tc.repo, tc.path, tc.event))
 	}
 }
+
+// dirless takes the temporary directory out of a text.
+func dirless(s string) string { return tempDir.ReplaceAllString(s, "DIR/policies") }
+
+var tempDir = regexp.MustCompile(`/\S*/policies\b`)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,14 @@ import (
 
 // gravest orders the problems of evidence: what is told first when several files are at fault.
 var gravest = []reason.Code{reason.SignatureWrongBytes, reason.SignatureInvalid, reason.SignatureWrongKey}
+
+// problemText describes a problem when the evidence has no detail of its own.
+var problemText = map[reason.Code]string{
+	reason.SignatureWrongBytes: "made for other bytes",
+	reason.SignatureInvalid:    "does not verify",
+	reason.SignatureWrongKey:   "made with a key that is not accepted here",
+	reason.Undecided:           "could not be read",
+}
 
 // refusal explains why one rule is not met. have are the keys that did sign.
 func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evidence) reason.Reason {
@@ -97,14 +106,17 @@ func (e Evidence) text(r requirement) string {
 		made = ", made " + e.At.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	by := e.File
-	if e.Key != "" {
+	switch {
+	case e.Key != "":
 		by += " is by " + e.Key
+	case e.Problem == "":
+		by += " is by an unknown key"
 	}
 	switch {
 	case e.Problem != "" && e.Detail != "":
 		return fmt.Sprintf("%s%s: %s", by, made, e.Detail)
 	case e.Problem != "":
-		return fmt.Sprintf("%s%s: %s", by, made, e.Problem)
+		return fmt.Sprintf("%s%s: %s", by, made, cmp.Or(problemText[e.Problem], string(e.Problem)))
 	case !slices.Contains(r.keys, e.Key):
 		return by + made
 	}
@@ -131,9 +143,30 @@ func (d Demand) remedy(ref artifact.Ref, r requirement, have []string) string {
 			would = append(would, o.Key)
 		}
 	}
-	if len(would) < r.count {
-		return fmt.Sprintf("%s signs it with %s only; let %s sign it too (format %s), then %s",
-			c.rule.rule, ordersText(c.rule.orders), r.what(), strings.Join(r.formats, " or "), sign)
+	if len(would) >= r.count {
+		return sign
 	}
-	return sign
+	too, formats := "too", strings.Join(r.formats, " or ")
+	if c.rule.lane != r.keyLane {
+		too = "instead" // one rule never mixes lanes
+	}
+	return fmt.Sprintf("%s signs it with %s only; let %s sign it %s (format %s), then %s",
+		c.rule.rule, ordersText(c.rule.orders), r.others(would), too, formats, sign)
+}
+
+// others names the keys that are still to sign when those of have did.
+func (r requirement) others(have []string) string {
+	if len(have) == 0 && r.count == 1 {
+		return r.what()
+	}
+	var left []string
+	for _, k := range r.keys {
+		if !slices.Contains(have, k) {
+			left = append(left, k)
+		}
+	}
+	if lack := r.count - len(have); lack < len(left) {
+		return fmt.Sprintf("%d of %s", lack, strings.Join(left, ", "))
+	}
+	return strings.Join(left, " and ")
 }

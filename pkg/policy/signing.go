@@ -23,6 +23,7 @@ type signingRule struct {
 	rule        string // file:line (name)
 	match       match
 	orders      []Order
+	lane        string // of its keys
 }
 
 func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
@@ -42,6 +43,9 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 		r.orders = append(r.orders, Order{Key: line.Key.Value, Formats: c.formats(line.Formats)})
 	}
 	c.oneLane(keys)
+	if len(keys) > 0 {
+		r.lane = c.lane(keys[0].Value)
+	}
 	return r
 }
 
