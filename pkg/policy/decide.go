@@ -10,7 +10,8 @@ import (
 )
 
 // Request asks what to do with one subject. Event is "domain/type", for example "artifact/deployed"; the empty event
-// means that somebody asked for this artifact by name (hallmark sign, the sweep), and no events filter applies to it.
+// and those of the domain "request" mean that somebody asked for this artifact by name (hallmark sign, the sweep), and
+// no events list applies to them.
 type Request struct {
 	Subject artifact.Subject
 	Event   string

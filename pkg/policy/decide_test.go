@@ -103,6 +103,7 @@ sign: [{key: dev-2026, formats: [raw]}]
 	require.NotNil(t, set.Decide(policy.Request{Subject: s, Event: "artifact/deployed"}).Grant)
 	require.Nil(t, set.Decide(policy.Request{Subject: s, Event: "artifact/moved"}).Grant)
 	require.NotNil(t, set.Decide(policy.Request{Subject: s}).Grant, "asked for by name")
+	require.NotNil(t, set.Decide(policy.Request{Subject: s, Event: "request/sign"}).Grant, "asked for by name")
 }
 
 func TestNoGrantWithoutADigest(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -72,6 +73,8 @@ func checkGlob(p string) error {
 		return errors.New("a pattern is empty; write the name or pattern that is meant")
 	case len(p) > maxGlob:
 		return fmt.Errorf("a pattern has %d bytes, the limit is %d", len(p), maxGlob)
+	case !utf8.ValidString(p):
+		return fmt.Errorf("%q is not UTF-8", p)
 	case strings.Contains(p, `\`):
 		return fmt.Errorf(`%q has a backslash; folders are separated by /, and a literal * is written [*]`, p)
 	case strings.ContainsFunc(p, unicode.IsControl):

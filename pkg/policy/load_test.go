@@ -102,41 +102,6 @@ func TestNoMatchIsRequired(t *testing.T) {
 	}
 }
 
-func FuzzPolicy(f *testing.F) {
-	files, err := filepath.Glob(examples + "/*.yaml")
-	require.NoError(f, err)
-	mistakes, err := filepath.Glob("testdata/mistakes/*.yaml")
-	require.NoError(f, err)
-	for _, file := range append(files, mistakes...) {
-		data, err := os.ReadFile(file)
-		require.NoError(f, err)
-		f.Add(data, "libs-staging-local", "a/b.tgz")
-	}
-	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, data []byte, repo, path string) {
-		if err := os.WriteFile(filepath.Join(dir, "p.yaml"), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		set, err := policy.Load(dir, policy.Deny, vocabulary)
-		if (err == nil) == (set == nil) {
-			t.Fatalf("set %v and error %v", set, err)
-		}
-		if err != nil {
-			return
-		}
-		s := subject(t, "libs-staging-local/app.tgz")
-		s.Ref.Repo, s.Ref.Path = repo, path
-		d := set.Decide(policy.Request{Subject: s, Event: "artifact/deployed"})
-		if set3 := b2i(d.Grant != nil) + b2i(len(d.Denied) > 0) + b2i(d.Skip != ""); set3 != 1 {
-			t.Fatalf("%d of three answers: %+v", set3, d)
-		}
-		demand, ok := set.Demand(s.Ref)
-		if reasons := demand.Judge(nil); len(reasons) == 0 {
-			t.Fatalf("allowed without evidence (policy found: %v)", ok)
-		}
-	})
-}
-
 func b2i(b bool) int {
 	if b {
 		return 1

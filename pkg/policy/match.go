@@ -37,7 +37,11 @@ func (m *mismatch) String() string {
 	return fmt.Sprintf("%s %s is not in [%s]", m.field, m.value, strings.Join(m.list, ", "))
 }
 
-// test returns nil when everything holds, else the first line that does not. The empty event passes any events list.
+// byName reports whether an event is somebody's wish for this very artifact rather than news from Artifactory: none at
+// all, or one of Hallmark's own domain "request".
+func byName(event string) bool { return event == "" || strings.HasPrefix(event, "request/") }
+
+// test returns nil when everything holds, else the first line that does not. A wish by name passes any events list.
 func (m match) test(instance, repo, path, event string) *mismatch {
 	switch {
 	case len(m.instances) > 0 && !slices.Contains(m.instances, instance):
@@ -46,7 +50,7 @@ func (m match) test(instance, repo, path, event string) *mismatch {
 		return &mismatch{"repository", repo, m.repositories}
 	case len(m.paths) > 0 && firstMatch(m.paths, path) == "":
 		return &mismatch{"path", path, m.paths}
-	case event != "" && len(m.events) > 0 && !slices.Contains(m.events, event):
+	case !byName(event) && len(m.events) > 0 && !slices.Contains(m.events, event):
 		return &mismatch{"event", event, m.events}
 	}
 	if x := firstMatch(m.exclude, path); x != "" {
