@@ -3,6 +3,7 @@ package deps
 
 import (
 	_ "github.com/ThalesGroup/crypto11"
+	_ "github.com/bmatcuk/doublestar/v4"
 	_ "github.com/go-chi/chi/v5"
 	_ "github.com/go-chi/chi/v5/middleware"
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -34,5 +35,4 @@ import (
 	_ "golang.org/x/sync/errgroup"
 	_ "google.golang.org/protobuf/encoding/protojson"
 	_ "modernc.org/sqlite"
-	_ "github.com/bmatcuk/doublestar/v4"
 )

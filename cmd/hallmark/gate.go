@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+)
+
+func newGate() *cobra.Command {
+	cmd := &cobra.Command{Use: "gate", Short: "Ask whether an artifact may be promoted"}
+	cmd.AddCommand(newGateCheck())
+	return cmd
+}
+
+func newGateCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check REPO/PATH --target REPO",
+		Short: "Ask whether an artifact may enter a target repository",
+		Long: `Ask whether an artifact may enter a target repository. The service reads the artifact's
+signature files afresh and verifies them with pinned keys; properties do not count.
+
+Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).`,
+		Example: `  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
+  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o json`,
+		Args: cobra.ExactArgs(1),
+	}
+	connect, instance := clientFlags(cmd)
+	output := outputFlag(cmd)
+	target := cmd.Flags().String("target", "", "repository (or repository/path) that the artifact would enter")
+	_ = cmd.MarkFlagRequired("target")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := connect()
+		if err != nil {
+			return err
+		}
+		v, err := client.Gate(cmd.Context(), api.GateRequest{Instance: *instance, Artifact: args[0], Target: *target})
+		if err != nil {
+			return err
+		}
+		if err := show(cmd.OutOrStdout(), *output, v, func(w io.Writer) { verdictText(w, v) }); err != nil {
+			return err
+		}
+		switch {
+		case !v.Decided:
+			return fmt.Errorf("the gate could not decide; the answer is no")
+		case !v.Allow:
+			return &refusedError{}
+		default:
+			return nil
+		}
+	}
+	return cmd
+}
+
+func verdictText(w io.Writer, v gate.Verdict) {
+	word, link := "REFUSED", "may not enter"
+	if v.Allow {
+		word, link = "ALLOWED", "may enter"
+	}
+	fmt.Fprintf(w, "%s  %s %s %s\n", word, v.Artifact, link, v.Target)
+	for _, r := range v.Reasons {
+		fmt.Fprint(w, r.Text())
+	}
+	for _, s := range v.Signatures {
+		if s.Problem == "" {
+			fmt.Fprintf(w, "  verified  %s by key %s\n", s.File, s.Key)
+		}
+	}
+}

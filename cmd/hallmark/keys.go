@@ -1,0 +1,245 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
+)
+
+// keyView is a key as list, show and generate print it.
+type keyView struct {
+	Name       string         `json:"name"` // of the configuration; empty for a key that it does not know
+	Label      string         `json:"label"`
+	Token      string         `json:"token"`
+	Lane       string         `json:"lane,omitempty"`
+	Algorithm  string         `json:"algorithm"`
+	SPKI       string         `json:"spki,omitempty"`
+	Pinned     string         `json:"pinned,omitempty"` // what the configuration expects
+	Problem    string         `json:"problem,omitempty"`
+	PEM        string         `json:"pem,omitempty"`
+	Attributes hsm.Attributes `json:"attributes"`
+}
+
+func newKeys() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "List, make and show signing keys",
+		Long: `List, make and show signing keys on the tokens of the configuration. Run these where the HSM
+is reachable. Private keys never leave the token; what is printed is public.`,
+	}
+	cmd.AddCommand(newKeysList(), newKeysGenerate(), newKeysShow())
+	return cmd
+}
+
+func newKeysList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List every key on the configured tokens",
+		Example: `  hallmark keys list --config /etc/hallmark/hallmark.yaml`,
+		Args:    cobra.NoArgs,
+	}
+	config, output := configFlag(cmd), outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadTokens(*config)
+		if err != nil {
+			return err
+		}
+		all, err := listKeys(cmd, c)
+		if err != nil {
+			return err
+		}
+		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) {
+			rows := make([][]string, len(all))
+			for i, k := range all {
+				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Lane), k.Algorithm, orDash(k.SPKI), k.Problem}
+			}
+			table(w, []string{"NAME", "LABEL", "TOKEN", "LANE", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
+		})
+	}
+	return cmd
+}
+
+func newKeysGenerate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "generate LABEL --token NAME",
+		Short: "Make a key pair on a token",
+		Long: `Make a key pair on a token that can sign and nothing else, sensitive and not extractable. Its
+attributes are read back from the token; a key that could leave it is destroyed and the
+command fails. Prints what to put into the configuration.`,
+		Example: `  hallmark keys generate release-2026 --token hsm
+  hallmark keys generate release-2026 --token hsm --algorithm RSA-3072 -o json`,
+		Args: cobra.ExactArgs(1),
+	}
+	config, output := configFlag(cmd), outputFlag(cmd)
+	token := cmd.Flags().String("token", "", "token of the configuration to make the key on")
+	algorithm := cmd.Flags().String("algorithm", string(hsm.P256), "one of "+algorithmNames())
+	_ = cmd.MarkFlagRequired("token")
+	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(strings.Split(algorithmNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := seal.CheckKeyName(args[0]); err != nil {
+			return err
+		}
+		c, err := loadTokens(*config)
+		if err != nil {
+			return err
+		}
+		t, err := c.token(*token)
+		if err != nil {
+			return err
+		}
+		made, err := hsm.Generate(cmd.Context(), t, hsm.GenerateRequest{Label: args[0], Algorithm: hsm.Algorithm(*algorithm)})
+		if err != nil {
+			return err
+		}
+		pem, err := made.Public.PEM()
+		if err != nil {
+			return err
+		}
+		k := keyView{
+			Label: args[0], Token: *token, Algorithm: string(made.Public.Algorithm), SPKI: made.Public.Pin(), PEM: string(pem),
+			Attributes: made.Attributes,
+		}
+		return show(cmd.OutOrStdout(), *output, k, func(w io.Writer) {
+			keyText(w, k)
+			fmt.Fprintf(w, "\nput this under keys: in %s (lane: release or development)\n", *config)
+			fmt.Fprintf(w, "  - {name: %s, token: %s, spki: %s, lane: release}\n", k.Label, k.Token, k.SPKI)
+		})
+	}
+	return cmd
+}
+
+func newKeysShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show a key's public half, its pin and its attributes",
+		Example: `  hallmark keys show release-2026
+  hallmark keys show release-2026 --pem > release.pub`,
+		Args: cobra.ExactArgs(1),
+	}
+	config, output := configFlag(cmd), outputFlag(cmd)
+	onlyPEM := cmd.Flags().Bool("pem", false, "print only the public key in PEM, for verifiers")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadTokens(*config)
+		if err != nil {
+			return err
+		}
+		all, err := listKeys(cmd, c)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			if k.Name != args[0] && k.Label != args[0] {
+				continue
+			}
+			if *onlyPEM {
+				_, err := fmt.Fprint(cmd.OutOrStdout(), k.PEM)
+				return err
+			}
+			return show(cmd.OutOrStdout(), *output, k, func(w io.Writer) { keyText(w, k) })
+		}
+		return fmt.Errorf("no key %q on the configured tokens; see them with: hallmark keys list", args[0])
+	}
+	return cmd
+}
+
+// loadTokens reads the configuration for key work, which must be possible before keys and policies exist.
+func loadTokens(file string) (*Config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w (give another file with --config)", err)
+	}
+	var c Config
+	if err := strictyaml.Decode(file, data, &c); err != nil && len(c.Tokens) == 0 {
+		return nil, err
+	}
+	if len(c.Tokens) == 0 {
+		return nil, fmt.Errorf("%s lists no tokens", file)
+	}
+	return &c, nil
+}
+
+func (c *Config) token(name string) (hsm.Config, error) {
+	var names []string
+	for _, t := range c.Tokens {
+		if t.Name == name {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	return hsm.Config{}, fmt.Errorf("no token %q in the configuration; it has: %s", name, strings.Join(names, ", "))
+}
+
+// listKeys joins what the tokens hold with what the configuration expects.
+func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
+	var all []keyView
+	for _, t := range c.Tokens {
+		infos, err := hsm.List(cmd.Context(), t)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range infos {
+			k := keyView{
+				Label: info.Label, Token: t.Name, Algorithm: info.Algorithm, SPKI: info.SPKI, Problem: info.Problem,
+				PEM: info.PublicPEM, Attributes: info.Attributes,
+			}
+			for _, want := range c.Keys {
+				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
+					k.Name, k.Lane, k.Pinned = want.Name, want.Lane, want.SPKI
+				}
+			}
+			if k.Pinned != "" && k.Pinned != k.SPKI && k.Problem == "" {
+				k.Problem = "the configuration pins another public key"
+			}
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+func keyText(w io.Writer, k keyView) {
+	fmt.Fprintf(w, "%s\n", k.Label)
+	for _, f := range [...]struct{ name, value string }{
+		{"name", k.Name}, {"token", k.Token}, {"lane", k.Lane}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
+		{"pinned", k.Pinned}, {"problem", k.Problem},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(w, "  %-12s %s\n", f.name, f.value)
+		}
+	}
+	fmt.Fprintf(w, "  %-12s sensitive %s, extractable %s, made on the token %s, modifiable %s\n", "attributes",
+		said(k.Attributes.Sensitive), said(k.Attributes.Extractable), said(k.Attributes.Local), said(k.Attributes.Modifiable))
+	fmt.Fprint(w, k.PEM)
+}
+
+func said(b *bool) string {
+	switch {
+	case b == nil:
+		return "unknown"
+	case *b:
+		return "yes"
+	default:
+		return "no"
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func algorithmNames() string {
+	var names []string
+	for _, a := range hsm.Algorithms() {
+		names = append(names, string(a))
+	}
+	return strings.Join(names, ", ")
+}

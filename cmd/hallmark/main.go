@@ -1,0 +1,79 @@
+// Command hallmark signs what leaves an Artifactory staging repository, and answers the promotion gate.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set at build time: -ldflags "-X main.version=…".
+var version = "development"
+
+// Exit codes. Scripts rely on them; gate check is documented to use all three.
+const (
+	exitOK        = 0
+	exitRefused   = 1 // the command worked and its answer is no
+	exitUndecided = 2 // the command could not do its work
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the process's exit code.
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var refused *refusedError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &refused):
+		return exitRefused
+	default:
+		fmt.Fprintln(root.ErrOrStderr(), "error:", err)
+		return exitUndecided
+	}
+}
+
+// refusedError ends a command whose answer is no and has been printed already.
+type refusedError struct{}
+
+func (*refusedError) Error() string { return "refused" }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hallmark",
+		Short: "Sign what leaves an Artifactory staging repository",
+		Long: `Hallmark signs what leaves an Artifactory staging repository, with keys that never
+leave an HSM, and answers the promotion gate.
+
+  operators          serve, doctor, keys
+  release managers   policy, gate, status, sign
+  everyone           verify`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       versionText(),
+	}
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newSign(), newStatus(), newVerify())
+	return root
+}
+
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	return version + " " + info.GoVersion
+}

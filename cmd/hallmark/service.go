@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/job"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/signing"
+	"github.com/hallmark-signing/hallmark/webhook"
+)
+
+// service is everything wired together. It does nothing until start.
+type service struct {
+	config    *Config
+	log       *slog.Logger
+	metrics   *prometheus.Registry
+	policies  *policy.Set
+	instances map[string]*artifactory.Client
+	keys      *hsm.Keyring
+	ledger    *ledger.Ledger
+	queue     *job.Queue
+	gate      *gate.Gate
+	public    http.Handler
+	admin     http.Handler
+}
+
+// newService opens every part and refuses with the first that is broken: a service that starts can sign.
+func newService(ctx context.Context, c *Config, software bool, log *slog.Logger) (_ *service, err error) {
+	s := &service{config: c, log: log, metrics: prometheus.NewRegistry(), instances: map[string]*artifactory.Client{}}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.policies, err = c.loadPolicies(); err != nil {
+		return nil, fmt.Errorf("loading policies: %w", err)
+	}
+	if s.keys, err = hsm.Open(ctx, c.Tokens, c.Keys, hsm.Options{AllowSoftwareKeys: software, Log: log, Registerer: s.metrics}); err != nil {
+		return nil, fmt.Errorf("opening keys: %w", err)
+	}
+	for _, a := range c.Artifactory {
+		if s.instances[a.Name], err = artifactory.New(a, artifactory.Options{Log: log, Registerer: s.metrics}); err != nil {
+			return nil, err
+		}
+	}
+	if s.ledger, err = ledger.Open(ctx, c.Database, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
+		return nil, err
+	}
+	signer := &signing.Service{Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Log: log}
+	if err = signer.Init(s.metrics); err != nil {
+		return nil, err
+	}
+	work := func(ctx context.Context, w job.Work) error { return signer.Do(ctx, w.Event) }
+	if s.queue, err = job.New(s.ledger, c.Queue, job.Options{Log: log, Registerer: s.metrics}, work); err != nil {
+		return nil, err
+	}
+	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Ledger: s.ledger, Log: log}
+	if err = s.gate.Init(s.metrics); err != nil {
+		return nil, err
+	}
+	return s, s.face()
+}
+
+func (s *service) policySet() *policy.Set { return s.policies }
+
+// face builds the HTTP handlers.
+func (s *service) face() error {
+	hooks := webhook.Config{Instances: map[string]webhook.Instance{}}
+	names := make([]string, 0, len(s.config.Artifactory))
+	for _, a := range s.config.Artifactory {
+		names = append(names, a.Name)
+		in := webhook.Instance{Plain: a.WebhookAuth == artifactory.WebhookPlain}
+		for _, f := range a.WebhookSecrets {
+			secret, err := f.Read()
+			if err != nil {
+				return fmt.Errorf("artifactory %q: reading a webhook secret: %w", a.Name, err)
+			}
+			in.Secrets = append(in.Secrets, secret)
+		}
+		hooks.Instances[a.Name] = in
+	}
+	receiver, err := webhook.New(hooks, webhook.Deps{Accept: s.queue.Accept, Covers: s.policies.Covers, Log: s.log, Registerer: s.metrics})
+	if err != nil {
+		return err
+	}
+	v1, err := api.New(api.Config{Tokens: s.config.API.Tokens, Instances: names}, api.Deps{
+		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.explain, Log: s.log, Registerer: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/webhook/", receiver)
+	mux.Handle("/v1/", v1)
+	s.public = mux
+	s.admin, err = api.Admin(s.metrics, []api.Check{
+		{Name: "hsm", Run: s.keys.Ready},
+		{Name: "database", Run: s.ledger.Ping},
+	}, s.log)
+	return err
+}
+
+// request turns a caller's wish into an event like any other: a hint where to look.
+func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error {
+	now := time.Now()
+	key := sha256.Sum256([]byte("request\x00" + ref.Instance + "\x00" + ref.String()))
+	return s.queue.Accept(ctx, ledger.Event{
+		Instance: ref.Instance, Domain: "request", Type: "sign", Repo: ref.Repo, Path: ref.Path,
+		Key: artifact.Digest(key).String(), ReceivedAt: now,
+	})
+}
+
+func (s *service) explain(ctx context.Context, ref artifact.Ref, event string) (policy.Decision, error) {
+	client := s.instances[ref.Instance]
+	subjects, err := artifact.Resolve(ctx, client, ref)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	return s.policies.Decide(policy.Request{Subject: subjects[0], Event: event}), nil
+}
+
+// close releases what newService opened, in reverse order. The queue must have been stopped.
+func (s *service) close() {
+	var errs []error
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.Close())
+	}
+	for _, c := range s.instances {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if s.keys != nil {
+		s.keys.Close()
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.Error("closing", slog.Any("err", err))
+	}
+}

@@ -1,0 +1,211 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+)
+
+// modules are the places where distributions put SoftHSM's library.
+var modules = []string{
+	"/usr/lib/softhsm/libsofthsm2.so",
+	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib64/pkcs11/libsofthsm2.so",
+}
+
+// Module finds SoftHSM's PKCS#11 library.
+func Module() (string, error) {
+	for _, m := range modules {
+		if _, err := os.Stat(m); err == nil {
+			return m, nil
+		}
+	}
+	return "", errors.New("SoftHSM is not installed: apt-get install softhsm2")
+}
+
+// prepare makes the directory, the secrets and the addresses.
+func (s *Sandbox) prepare() error {
+	for _, d := range []string{"tokens", "artifactory", "secrets", "policies", "work"} {
+		if err := os.MkdirAll(s.Path(d), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"pin", "so-pin", "artifactory", "webhook", "caller"} {
+		if err := s.secret(name); err != nil {
+			return err
+		}
+	}
+	if s.Algorithm == "" {
+		s.Algorithm = "P-256"
+	}
+	if s.Database == "" {
+		s.Database = "sqlite://" + s.Path("hallmark.db")
+	}
+	if len(s.Formats) == 0 {
+		s.Formats = []string{"sigstore", "raw"}
+	}
+	listen, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	metrics, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	s.URL, s.MetricsURL = "http://"+listen, "http://"+metrics
+	return nil
+}
+
+// secret makes a random secret in a file that only this user can read.
+func (s *Sandbox) secret(name string) error {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process rather than return an error
+	s.tokens[name] = hex.EncodeToString(b[:])
+	return os.WriteFile(s.Path("secrets", name), []byte(s.tokens[name]+"\n"), 0o600)
+}
+
+func (s *Sandbox) startArtifactory() error {
+	c := standin.Config{
+		Dir:          s.Path("artifactory"),
+		Repositories: []standin.Repository{{Key: Staging}, {Key: Release}},
+		Webhooks:     s.Timing,
+		Tokens: []standin.Token{
+			{Value: s.tokens["artifactory"], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
+			{Value: Developer, User: Developer, Rights: map[string]string{Staging: "rwda"}},
+			{Value: Annotator, User: Annotator, Rights: map[string]string{Staging: "rwda"}},
+		},
+	}
+	if s.Standin != nil {
+		s.Standin(&c)
+	}
+	server, err := standin.New(c)
+	if err != nil {
+		return err
+	}
+	s.Artifactory = server
+	return server.Start("127.0.0.1:0")
+}
+
+// initToken makes a SoftHSM token. SoftHSM's tool takes the PINs as arguments only; they are worth nothing outside this
+// directory.
+func (s *Sandbox) initToken(ctx context.Context) error {
+	conf := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", s.Path("tokens"))
+	if err := os.WriteFile(s.Path("softhsm2.conf"), []byte(conf), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", "hallmark",
+		"--pin", s.tokens["pin"], "--so-pin", s.tokens["so-pin"])
+	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+s.Path("softhsm2.conf"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making a SoftHSM token: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// makeKey makes the signing key on the token and pins what came out.
+func (s *Sandbox) makeKey(ctx context.Context) error {
+	out, code, err := s.Run(ctx, "keys", "generate", Key, "--token", "hsm", "--algorithm", s.Algorithm, "-o", "json")
+	if err != nil || code != 0 {
+		return fmt.Errorf("making the signing key: %w\n%s", err, out)
+	}
+	var key struct {
+		SPKI string `json:"spki"`
+		PEM  string `json:"pem"`
+	}
+	if err := json.Unmarshal([]byte(out), &key); err != nil {
+		return fmt.Errorf("reading the new key: %w\n%s", err, out)
+	}
+	if err := os.WriteFile(s.Path("release.pub"), []byte(key.PEM), 0o600); err != nil {
+		return err
+	}
+	return s.writeConfig(key.SPKI)
+}
+
+// writeConfig writes hallmark.yaml and the policies.
+func (s *Sandbox) writeConfig(spki string) error {
+	module, err := Module()
+	if err != nil {
+		return err
+	}
+	caller := sha256.Sum256([]byte(s.tokens["caller"]))
+	var b strings.Builder
+	fmt.Fprintf(&b, `server:
+  listen: %q
+  metrics: %q
+database:
+  url: %q
+artifactory:
+  - name: main
+    url: %s
+    token: {file: %s}
+    webhookSecrets: [{file: %s}]
+tokens:
+  - name: hsm
+    module: %s
+    label: hallmark
+    pin: {file: %s}
+`, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.Artifactory.URL(),
+		s.Path("secrets", "artifactory"), s.Path("secrets", "webhook"), module, s.Path("secrets", "pin"))
+	if spki != "" {
+		fmt.Fprintf(&b, "keys:\n  - name: %s\n    token: hsm\n    spki: %s\n    lane: release\n", Key, spki)
+	}
+	if s.Workers > 0 {
+		fmt.Fprintf(&b, "queue:\n  workers: %d\n", s.Workers)
+	}
+	fmt.Fprintf(&b, "policies: {dir: %s, noMatch: skip}\n", s.Path("policies"))
+	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status]}\n", caller)
+	policies := fmt.Sprintf(`kind: SigningPolicy
+name: release-binaries
+owner: release-managers
+match:
+  repositories: [%s]
+  paths: ["app/**"]
+sign:
+  - {key: %s, formats: [%s]}
+---
+kind: GatePolicy
+name: libs-release
+owner: release-managers
+target:
+  repositories: [%s]
+require:
+  signatures:
+    - {lane: release, count: 1}
+`, Staging, Key, strings.Join(s.Formats, ", "), Release)
+	return errors.Join(
+		os.WriteFile(s.Path("hallmark.yaml"), []byte(b.String()), 0o600),
+		os.WriteFile(filepath.Join(s.Path("policies"), "release.yaml"), []byte(policies), 0o600),
+	)
+}
+
+// subscribe makes Artifactory announce what happens in the staging repository.
+func (s *Sandbox) subscribe() error {
+	sub := standin.Subscription{
+		Key: Subscriber, Enabled: true,
+		EventFilter: standin.EventFilter{
+			Domain: "artifact", EventTypes: []string{"deployed", "copied", "moved", "deleted"},
+			Criteria: standin.Criteria{RepoKeys: []string{Staging}, ExcludePatterns: []string{"**/*.sigstore.json", "**/*.sig"}},
+		},
+		Handlers: []standin.Target{{
+			HandlerType: "webhook", URL: s.URL + "/webhook/main", Secret: s.tokens["webhook"], UseSecretForSigning: true,
+		}},
+	}
+	if s.Subscribe != nil {
+		s.Subscribe(&sub)
+	}
+	return s.Artifactory.AddSubscription(sub)
+}
+
+// Secret returns one of the sandbox's secrets: pin, artifactory, webhook or caller.
+func (s *Sandbox) Secret(name string) string { return s.tokens[name] }

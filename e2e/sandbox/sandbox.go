@@ -1,0 +1,216 @@
+// Package sandbox starts a whole small world on one machine: a stand-in Artifactory, a SoftHSM token with a fresh key,
+// and the real hallmark binary between them. The demo, the end-to-end tests and the benchmarks all run in it.
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+)
+
+// Names that the sandbox's configuration and policies use.
+const (
+	Staging    = "libs-staging-local"
+	Release    = "libs-release-local"
+	Key        = "release-2026"
+	Developer  = "dev1"
+	Annotator  = "mallory" // may write everything in staging but owns no key
+	Subscriber = "hallmark-artifacts"
+)
+
+// Config says where and how. Dir and Hallmark are required.
+type Config struct {
+	Dir       string                      // empty directory that everything is kept in
+	Hallmark  string                      // path of the hallmark binary
+	Database  string                      // ledger URL; default: SQLite below Dir
+	Workers   int                         // queue.workers; 0 leaves the default
+	Algorithm string                      // of the key; default P-256
+	Output    io.Writer                   // the service's log; default a file below Dir
+	Standin   func(*standin.Config)       // last changes to the stand-in's configuration
+	Formats   []string                    // what policy signs as; default sigstore and raw
+	Env       []string                    // added to the environment of the service
+	Timing    standin.WebhookTiming       // how the stand-in delivers webhooks
+	Subscribe func(*standin.Subscription) // last changes to the subscription
+}
+
+// Sandbox is a running world. Stop it when done.
+type Sandbox struct {
+	Config
+	Artifactory *standin.Server
+	URL         string // of the service
+	MetricsURL  string
+	tokens      map[string]string
+	process     *exec.Cmd
+	exited      chan error
+}
+
+// Start builds and starts everything, and returns when the service is ready. What it started is stopped again when it
+// fails.
+func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
+	s := &Sandbox{Config: c, tokens: map[string]string{}}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.startArtifactory(); err != nil {
+		return nil, err
+	}
+	if err := s.initToken(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.writeConfig(""); err != nil {
+		return nil, err
+	}
+	if err := s.makeKey(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.Serve(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.subscribe()
+}
+
+// Serve starts the service and waits until it is ready. Use it after Kill to start it again.
+func (s *Sandbox) Serve(ctx context.Context) error {
+	out := s.Output
+	if out == nil {
+		f, err := os.OpenFile(s.Path("hallmark.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		out = f
+	}
+	s.process = s.command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml"))
+	s.process.Stdout, s.process.Stderr = out, out
+	s.process.Env = append(s.process.Env, s.Env...)
+	if err := s.process.Start(); err != nil {
+		return fmt.Errorf("starting the service: %w", err)
+	}
+	s.exited = make(chan error, 1)
+	go func(p *exec.Cmd, done chan<- error) { done <- p.Wait() }(s.process, s.exited)
+	return s.ready(ctx)
+}
+
+// ready polls /readyz: the process has no other way to say so.
+func (s *Sandbox) ready(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case err := <-s.exited:
+			s.process = nil
+			log, _ := os.ReadFile(s.Path("hallmark.log"))
+			return fmt.Errorf("the service ended before it was ready: %w\n%s", err, tail(log))
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the service: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the service without warning, as a crash would.
+func (s *Sandbox) Kill() error { return s.signal(syscall.SIGKILL) }
+
+// Terminate asks the service to drain and waits for it.
+func (s *Sandbox) Terminate() error { return s.signal(syscall.SIGTERM) }
+
+func (s *Sandbox) signal(sig syscall.Signal) error {
+	if s.process == nil {
+		return errors.New("the service does not run")
+	}
+	if err := s.process.Process.Signal(sig); err != nil {
+		return err
+	}
+	err := <-s.exited
+	s.process = nil
+	if sig == syscall.SIGKILL {
+		return nil
+	}
+	return err
+}
+
+// PID is the service's process id; 0 when it does not run.
+func (s *Sandbox) PID() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.Process.Pid
+}
+
+// Stop ends everything that Start began. The directory stays.
+func (s *Sandbox) Stop() {
+	if s.process != nil {
+		_ = s.Terminate()
+	}
+	if s.Artifactory != nil {
+		_ = s.Artifactory.Close()
+	}
+}
+
+// Run executes one hallmark command as a user would and returns what it printed and its exit code.
+func (s *Sandbox) Run(ctx context.Context, args ...string) (output string, code int, err error) {
+	cmd := s.command(ctx, args...)
+	cmd.Dir = s.Path("work")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return out.String(), exit.ExitCode(), nil
+	}
+	return out.String(), 0, err
+}
+
+func (s *Sandbox) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.Hallmark, args...)
+	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+s.Path("softhsm2.conf"), "HALLMARK_SERVER="+s.URL,
+		"HALLMARK_TOKEN_FILE="+s.Path("secrets", "caller"), "HALLMARK_CONFIG="+s.Path("hallmark.yaml"))
+	return cmd
+}
+
+// Path names a file below the sandbox's directory.
+func (s *Sandbox) Path(parts ...string) string {
+	return filepath.Join(append([]string{s.Dir}, parts...)...)
+}
+
+// freeAddress finds a loopback address that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+func tail(log []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}

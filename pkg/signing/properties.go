@@ -1,0 +1,64 @@
+package signing
+
+import (
+	"strings"
+
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// The properties are for search only and never evidence: anyone with the right to annotate can write them.
+const (
+	propState  = "hallmark.state"
+	propSHA256 = "hallmark.sha256"
+	propKeys   = "hallmark.keys"
+	propPolicy = "hallmark.policy"
+	propReason = "hallmark.reason"
+)
+
+// maxReason bounds hallmark.reason in bytes. Artifactory's limit is 2,400 characters and it is seen to cut silently.
+const maxReason = 500
+
+func signedProperties(w *work) map[string][]string {
+	var keys []string
+	for _, f := range w.files {
+		keys = appendNew(keys, f.key)
+	}
+	return map[string][]string{
+		propState:  {"signed"},
+		propSHA256: {w.subject.SHA256.String()},
+		propKeys:   keys,
+		propPolicy: {w.decision.Policy},
+		propReason: nil,
+	}
+}
+
+func deniedProperties(why []reason.Reason) map[string][]string {
+	lines := make([]string, len(why))
+	for i, w := range why {
+		lines[i] = plain(w.String())
+	}
+	return map[string][]string{
+		propState:  {"denied"},
+		propSHA256: nil,
+		propKeys:   nil,
+		propPolicy: nil,
+		propReason: lines,
+	}
+}
+
+// plain keeps a property value small and free of characters that Artifactory's other interfaces treat as syntax.
+func plain(s string) string {
+	s = strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune(" ._:/+-", c):
+			return c
+		default:
+			return ' '
+		}
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxReason {
+		s = s[:maxReason]
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package signing
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+)
+
+// Service signs. Its fields are set once, before the first Do; all are required. It is safe for concurrent use.
+type Service struct {
+	Instances map[string]*artifactory.Client // by configured instance name
+	Policies  func() *policy.Set             // the set in force now
+	Keys      *hsm.Keyring
+	Ledger    *ledger.Ledger
+	Log       *slog.Logger
+
+	metrics *metrics
+}
+
+// Init registers the service's metrics and checks that nothing was left out.
+func (s *Service) Init(reg prometheus.Registerer) error {
+	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil {
+		return fmt.Errorf("starting the signing service: a dependency is missing")
+	}
+	s.metrics = newMetrics(reg)
+	return nil
+}
+
+// The steps of an artifact's way, as they stand in metrics and log lines.
+const (
+	stepResolve = "resolve"
+	stepDecide  = "decide"
+	stepIntend  = "intend"
+	stepPull    = "pull"
+	stepSeal    = "seal"
+	stepCheck   = "check"
+	stepAttach  = "attach"
+	stepRecord  = "record"
+)
+
+// run is one pass of one event. It is used by one goroutine.
+type run struct {
+	*Service
+	event   ledger.Event
+	ref     artifact.Ref
+	client  *artifactory.Client
+	step    string
+	entered time.Time
+}
+
+func (s *Service) start(ev ledger.Event) *run { return &run{Service: s, event: ev} }
+
+// enter closes the step before and opens the next.
+func (r *run) enter(step string) {
+	now := time.Now()
+	if r.step != "" {
+		r.metrics.stepSeconds.WithLabelValues(r.step).Observe(now.Sub(r.entered).Seconds())
+	}
+	r.step, r.entered = step, now
+}
+
+// resolve is step 1.
+func (r *run) resolve(ctx context.Context) ([]artifact.Subject, error) {
+	ref, err := artifact.NewRef(r.event.Instance, r.event.Repo, r.event.Path)
+	if err != nil {
+		return nil, &pathError{err: err}
+	}
+	r.ref = ref
+	client, ok := r.Instances[ref.Instance]
+	if !ok {
+		return nil, &pathError{err: fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)}
+	}
+	r.client = client
+	if r.ours() {
+		return nil, nil
+	}
+	subjects, err := artifact.Resolve(ctx, client, ref)
+	if err != nil {
+		return nil, &storeError{op: "reading the artifact's facts", err: err}
+	}
+	return subjects, nil
+}
+
+type metrics struct {
+	stepSeconds       *prometheus.HistogramVec
+	outcomes          *prometheus.CounterVec
+	eventToSigned     prometheus.Histogram
+	reused            prometheus.Counter
+	selfCheckFailures prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		stepSeconds: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "hallmark_signing_step_seconds",
+			Help:    "Time spent in each step of an artifact's way.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 3, 12),
+		}, []string{"step"}),
+		outcomes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "hallmark_signing_outcomes_total",
+			Help: "Artifacts settled, by state.",
+		}, []string{"state"}),
+		eventToSigned: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "hallmark_event_to_signed_seconds",
+			Help:    "Time from the receipt of an event to the properties that say signed.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 2.5, 13),
+		}),
+		reused: f.NewCounter(prometheus.CounterOpts{
+			Name: "hallmark_signatures_reused_total",
+			Help: "Keys of a grant whose signatures existed already, so that the HSM was not used.",
+		}),
+		selfCheckFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "hallmark_seal_self_check_failures_total",
+			Help: "Signature files of our own that did not verify before they were stored. Anything but 0 is an emergency: stop the service and look at the HSM.",
+		}),
+	}
+}

@@ -1,0 +1,92 @@
+// Package signing is the spine of the product: the one way an artifact takes from "something happened there" to
+// "signed, and Artifactory says so". Service.Do and run.sign below read as the eight steps that the README numbers.
+package signing
+
+import (
+	"context"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// Do takes what one event points at through the eight steps. The event is a hint: it decides only where to look.
+//
+// Do is safe to call any number of times, concurrently and after a crash at any point, with the same event or another
+// one about the same bytes: signatures that exist are attached again, not made again, and nothing is marked as signed
+// before its signature files are stored. It returns nil when the matter is settled (signed, denied, skipped, gone);
+// job.After and job.Permanent errors say when and whether to come back, any other error asks for a retry. Whatever it
+// returns, the ledger holds the state and the reason.
+func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
+	r := s.start(ev)
+	defer r.end()
+
+	// 1 resolve: which subjects the reference means, with the facts Artifactory itself reports about each.
+	r.enter(stepResolve)
+	subjects, err := r.resolve(ctx)
+	if err != nil {
+		return r.fail(ctx, artifact.Digest{}, err)
+	}
+	for _, subject := range subjects {
+		if err := r.sign(ctx, subject); err != nil {
+			return r.fail(ctx, subject.SHA256, err)
+		}
+	}
+	return nil
+}
+
+// sign is steps 2 to 8 for one subject.
+func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
+	// 2 decide: pure; most events end here and nothing was downloaded.
+	r.enter(stepDecide)
+	decision := r.Policies().Decide(policy.Request{Subject: subject, Event: r.event.Domain + "/" + r.event.Type})
+	if decision.Grant == nil {
+		return r.settle(ctx, subject, decision)
+	}
+
+	// 3 record the intent, durable before anything can reach a key. Signatures that exist need no key and no intent.
+	r.enter(stepIntend)
+	w, err := r.intend(ctx, decision)
+	if err != nil {
+		return err
+	}
+	if len(w.intents) > 0 {
+		if err := r.make(ctx, w); err != nil {
+			return r.abandon(ctx, w, err)
+		}
+	}
+
+	// 7 attach: signature files, then the artifact's digest once more, properties last.
+	r.enter(stepAttach)
+	if err := r.attach(ctx, w); err != nil {
+		return err
+	}
+
+	// 8 record the outcome.
+	r.enter(stepRecord)
+	return r.signed(ctx, w)
+}
+
+// make is steps 4 to 6: the only part that touches bytes and keys.
+func (r *run) make(ctx context.Context, w *work) error {
+	// 4 pull: the bytes once, as a stream, through the hashes that the grant's keys need.
+	r.enter(stepPull)
+	digests, err := r.pull(ctx, w)
+	if err != nil {
+		return err
+	}
+
+	// 5 seal: one signature per key, one file per format.
+	r.enter(stepSeal)
+	if err := r.seal(ctx, w, digests); err != nil {
+		return err
+	}
+
+	// 6 check: verify our own files with the pinned public keys, then make them durable before anyone can see them.
+	r.enter(stepCheck)
+	return r.check(ctx, w, digests)
+}
+
+// ours reports whether the event is about a file that Hallmark itself stored. Signing signatures would never end.
+func (r *run) ours() bool { return seal.IsAttachment(r.ref.Name()) }
