@@ -31,12 +31,12 @@ func (q *Queue) Accept(ctx context.Context, e ledger.Event) error {
 const recent = "8"
 
 // openJob finds the job of a recent event of a place. $1 to $3 are repo, path, instance.
-const openJob = `SELECT j.id FROM (SELECT id, key FROM event WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY id DESC LIMIT ` + recent + `) e
+const openJob = `SELECT j.id, j.state FROM (SELECT id, key FROM event WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY id DESC LIMIT ` + recent + `) e
 	JOIN river_job j ON j.id = e.id WHERE `
 
 const (
 	notStarted = openJob + `j.state = 'available' AND e.key = $4 LIMIT 1`
-	notEnded   = openJob + `j.state IN ('available', 'running', 'retryable', 'scheduled', 'pending') LIMIT 1`
+	notEnded   = openJob + `j.state IN ('available', 'running', 'retryable', 'scheduled', 'pending') ORDER BY j.id DESC LIMIT 1`
 )
 
 func (q *Queue) accept(ctx context.Context, tx *sql.Tx, events []*ledger.Event) error {
@@ -63,8 +63,15 @@ func (q *Queue) accept(ctx context.Context, tx *sql.Tx, events []*ledger.Event) 
 			return err
 		}
 	}
+	return q.insert(ctx, tx, jobs)
+}
+
+func (q *Queue) insert(ctx context.Context, tx *sql.Tx, jobs []river.InsertManyParams) error {
 	if len(jobs) == 0 {
 		return nil
+	}
+	if q.ledger.Dialect() == ledger.SQLite {
+		return insertJobs(ctx, tx, jobs, q.cfg.MaxAttempts)
 	}
 	if _, err := q.client.InsertManyTx(ctx, tx, jobs); err != nil {
 		return fmt.Errorf("storing work: %w", err)
@@ -82,24 +89,25 @@ func (q *Queue) original(ctx context.Context, tx *sql.Tx, t task, fresh map[task
 		return id, nil
 	}
 	var id int64
-	err := tx.QueryRowContext(ctx, notStarted, t.Repo, t.Path, t.Instance, t.Key).Scan(&id)
+	var state string
+	err := tx.QueryRowContext(ctx, notStarted, t.Repo, t.Path, t.Instance, t.Key).Scan(&id, &state)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("looking for a duplicate: %w", err)
 	}
 	return id, nil
 }
 
-// waiting reports whether work on the artifact has not ended.
-func (q *Queue) waiting(ctx context.Context, ref artifact.Ref) (bool, error) {
-	var id int64
-	err := q.ledger.Reader().QueryRowContext(ctx, notEnded, ref.Repo, ref.Path, ref.Instance).Scan(&id)
+// waiting returns the number of a recent event whose work has not ended, or 0, and whether that work has begun.
+func (q *Queue) waiting(ctx context.Context, ref artifact.Ref) (event int64, begun bool, err error) {
+	var state string
+	err = q.ledger.Reader().QueryRowContext(ctx, notEnded, ref.Repo, ref.Path, ref.Instance).Scan(&event, &state)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("looking for waiting work: %w", err)
+		return 0, false, fmt.Errorf("looking for waiting work: %w", err)
 	}
-	return true, nil
+	return event, state == string(rivertype.JobStateRunning), nil
 }
 
 // taskArgs is what a job carries: the whole event, so that a worker needs no look at the ledger to begin.

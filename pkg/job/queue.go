@@ -14,7 +14,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
@@ -37,7 +36,9 @@ type Queue struct {
 	depth   atomic.Int64 // waiting events as last counted
 	work    func(context.Context, Work) error
 
-	stopping atomic.Bool
+	slots    chan struct{} // one per worker
+	draining chan struct{} // closed when no more work may begin
+	stopping atomic.Bool   // running work is being interrupted
 	rounds   sync.WaitGroup
 	cancel   context.CancelFunc
 }
@@ -52,12 +53,13 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 		return nil, fmt.Errorf("configuring queue: %w", err)
 	}
 	q := &Queue{cfg: cfg, log: opts.Log, ledger: l, metrics: newMetrics(opts.Registerer), work: work}
+	q.slots, q.draining = make(chan struct{}, cfg.Workers), make(chan struct{})
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
-	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(l.SQL())
-	if l.Dialect() == ledger.Postgres {
-		driver = riverdatabasesql.New(l.SQL())
+	var driver riverdriver.Driver[*sql.Tx] = riverdatabasesql.New(l.SQL())
+	if l.Dialect() == ledger.SQLite {
+		driver = newSQLiteDriver(l)
 	}
 	logger := slog.New(&errorsOnly{q.log.Handler()})
 	if err := migrate(driver, logger); err != nil {
@@ -90,7 +92,7 @@ func (q *Queue) riverConfig(logger *slog.Logger) *river.Config {
 		ID:                q.ledger.Replica(),
 		Logger:            logger,
 		Workers:           workers,
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.cfg.Workers}},
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: fetchAhead * q.cfg.Workers}},
 		Hooks:             hooks(),
 		MaxAttempts:       q.cfg.MaxAttempts,
 		RetryPolicy:       &backoff{base: q.cfg.RetryBase, limit: q.cfg.RetryMax},
@@ -110,7 +112,9 @@ func (q *Queue) riverConfig(logger *slog.Logger) *river.Config {
 
 const (
 	// fetchCooldown is the shortest pause between two fetches. Each is a transaction, so a fetch should find several jobs.
-	fetchCooldown = 10 * time.Millisecond
+	fetchCooldown = 5 * time.Millisecond
+	// fetchAhead is how many times more events are fetched than worked on, so that workers need not wait for a fetch.
+	fetchAhead = 2
 	// completedFor is how long finished jobs are kept; the ledger's own tables remember what matters.
 	completedFor = time.Minute
 	// roundInterval is the pause between looks at the backlog and at other replicas.
@@ -121,7 +125,7 @@ type never struct{}
 
 func (never) Next(t time.Time) time.Time { return t.AddDate(100, 0, 0) }
 
-// Start begins to work. Work that an earlier run of this replica was killed in is taken up at once. Start returns when
+// Start begins to work; call it once. Work that an earlier run of this replica was killed in is taken up at once. Start returns when
 // workers are running; ctx is for starting only.
 func (q *Queue) Start(ctx context.Context) error {
 	if err := q.release(ctx); err != nil {
@@ -140,13 +144,16 @@ func (q *Queue) Start(ctx context.Context) error {
 }
 
 // Stop lets running work end, for at most Config.Drain or until ctx ends, then interrupts it; interrupted work is tried
-// again at the next start. Accept still works afterwards, until the ledger is closed.
+// again at the next start. Accept still works afterwards, until the ledger is closed; a stopped queue cannot be started
+// again.
 func (q *Queue) Stop(ctx context.Context) error {
 	if q.cancel == nil {
 		return nil
 	}
 	q.cancel()
+	q.cancel = nil
 	q.rounds.Wait()
+	close(q.draining)
 	drain, cancel := context.WithTimeout(ctx, q.cfg.Drain)
 	defer cancel()
 	err := q.client.Stop(drain)

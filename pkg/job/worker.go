@@ -29,6 +29,12 @@ type worker struct {
 
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
+	select {
+	case w.q.slots <- struct{}{}:
+		defer func() { <-w.q.slots }()
+	case <-w.q.draining:
+		return river.JobSnooze(0) // fetched ahead and not begun: it goes back
+	}
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, w.q.cfg.Timeout)
 	defer cancel()

@@ -42,7 +42,7 @@ type Ledger struct {
 	read    *sql.DB
 	unlock  func() error
 	commit  *committer
-	waiting atomic.Pointer[func(context.Context, artifact.Ref) (bool, error)]
+	waiting atomic.Pointer[Waiting]
 
 	intents    *Group[*beginOp]
 	sealings   *Group[*sealOp]
@@ -137,11 +137,12 @@ func (l *Ledger) Dialect() Dialect { return l.dialect }
 // Replica is the name under which this process holds leases and jobs.
 func (l *Ledger) Replica() string { return l.cfg.Replica }
 
-// WatchWaiting tells the ledger how to learn whether work for an artifact is waiting or running, which only the queue
-// knows. Status asks it.
-func (l *Ledger) WatchWaiting(waiting func(context.Context, artifact.Ref) (bool, error)) {
-	l.waiting.Store(&waiting)
-}
+// Waiting returns the number of the newest event of an artifact whose work has not ended, or 0, and whether that work has
+// begun. Only the queue knows.
+type Waiting func(ctx context.Context, ref artifact.Ref) (event int64, begun bool, err error)
+
+// WatchWaiting gives the ledger what Status asks about waiting work.
+func (l *Ledger) WatchWaiting(w Waiting) { l.waiting.Store(&w) }
 
 // Ping proves that the ledger can be written now, by writing.
 func (l *Ledger) Ping(ctx context.Context) error {

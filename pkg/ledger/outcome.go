@@ -83,25 +83,35 @@ func finish(ctx context.Context, tx *sql.Tx, outcomes []*Outcome) error {
 
 // Status answers for one artifact; ErrUnknown when nothing was ever heard of it.
 func (l *Ledger) Status(ctx context.Context, ref artifact.Ref) (Status, error) {
-	var st Status
-	if waiting := l.waiting.Load(); waiting != nil {
-		pending, err := (*waiting)(ctx, ref)
-		if err != nil {
-			return Status{}, fmt.Errorf("reading status of %s: %w", ref, err)
-		}
-		st.Pending = pending
-	}
-	var err error
-	if st.History, err = l.history(ctx, ref); err != nil {
+	st, err := l.status(ctx, ref)
+	if err != nil {
 		return Status{}, fmt.Errorf("reading status of %s: %w", ref, err)
 	}
-	if len(st.History) == 0 {
-		if !st.Pending {
-			return Status{}, fmt.Errorf("%s: %w", ref, ErrUnknown)
+	if len(st.History) == 0 && !st.Pending {
+		return Status{}, fmt.Errorf("%s: %w", ref, ErrUnknown)
+	}
+	return st, nil
+}
+
+func (l *Ledger) status(ctx context.Context, ref artifact.Ref) (st Status, err error) {
+	var event int64
+	var begun bool
+	if waiting := l.waiting.Load(); waiting != nil {
+		if event, begun, err = (*waiting)(ctx, ref); err != nil {
+			return Status{}, err
 		}
+	}
+	if st.History, err = l.history(ctx, ref); err != nil {
+		return Status{}, err
+	}
+	st.Pending = event != 0
+	if len(st.History) == 0 {
 		return st, nil
 	}
 	st.Current = st.History[0]
+	if begun && st.Current.EventID == event {
+		st.Pending = false // the outcome is recorded a moment before the work is marked as ended
+	}
 	if !st.Current.Subject.IsZero() {
 		st.Signatures, err = l.signatures(ctx, st.Current.Subject, `SELECT key_spki, format, key_name, NULL, made_at, intent_id
 			FROM signature WHERE subject = $1 ORDER BY made_at, format`)
