@@ -130,7 +130,7 @@ func (s *Server) Close() error {
 		<-s.done
 	}
 	s.sender.close()
-	return err
+	return errors.Join(err, s.blobs.pack.Close())
 }
 
 // WaitDelivered returns when no webhook delivery is pending, tries and pauses included, or with the context's error.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 )
 
@@ -60,7 +59,12 @@ func (s *Server) Content(repo, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(n.blob.file)
+	f, err := s.blobs.open(n.blob)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	return io.ReadAll(f)
 }
 
 // Paths lists every file of a repository, in no order.

@@ -97,8 +97,11 @@ func (s *Server) dispatch(r *http.Request) (func(http.ResponseWriter, *http.Requ
 		if c.at, err = parseAddress(c.rest, s.Quirks().EncodedSemicolon); err != nil {
 			return nil, call{}, err
 		}
+		s.mu.RLock()
+		_, err = s.repository(c.at.repo)
+		s.mu.RUnlock()
 	}
-	return rt.handle, c, nil
+	return rt.handle, c, err
 }
 
 func (s *Server) route(method, path string) (route, bool) {
