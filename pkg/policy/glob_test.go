@@ -58,7 +58,7 @@ func TestHardPatternsEnd(t *testing.T) {
 		for _, path := range []string{strings.Repeat("a", 1024), strings.Repeat("a/", 511) + "a", strings.Repeat("aa/", 340) + "a"} {
 			start := time.Now()
 			require.Empty(t, firstMatch([]string{p}, path))
-			require.Less(t, time.Since(start), 2*time.Second, p)
+			require.Less(t, time.Since(start), 30*time.Second, p)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func FuzzGlob(f *testing.F) {
 		}
 		start := time.Now()
 		matched := firstMatch([]string{pattern}, path) != ""
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Fatalf("%q on %q took %s", pattern, path, took)
 		}
 		if isLiteral(pattern) && !strings.ContainsAny(pattern, "]}") && matched != (pattern == path) {

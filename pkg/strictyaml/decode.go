@@ -15,7 +15,7 @@ import (
 type decoder struct {
 	file   string
 	budget *int // nodes that may still be visited in this file
-	spent  bool // the budget's error is already among errs
+	spent  bool // a limit was reached; do not look further
 	errs   []error
 }
 
@@ -28,7 +28,13 @@ func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
 	if path != "" {
 		msg = path + ": " + msg
 	}
-	d.errs = append(d.errs, d.pos(n).Errorf("%s", msg))
+	switch {
+	case len(d.errs) < maxFaults:
+		d.errs = append(d.errs, d.pos(n).Errorf("%s", msg))
+	case len(d.errs) == maxFaults:
+		d.errs = append(d.errs, d.pos(n).Errorf("more mistakes follow from here; fix the first %d", maxFaults))
+		d.spent = true
+	}
 }
 
 // value decodes n into v, whatever v's type.
@@ -72,11 +78,12 @@ func (d *decoder) enter(n *yaml.Node, path string, depth int) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
+	if d.spent {
+		return nil
+	}
 	if *d.budget--; *d.budget < 0 {
-		if !d.spent {
-			d.spent = true
-			d.fail(n, "", "the file has more than %d values, aliases counted each time", maxNodes)
-		}
+		d.fail(n, "", "the file has more than %d values, aliases counted each time", maxNodes)
+		d.spent = true
 		return nil
 	}
 	switch {

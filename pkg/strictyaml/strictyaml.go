@@ -18,9 +18,10 @@ import (
 
 // Limits of one file. They are far above anything a person writes and keep a hostile file from costing memory or time.
 const (
-	maxBytes = 1 << 20
-	maxDepth = 32      // of nested lists and mappings
-	maxNodes = 100_000 // visited, every use of an alias counted anew
+	maxBytes  = 1 << 20
+	maxDepth  = 32      // of nested lists and mappings
+	maxNodes  = 100_000 // visited, every use of an alias counted anew
+	maxFaults = 50      // reported per document; the rest is left out
 )
 
 // Decode reads the one document in data into the struct that into points to. Keys that are absent leave their fields

@@ -164,7 +164,8 @@ func TestHostileFilesAreCheapAndRefused(t *testing.T) {
 		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))
 	}
 	for name, tc := range map[string]struct{ yaml, want string }{
-		"bomb":       {bomb, "more than 100000 values"},
+		"bomb":       {strings.Replace(bomb, "x,x,x,x,x,x,x,x,x,x", "[],[],[],[],[],[],[],[],[],[]", 1), "more than 100000 values"},
+		"bad bomb":   {bomb, "more mistakes follow from here; fix the first 50"},
 		"self":       {"k: &k [*k]", "nested deeper than 32 levels"},
 		"size":       {strings.Repeat("#", 1<<20+1), "the limit is 1048576"},
 		"flow depth": {"k: " + strings.Repeat("[", 200_000), "this is not YAML"},
@@ -175,9 +176,9 @@ func TestHostileFilesAreCheapAndRefused(t *testing.T) {
 			var into struct {
 				K tree `yaml:"k"`
 			}
-			start := time.Now()
-			require.ErrorContains(t, strictyaml.Decode("f.yaml", []byte(tc.yaml), &into), tc.want)
-			require.Less(t, time.Since(start), 5*time.Second)
+			err := strictyaml.Decode("f.yaml", []byte(tc.yaml), &into)
+			require.ErrorContains(t, err, tc.want)
+			require.Less(t, len(err.Error()), 10_000)
 		})
 	}
 }
