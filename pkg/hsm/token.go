@@ -121,6 +121,9 @@ func (t *token) acquire(ctx context.Context) error {
 	if t.down.Load() != nil {
 		return t.why()
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("waiting for the token: %w", context.Cause(ctx))
+	}
 	select {
 	case t.permits <- struct{}{}:
 		return nil

@@ -58,14 +58,13 @@ func Setup() (cleanup func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making token directory: %w", err)
 	}
-	tokens := filepath.Join(dir, "tokens")
+	tokens := filepath.Join(dir, tokenDir)
 	if err := os.Mkdir(tokens, 0o700); err != nil {
 		return nil, fmt.Errorf("making token directory: %w", err)
 	}
-	conf := filepath.Join(dir, "softhsm2.conf")
-	text := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n", tokens)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("writing SoftHSM configuration: %w", err)
+	conf, err := writeConf(dir, tokens)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil {
 		return nil, fmt.Errorf("setting SOFTHSM2_CONF: %w", err)
@@ -99,9 +98,34 @@ func (*Token) Init(tb testing.TB, label string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", label,
-		"--pin", UserPIN, "--so-pin", SecurityOfficerPIN).CombinedOutput()
+	// Made elsewhere and moved in as a whole: a module that another test initialises meanwhile never sees half a token.
+	shared := filepath.Join(filepath.Dir(os.Getenv("SOFTHSM2_CONF")), tokenDir)
+	nursery, err := os.MkdirTemp(filepath.Dir(shared), "nursery-")
+	require.NoError(tb, err)
+	conf, err := writeConf(nursery, nursery)
+	require.NoError(tb, err)
+	cmd := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", label,
+		"--pin", UserPIN, "--so-pin", SecurityOfficerPIN)
+	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+conf)
+	out, err := cmd.CombinedOutput()
 	require.NoError(tb, err, "softhsm2-util: %s", out)
+	made, err := filepath.Glob(filepath.Join(nursery, "*", "token.object"))
+	require.NoError(tb, err)
+	require.Len(tb, made, 1)
+	from := filepath.Dir(made[0])
+	require.NoError(tb, os.Rename(from, filepath.Join(shared, filepath.Base(from))))
+}
+
+// tokenDir is the name of the directory that holds the tokens, beside the configuration file.
+const tokenDir = "tokens"
+
+func writeConf(dir, tokens string) (string, error) {
+	conf := filepath.Join(dir, "softhsm2.conf")
+	text := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n", tokens)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("writing SoftHSM configuration: %w", err)
+	}
+	return conf, nil
 }
 
 // Config is the configuration that opens the token.
