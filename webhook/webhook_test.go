@@ -238,7 +238,7 @@ func TestLog(t *testing.T) {
 	r.send([]byte(deployed))
 	r.sendWith([]byte(strings.ReplaceAll(deployed, "modem", "forged-line")), "main", "wrong-"+string(newSecret))
 	r.sendWith([]byte(deployed), "plain", string(plainSecret))
-	r.send([]byte(`{"event_type":"deployed","data":{"repo_key":"` + strings.Repeat("x", 100_000) + `","path":"` + strings.Repeat("é", 100_000) + `"}}`))
+	r.send([]byte(`{"event_type":"deployed","data":{"repo_key":"` + strings.Repeat("/", 100_000) + `","path":"` + strings.Repeat("é", 100_000) + `"}}`))
 	all := r.log.all()
 	require.Len(t, all, 4)
 	for _, l := range all {

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -73,7 +72,7 @@ func TestReadinessCheckHangs(t *testing.T) {
 		started.Add(1)
 		<-end
 		return nil
-	}}}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}}}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
