@@ -23,7 +23,7 @@ func send(t testing.TB, s *standin.Server, r request) (*http.Response, string) {
 	req, err := http.NewRequestWithContext(t.Context(), r.method, s.URL(), strings.NewReader(r.body))
 	require.NoError(t, err)
 	path, query, _ := strings.Cut(r.target, "?")
-	req.URL.Opaque, req.URL.RawQuery = "//"+req.URL.Host+path, query // sent as it stands
+	req.URL.Opaque, req.URL.RawQuery = path, query // sent as it stands
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -110,7 +111,13 @@ func (s *Server) baseFor(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// escaped is the item as a request line names it; a semicolon in a name is encoded.
 func escaped(a address) string {
-	u := url.URL{Path: "/" + a.String()}
-	return u.EscapedPath()[1:]
+	var b strings.Builder
+	b.WriteString(url.PathEscape(a.repo))
+	for _, seg := range a.path {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(seg))
+	}
+	return b.String()
 }
