@@ -62,7 +62,7 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 		driver = newSQLiteDriver(l)
 	}
 	logger := slog.New(&errorsOnly{q.log.Handler()})
-	if err := migrate(driver, logger); err != nil {
+	if err := migrate(driver, l, logger); err != nil {
 		return nil, err
 	}
 	var err error
@@ -74,12 +74,16 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 	return q, nil
 }
 
-func migrate(driver riverdriver.Driver[*sql.Tx], logger *slog.Logger) error {
+func migrate(driver riverdriver.Driver[*sql.Tx], l *ledger.Ledger, logger *slog.Logger) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: logger})
 	if err != nil {
 		return fmt.Errorf("bringing the queue's schema up to date: %w", err)
 	}
 	if _, err := m.Migrate(context.Background(), rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("bringing the queue's schema up to date: %w", err)
+	}
+	// All jobs are of one kind; an index over it only costs.
+	if _, err := l.SQL().ExecContext(context.Background(), "DROP INDEX IF EXISTS river_job_kind"); err != nil {
 		return fmt.Errorf("bringing the queue's schema up to date: %w", err)
 	}
 	return nil
@@ -132,6 +136,9 @@ func (q *Queue) Start(ctx context.Context) error {
 		return fmt.Errorf("starting queue: %w", err)
 	}
 	if err := q.count(ctx); err != nil {
+		return fmt.Errorf("starting queue: %w", err)
+	}
+	if err := q.ledger.Ping(ctx); err != nil { // a sign of life before the first job
 		return fmt.Errorf("starting queue: %w", err)
 	}
 	running := context.WithoutCancel(ctx)

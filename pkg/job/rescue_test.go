@@ -1,0 +1,73 @@
+package job
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
+)
+
+// The work of a replica that has gone silent is taken by another, and not a moment before.
+func TestWorkOfASilentReplicaIsTaken(t *testing.T) {
+	t.Parallel()
+	url := ledgertest.URL(t, ledger.Postgres)
+	a := ledgertest.OpenConfig(t, ledger.Config{URL: url, Replica: "a"})
+	b := ledgertest.OpenConfig(t, ledger.Config{URL: url, Replica: "b"})
+	begun, goOn := make(chan string, 2), make(chan struct{})
+	work := func(name string) func(context.Context, Work) error {
+		return func(context.Context, Work) error {
+			begun <- name
+			<-goOn
+			return nil
+		}
+	}
+	qa, err := New(a, Config{}, Options{}, work("a"))
+	require.NoError(t, err)
+	qb, err := New(b, Config{}, Options{}, work("b"))
+	require.NoError(t, err)
+	key := sha256.Sum256([]byte("x"))
+	require.NoError(t, qa.Accept(t.Context(), ledger.Event{Instance: "main", Repo: "r", Path: "p", Key: hex.EncodeToString(key[:]), ReceivedAt: time.Now()}))
+	require.NoError(t, qa.Start(t.Context()))
+	require.Equal(t, "a", <-begun)
+
+	require.NoError(t, qb.Start(t.Context()), "starting takes only what was its own")
+	require.NoError(t, qb.rescue(t.Context()))
+	running := func() (n int) {
+		require.NoError(t, b.SQL().QueryRow("SELECT count(*) FROM river_job WHERE state = 'running' AND attempt = 1").Scan(&n))
+		return n
+	}
+	require.Equal(t, 1, running())
+
+	_, err = b.SQL().Exec("UPDATE replica SET seen_at = seen_at - $1 WHERE name = 'a'", (silentFor + time.Second).Microseconds())
+	require.NoError(t, err)
+	require.NoError(t, qb.rescue(t.Context()))
+	require.Equal(t, "b", <-begun)
+	close(goOn)
+	require.NoError(t, qa.Stop(t.Context()))
+	require.NoError(t, qb.Stop(t.Context()))
+}
+
+func TestPausesGrowToALimitAndAreSpread(t *testing.T) {
+	t.Parallel()
+	b := &backoff{base: time.Second, limit: 10 * time.Second}
+	for failures, want := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 3: 8 * time.Second, 4: 10 * time.Second, 29: 10 * time.Second, 900: 10 * time.Second} {
+		seen := map[time.Duration]bool{}
+		for range 50 {
+			pause := time.Until(b.NextRetry(failedTimes(failures)))
+			require.InDelta(t, want.Seconds(), pause.Seconds(), want.Seconds()/4+0.1)
+			seen[pause.Round(time.Millisecond)] = true
+		}
+		require.Greater(t, len(seen), 5)
+	}
+}
+
+func failedTimes(n int) *rivertype.JobRow {
+	return &rivertype.JobRow{Errors: make([]rivertype.AttemptError, n)}
+}
