@@ -8,7 +8,6 @@ package seal
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -34,9 +33,9 @@ type Format struct {
 	Suffix    string // added to the artifact's file name, with its leading dot
 	MediaType string // of the signature file
 
-	draft  func(pub crypto.PublicKey, d Digests) (draft, error)
-	verify func(pub crypto.PublicKey, d Digests, content []byte) error
-	hint   func(content []byte) (artifact.Digest, bool)
+	draft func(pub crypto.PublicKey, d Digests) (draft, error)
+	open  func(pub crypto.PublicKey, d Digests, content []byte) (claim, error) // all of Verify but the signature
+	hint  func(content []byte) (artifact.Digest, bool)
 }
 
 // draft is a signature file that waits for its signature. Two drafts with one digest can share one signature.
@@ -78,7 +77,7 @@ func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
 
 // SealAll makes one signature file per format, keyed by the format's name, and uses the key once for all formats that
 // sign the same digest. Either all files are made or none. The output is not verified here: whoever publishes it calls
-// Verify with the pinned key first.
+// VerifyAll with the pinned key first.
 //
 //nolint:revive // Seal is the verb of the whole house: SealAll is Seal for several formats.
 func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string][]byte, error) {
@@ -118,26 +117,6 @@ func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string]
 		}
 	}
 	return sealed, nil
-}
-
-// Verify returns nil only if content is a file of this format whose signature verifies under pub over the caller's own
-// digest. What the file says about itself is used to name the cause of a refusal, never to allow. The error wraps one of
-// ErrMalformed, ErrWrongKey, ErrWrongBytes and ErrInvalid, which are about the file, or ErrNoDigest and
-// ErrUnsupportedKey, which are about the question. Content is untrusted and may be anything.
-func (f Format) Verify(pub crypto.PublicKey, d Digests, content []byte) error {
-	if f.verify == nil {
-		return errors.New("verifying: not a format")
-	}
-	switch {
-	case len(content) == 0:
-		return fmt.Errorf("verifying as %s: %w: the file is empty", f.Name, ErrMalformed)
-	case len(content) > MaxSize:
-		return fmt.Errorf("verifying as %s: %w: more than %d bytes", f.Name, ErrMalformed, MaxSize)
-	}
-	if err := f.verify(pub, d, content); err != nil {
-		return fmt.Errorf("verifying as %s: %w", f.Name, err)
-	}
-	return nil
 }
 
 // KeyHint returns the SHA-256 of the SubjectPublicKeyInfo that the file says it was made with, if the format carries

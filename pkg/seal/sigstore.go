@@ -27,7 +27,7 @@ const (
 // the public key. The signature inside is the same as the raw format's.
 var sigstore = Format{
 	Name: "sigstore", Suffix: ".sigstore.json", MediaType: sigstoreType,
-	draft: draftSigstore, verify: verifySigstore, hint: hintSigstore,
+	draft: draftSigstore, open: openSigstore, hint: hintSigstore,
 }
 
 func draftSigstore(pub crypto.PublicKey, d Digests) (draft, error) {
@@ -71,38 +71,38 @@ func marshalBundle(b *bundle.Bundle) ([]byte, error) {
 	return tight.Bytes(), nil
 }
 
-// verifySigstore asks for the key before the bytes, so that a caller who tries several keys learns from the right one.
-func verifySigstore(pub crypto.PublicKey, d Digests, content []byte) error {
+// openSigstore asks for the key before the bytes, so that a caller who tries several keys learns from the right one.
+func openSigstore(pub crypto.PublicKey, d Digests, content []byte) (claim, error) {
 	details, err := detailsFor(pub)
 	if err != nil {
-		return err
+		return claim{}, err
 	}
 	want, err := keyHint(pub)
 	if err != nil {
-		return err
+		return claim{}, err
 	}
 	b, err := parseBundle(content)
 	if err != nil {
-		return err
+		return claim{}, err
 	}
 	if b.GetVerificationMaterial().GetCertificate() != nil || b.GetVerificationMaterial().GetX509CertificateChain() != nil {
-		return fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
+		return claim{}, fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
 	}
 	if hint := b.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" && hint != want {
-		return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
+		return claim{}, fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
 	}
 	digest, err := d.pick(details.GetHashType())
 	if err != nil {
-		return err
+		return claim{}, err
 	}
 	said := b.GetMessageSignature().GetMessageDigest()
 	if said.GetAlgorithm() != details.GetProtoHashType() {
-		return fmt.Errorf("%w: the digest is %s, this key signs %s", ErrMalformed, said.GetAlgorithm(), details.GetProtoHashType())
+		return claim{}, fmt.Errorf("%w: the digest is %s, this key signs %s", ErrMalformed, said.GetAlgorithm(), details.GetProtoHashType())
 	}
 	if !bytes.Equal(said.GetDigest(), digest) {
-		return fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.GetDigest(), digest)
+		return claim{}, fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.GetDigest(), digest)
 	}
-	return verifySignature(pub, details.GetHashType(), digest, b.GetMessageSignature().GetSignature())
+	return claim{hash: details.GetHashType(), digest: digest, signature: b.GetMessageSignature().GetSignature()}, nil
 }
 
 // parseBundle reads what this package can judge: version 0.3 with a message signature.

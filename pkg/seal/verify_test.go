@@ -225,3 +225,29 @@ func set(t *testing.T, doc []byte, value any, path ...string) []byte {
 	require.NoError(t, err)
 	return out
 }
+
+// Sharing one verification between files must not let a bad one pass.
+func TestVerifyAllJudgesEveryFile(t *testing.T) {
+	t.Parallel()
+	key, other := sealtest.NewKey(t, "P-256", "one"), sealtest.NewKey(t, "P-256", "two")
+	d := digestsOf([]byte("artifact"))
+	sealed := func(k *sealtest.Key, d seal.Digests) map[string][]byte {
+		files := map[string][]byte{}
+		for _, name := range seal.Formats() {
+			f, _ := seal.Lookup(name)
+			content, err := f.Seal(t.Context(), k, d)
+			require.NoError(t, err)
+			files[name] = content
+		}
+		return files
+	}
+	require.NoError(t, seal.VerifyAll(key.Public(), d, sealed(key, d)))
+	for name, bad := range map[string]map[string][]byte{"by another key": sealed(other, d), "for other bytes": sealed(key, digestsOf([]byte("other")))} {
+		for format := range bad {
+			files := sealed(key, d)
+			files[format] = bad[format]
+			require.Error(t, seal.VerifyAll(key.Public(), d, files), "%s %s", format, name)
+		}
+	}
+	require.Error(t, seal.VerifyAll(key.Public(), d, map[string][]byte{"unknown": nil}))
+}

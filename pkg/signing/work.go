@@ -164,18 +164,20 @@ func (r *run) check(ctx context.Context, w *work, digests seal.Digests) error {
 	for _, in := range w.intents {
 		key, _ := r.Keys.Key(in.record.KeyName)
 		var rows []ledger.Signature
+		made := make(map[string][]byte, len(in.formats))
 		for _, f := range w.files {
 			if f.key != in.record.KeyName || !in.covers(f.format) {
 				continue
 			}
-			if err := f.format.Verify(key.PublicKey, digests, f.content); err != nil {
-				r.metrics.selfCheckFailures.Inc()
-				return &keyError{key: f.key, err: fmt.Errorf("checking our own %s: %w", f.name, err)}
-			}
+			made[f.format.Name] = f.content
 			rows = append(rows, ledger.Signature{
 				Subject: w.subject.SHA256, KeyName: f.key, KeySPKI: key.SPKI, Format: f.format.Name,
 				Content: f.content, MadeAt: now, IntentID: in.record.ID,
 			})
+		}
+		if err := seal.VerifyAll(key.PublicKey, digests, made); err != nil {
+			r.metrics.selfCheckFailures.Inc()
+			return &keyError{key: in.record.KeyName, err: fmt.Errorf("checking our own files: %w", err)}
 		}
 		if err := r.Ledger.Sealed(ctx, in.record.ID, rows); err != nil {
 			return fmt.Errorf("recording the signatures of key %s: %w", in.record.KeyName, err)

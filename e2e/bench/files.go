@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/sandbox"
+)
+
+const fileSize = 10 << 10
+
+// measureFiles signs many small files in three ways: Hallmark, the bare loop, the script.
+func measureFiles(ctx context.Context, b *bench) error {
+	s, err := b.world(ctx, "files", sandbox.Config{Workers: 64})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+
+	// Warm up, so that connections, sessions and statements exist.
+	if _, err := signAll(ctx, s, "app/warm", 100); err != nil {
+		return err
+	}
+	before := cpu(s.PID())
+	took, err := signAll(ctx, s, "app/run", b.files)
+	if err != nil {
+		return err
+	}
+	used := cpu(s.PID()) - before
+	steps, err := stepMeans(ctx, s)
+	if err != nil {
+		return err
+	}
+	loop, err := bareLoop(ctx, s, b.files)
+	if err != nil {
+		return err
+	}
+	script, err := runScript(ctx, b, s)
+	if err != nil {
+		return err
+	}
+
+	rate := func(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }
+	h, l, c := rate(b.files, took), rate(b.files, loop), rate(b.scripts, script)
+	fmt.Printf("\n### %d files of 10 KiB, webhook to properties set\n\n", b.files)
+	fmt.Println("| way | files/s | per file | goal |")
+	fmt.Println("| --- | ---: | ---: | --- |")
+	fmt.Printf("| Hallmark | %.0f | %.2f ms CPU | ≤ 1.5 ms CPU |\n", h, used.Seconds()*1e3/float64(b.files))
+	fmt.Printf("| bare loop (%.2f × of it reached) | %.0f | | ≥ 0.25 × |\n", h/l, l)
+	fmt.Printf("| script (%.0f × of it reached) | %.1f | | ≥ 20 × |\n", h/c, c)
+	fmt.Printf("\nMean time in each step (64 at once, waiting included): %s\n", steps)
+	return nil
+}
+
+// signAll uploads n files, then lets all their webhooks go at once, and returns the time until the last is marked.
+func signAll(ctx context.Context, s *sandbox.Sandbox, folder string, n int) (time.Duration, error) {
+	s.Artifactory.HoldEvents()
+	for i := range n {
+		content := make([]byte, fileSize)
+		_, _ = rand.Read(content) // never fails: crypto/rand ends the process rather than return an error
+		if err := s.Artifactory.Put(sandbox.Developer, sandbox.Staging, name(folder, i), bytes.NewReader(content), nil); err != nil {
+			return 0, err
+		}
+	}
+	start := time.Now()
+	announce(s)
+	for i := n - 1; i >= 0; i-- {
+		if err := awaitSigned(ctx, s, name(folder, i)); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
+}
+
+// announce sends the held events all at once, as a burst of uploads does.
+func announce(s *sandbox.Sandbox) {
+	var held []standin.Event
+	s.Artifactory.ReleaseEvents(func(e []standin.Event) []standin.Event { held = e; return nil })
+	for _, e := range held {
+		s.Artifactory.Emit(e)
+	}
+}
+
+func name(folder string, i int) string { return fmt.Sprintf("%s/%d/file-%d.bin", folder, i%50, i) }
+
+// awaitSigned polls the stand-in's memory, which costs no request.
+func awaitSigned(ctx context.Context, s *sandbox.Sandbox, file string) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, _ := s.Artifactory.File(sandbox.Staging, file)
+		if slices.Contains(f.Properties["hallmark.state"], "signed") {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", file, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// stepMeans reads hallmark_signing_step_seconds.
+func stepMeans(ctx context.Context, s *sandbox.Sandbox) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	value := func(metric, step string) float64 {
+		for line := range strings.Lines(string(raw)) {
+			if v, ok := strings.CutPrefix(line, metric+`{step="`+step+`"} `); ok {
+				f, _ := strconv.ParseFloat(strings.TrimSpace(v), 64)
+				return f
+			}
+		}
+		return 0
+	}
+	var out []string
+	for _, step := range []string{"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record"} {
+		sum, count := value("hallmark_signing_step_seconds_sum", step), value("hallmark_signing_step_seconds_count", step)
+		if count > 0 {
+			out = append(out, fmt.Sprintf("%s %.2f ms", step, sum/count*1e3))
+		}
+	}
+	return strings.Join(out, ", "), nil
+}

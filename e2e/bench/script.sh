@@ -1,0 +1,14 @@
+#!/bin/bash
+# The way it is done without Hallmark: fetch, sign with cosign and the key in the HSM, store the bundle, set properties.
+# Two at a time, because there are two cores. Called by the benchmark with everything in the environment.
+set -euo pipefail
+mkdir -p "$WORK"
+sign() {
+	local item=$REPO/loop/$(($1 % 50))/file-$1.bin file=$WORK/$1.bin
+	curl -sSf -H "Authorization: Bearer $TOKEN" -o "$file" "$BASE/$item"
+	"$COSIGN" sign-blob --yes --key "$KEY" --use-signing-config=false --tlog-upload=false --bundle "$file.sigstore.json" "$file" >/dev/null 2>"$file.log" || { cat "$file.log" >&2; return 1; }
+	curl -sSf -H "Authorization: Bearer $TOKEN" -o /dev/null -T "$file.sigstore.json" "$BASE/$item.script.sigstore.json"
+	curl -sSf -H "Authorization: Bearer $TOKEN" -o /dev/null -X PUT "$BASE/api/storage/$item?properties=script.state=signed&recursive=0"
+}
+export -f sign
+seq 0 $(($1 - 1)) | xargs -P 2 -I{} bash -c 'set -euo pipefail; sign {}'
