@@ -127,10 +127,28 @@ func applyFetches(ctx context.Context, tx *sql.Tx, fetches []*fetch) error {
 
 func (f *fetch) apply(ctx context.Context, tx *sql.Tx) error {
 	now := time.Now().UTC()
-	rows, err := tx.QueryContext(ctx, `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = $1
-		WHERE id IN (SELECT id FROM river_job WHERE state = 'available' AND queue = $2 AND priority >= 0 AND scheduled_at <= $1
-			ORDER BY priority, scheduled_at, id LIMIT $3)
-		RETURNING id, args, attempt, max_attempts, metadata, errors`, now.Format(sqliteTime), f.queue, f.limit)
+	if err := f.due(ctx, tx, now); err != nil || len(f.rows) == 0 {
+		return err
+	}
+	ids := make([]int64, len(f.rows))
+	for i, row := range f.rows {
+		ids[i] = row.ID
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	// Two statements, because SQLite buffers what RETURNING returns and that is dearer than reading first. Nobody else
+	// writes between them.
+	_, err = tx.ExecContext(ctx, `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = $1
+		WHERE id IN (SELECT value FROM json_each($2))`, now.Format(sqliteTime), string(list))
+	return err
+}
+
+func (f *fetch) due(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, args, attempt, max_attempts, metadata, errors FROM river_job
+		WHERE state = 'available' AND queue = $1 AND priority >= 0 AND scheduled_at <= $2
+		ORDER BY priority, scheduled_at, id LIMIT $3`, f.queue, now.Format(sqliteTime), f.limit)
 	if err != nil {
 		return err
 	}
@@ -144,6 +162,7 @@ func (f *fetch) apply(ctx context.Context, tx *sql.Tx) error {
 		if err := rows.Scan(&row.ID, &row.EncodedArgs, &row.Attempt, &row.MaxAttempts, &row.Metadata, &failures); err != nil {
 			return err
 		}
+		row.Attempt++
 		if failures != nil {
 			if err := json.Unmarshal(failures, &row.Errors); err != nil {
 				return err
