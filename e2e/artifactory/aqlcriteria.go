@@ -57,7 +57,7 @@ func decodeOrdered(d *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, member{key.(string), v}) //nolint:forcetypeassert // the decoder sees to it
+			out = append(out, member{key.(string), v})
 		}
 		_, err := d.Token()
 		return out, err

@@ -98,7 +98,7 @@ func (c *compiler) operator(field string, op member, kind aqlKind) (func(any) bo
 		if !ok || kind != textKind {
 			return nil, badAQL("%s: %s needs text", field, op.key)
 		}
-		return func(v any) bool { return wildcard(pattern, v.(string)) == (op.key == "$match") }, nil //nolint:forcetypeassert // by kind
+		return func(v any) bool { return wildcard(pattern, v.(string)) == (op.key == "$match") }, nil
 	}
 	if op.key == "$last" || op.key == "$before" {
 		span, err := aqlSpan(op.value)
@@ -106,7 +106,7 @@ func (c *compiler) operator(field string, op member, kind aqlKind) (func(any) bo
 			return nil, badAQL("%s: %s needs a time field and a span such as 2d", field, op.key)
 		}
 		mark := c.now.Add(-span)
-		return func(v any) bool { return v.(time.Time).After(mark) == (op.key == "$last") }, nil //nolint:forcetypeassert // by kind
+		return func(v any) bool { return v.(time.Time).After(mark) == (op.key == "$last") }, nil
 	}
 	want, err := aqlValue(op.value, kind)
 	if err != nil {

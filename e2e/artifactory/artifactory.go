@@ -99,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 
 // Start listens on addr ("127.0.0.1:0" for a free port) and serves until Close.
 func (s *Server) Start(addr string) error {
-	ln, err := net.Listen("tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("stand-in: listening: %w", err)
 	}

@@ -174,17 +174,24 @@ func (s *Server) placeLocked(c call, content *blob, props map[string][]string, n
 }
 
 func (s *Server) deployFolder(w http.ResponseWriter, r *http.Request, c call, props map[string][]string) error {
+	created, err := s.placeFolder(r, c, props)
+	if err == nil {
+		respond(w, http.StatusCreated, created)
+	}
+	return err
+}
+
+func (s *Server) placeFolder(r *http.Request, c call, props map[string][]string) (folderInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repo, err := s.repository(c.at.repo)
 	if err != nil {
-		return err
+		return folderInfo{}, err
 	}
 	n, err := repo.root.folderAt(c.at.path, c.by.User, time.Now())
 	if err != nil {
-		return err
+		return folderInfo{}, err
 	}
 	n.props = merged(n.props, props)
-	respond(w, http.StatusCreated, s.folderInfo(r, c.at, n))
-	return nil
+	return s.folderInfo(r, c.at, n), nil
 }

@@ -29,7 +29,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return fmt.Errorf("stand-in: reading '%s': %w", c.at, err)
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	h := w.Header()
 	h.Set("Content-Type", mediaType(c.at.name()))
 	h.Set("X-Checksum-Sha256", b.sha256)
@@ -45,7 +45,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, c call) error 
 
 // serveSmall is the short way for a whole small file: one read, one write.
 func (s *Server) serveSmall(w http.ResponseWriter, r *http.Request, b *blob, modified time.Time) error {
-	buf := s.blobs.bufs.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	buf := s.blobs.bufs.Get().(*[]byte)
 	defer s.blobs.bufs.Put(buf)
 	content := (*buf)[:b.size]
 	if _, err := s.blobs.pack.ReadAt(content, b.offset); err != nil {

@@ -63,7 +63,7 @@ func (s *Server) Content(repo, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	return io.ReadAll(f)
 }
 

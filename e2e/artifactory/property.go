@@ -81,7 +81,7 @@ type propertiesInfo struct {
 }
 
 // readProperties answers ?properties[=k1,k2]: 404 when there is nothing to tell. The caller holds s.mu.
-func (s *Server) readProperties(w http.ResponseWriter, r *http.Request, c call, n *node) error {
+func (s *Server) readProperties(r *http.Request, c call, n *node) (any, error) {
 	found := n.props
 	if c.query[0].value != "" {
 		found = map[string][]string{}
@@ -92,10 +92,9 @@ func (s *Server) readProperties(w http.ResponseWriter, r *http.Request, c call, 
 		}
 	}
 	if len(found) == 0 {
-		return refuse(http.StatusNotFound, "No properties could be found.")
+		return nil, refuse(http.StatusNotFound, "No properties could be found.")
 	}
-	respond(w, http.StatusOK, propertiesInfo{URI: s.baseFor(r) + "/artifactory/api/storage/" + escaped(c.at), Properties: found})
-	return nil
+	return propertiesInfo{URI: s.baseFor(r) + "/artifactory/api/storage/" + escaped(c.at), Properties: found}, nil
 }
 
 // propertyCall is the query of PUT and DELETE ?properties=…&recursive=0|1.

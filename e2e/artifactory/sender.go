@@ -52,10 +52,11 @@ const keepDeliveries = 10_000
 type sender struct {
 	timing WebhookTiming
 	client *http.Client
-	ctx    context.Context //nolint:containedctx // the life of the sender, ended by close
+	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
+	closed  bool
 	queue   []*delivery
 	workers int
 	pending int
@@ -108,7 +109,11 @@ func (s *sender) sendInOrder(ds []*delivery) {
 	s.send(ds[0])
 }
 
+// enqueue starts workers as needed; after close it does nothing. Callers hold s.mu.
 func (s *sender) enqueue(ds ...*delivery) {
+	if s.closed {
+		return
+	}
 	s.queue = append(s.queue, ds...)
 	for range min(len(ds), s.timing.Workers-s.workers) {
 		s.workers++
@@ -148,9 +153,7 @@ func (s *sender) settle(d *delivery, status int, err error) {
 		time.AfterFunc(s.timing.Pause, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.ctx.Err() == nil {
-				s.enqueue(d)
-			}
+			s.enqueue(d)
 		})
 		return
 	}
@@ -187,7 +190,7 @@ func (s *sender) post(ctx context.Context, d *delivery) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return 0, err
 	}
@@ -213,8 +216,9 @@ func (s *sender) wait(ctx context.Context) error {
 
 func (s *sender) close() {
 	s.cancel()
-	s.mu.Lock()   // no worker starts after this
-	s.mu.Unlock() //nolint:staticcheck // see above
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.running.Wait()
 	s.client.CloseIdleConnections()
 }

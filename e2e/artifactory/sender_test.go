@@ -58,13 +58,18 @@ func newReceiver(t *testing.T, answers ...int) *receiver {
 	return r
 }
 
+// received is a copy of what has arrived.
+func (r *receiver) received() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
 // events are the received ones as "type repo/path", in order of arrival.
 func (r *receiver) events(t *testing.T) []string {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var out []string
-	for _, g := range r.got {
+	for _, g := range r.received() {
 		var p struct {
 			EventType string `json:"event_type"`
 			Data      struct {
@@ -116,8 +121,8 @@ func TestDeliveryOfEachEvent(t *testing.T) {
 	}, r.events(t))
 	want := `{"domain":"artifact","event_type":"deployed","data":{"repo_key":"libs-staging-local","path":"a/hello.txt","name":"hello.txt","sha256":"` + helloSHA256 +
 		`","size":6},"subscription_key":"hook","jpd_origin":"` + s.URL() + `","source":"jfrog/jfrt@01hzz0000000000000000000ab","userContext":{"id":"ci","isToken":true,"realm":"internal"}}`
-	require.Equal(t, want, r.got[0].body)
-	require.Contains(t, r.got[1].body, `"source_repo_path":"libs-staging-local/a/hello.txt","target_repo_path":"libs-release-local/b/hello.txt"`)
+	require.Equal(t, want, r.received()[0].body)
+	require.Contains(t, r.received()[1].body, `"source_repo_path":"libs-staging-local/a/hello.txt","target_repo_path":"libs-release-local/b/hello.txt"`)
 
 	call("PUT", greeting, 201) // an overwrite
 	require.ElementsMatch(t, []string{"deleted libs-staging-local/a/hello.txt", "deployed libs-staging-local/a/hello.txt"}, r.events(t)[4:])
@@ -136,7 +141,7 @@ func TestDeliveryOfProperties(t *testing.T) {
 	require.Equal(t, 204, resp.StatusCode)
 	delivered(t, s)
 	require.Equal(t, []string{"added libs-staging-local/a/hello.txt", "deleted libs-staging-local/a/hello.txt"}, r.events(t))
-	require.Contains(t, r.got[0].body, `"property_key":"k","property_values":["v"]`)
+	require.Contains(t, r.received()[0].body, `"property_key":"k","property_values":["v"]`)
 }
 
 func TestDeliveryAuthentication(t *testing.T) {
@@ -163,9 +168,9 @@ func TestDeliveryAuthentication(t *testing.T) {
 			require.NoError(t, s.AddSubscription(sub))
 			put(t, s, artifactorytest.Staging, "ä")
 			delivered(t, s)
-			require.Equal(t, tt.want(r.got[0].body), r.got[0].header.Get("X-JFrog-Event-Auth"))
-			require.Equal(t, "fw", r.got[0].header.Get("X-Tenant"))
-			require.Equal(t, "application/json", r.got[0].header.Get("Content-Type"))
+			require.Equal(t, tt.want(r.received()[0].body), r.received()[0].header.Get("X-JFrog-Event-Auth"))
+			require.Equal(t, "fw", r.received()[0].header.Get("X-Tenant"))
+			require.Equal(t, "application/json", r.received()[0].header.Get("Content-Type"))
 		})
 	}
 }
@@ -196,7 +201,7 @@ func TestDeliveryRetries(t *testing.T) {
 			ds := s.Deliveries()
 			require.Len(t, ds, 1)
 			require.Equal(t, []any{tt.tries, tt.status, true}, []any{ds[0].Tries, ds[0].Status, ds[0].Done})
-			require.Len(t, r.got, tt.tries)
+			require.Len(t, r.received(), tt.tries)
 		})
 	}
 }
@@ -252,8 +257,8 @@ func TestDistortions(t *testing.T) {
 		s, r := start(t, standin.Quirks{}, standin.Distortion{Duplicates: 2})
 		put(t, s, artifactorytest.Staging, "f")
 		delivered(t, s)
-		require.Len(t, r.got, 3)
-		require.Equal(t, r.got[0].body, r.got[2].body)
+		require.Len(t, r.received(), 3)
+		require.Equal(t, r.received()[0].body, r.received()[2].body)
 	})
 	t.Run("lost", func(t *testing.T) {
 		t.Parallel()
@@ -268,15 +273,15 @@ func TestDistortions(t *testing.T) {
 		s, r := start(t, standin.Quirks{}, standin.Distortion{OmitOrigin: true, OmitUserContext: true})
 		put(t, s, artifactorytest.Staging, "f")
 		delivered(t, s)
-		require.NotContains(t, r.got[0].body, "jpd_origin")
-		require.NotContains(t, r.got[0].body, "userContext")
+		require.NotContains(t, r.received()[0].body, "jpd_origin")
+		require.NotContains(t, r.received()[0].body, "userContext")
 	})
 	t.Run("flat", func(t *testing.T) {
 		t.Parallel()
 		s, r := start(t, standin.Quirks{}, standin.Distortion{Flat: true})
 		put(t, s, artifactorytest.Staging, "f")
 		delivered(t, s)
-		require.Equal(t, `{"domain":"artifact","event_type":"deployed","subscription_key":"hook","repo_key":"libs-staging-local","path":"f","name":"f","sha256":"`+helloSHA256+`","size":6}`, r.got[0].body)
+		require.Equal(t, `{"domain":"artifact","event_type":"deployed","subscription_key":"hook","repo_key":"libs-staging-local","path":"f","name":"f","sha256":"`+helloSHA256+`","size":6}`, r.received()[0].body)
 	})
 	for form, want := range map[string]string{"repo": "libs-release-local", "repo:path": "libs-release-local:g", "repo/path": "libs-release-local/g"} {
 		t.Run("move paths as "+form, func(t *testing.T) {
@@ -287,7 +292,7 @@ func TestDistortions(t *testing.T) {
 			resp, _ := send(t, s, request{method: "POST", target: "/artifactory/api/copy/libs-staging-local/f?to=/libs-release-local/g", token: artifactorytest.CI})
 			require.Equal(t, 200, resp.StatusCode)
 			delivered(t, s)
-			require.Contains(t, r.got[1].body, `"target_repo_path":"`+want+`"`)
+			require.Contains(t, r.received()[1].body, `"target_repo_path":"`+want+`"`)
 		})
 	}
 	t.Run("reordered", func(t *testing.T) {

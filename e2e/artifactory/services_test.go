@@ -128,7 +128,9 @@ func TestServicesUpload(t *testing.T) {
 
 func TestServicesSearch(t *testing.T) {
 	t.Parallel()
-	s, m, _ := uploaded(t)
+	s, _, _ := uploaded(t)
+	// One client each: the library's remembers the server's version without a lock.
+	own := func(t *testing.T) jfrog.ArtifactoryServicesManager { return client(t, s, artifactorytest.CI) }
 	tests := []struct {
 		name   string
 		change func(*services.SearchParams)
@@ -154,12 +156,12 @@ func TestServicesSearch(t *testing.T) {
 			for _, n := range tt.want {
 				want = append(want, "libs-staging-local/org/app/1.0/"+n)
 			}
-			require.Equal(t, want, names(search(t, m, tt.change)))
+			require.Equal(t, want, names(search(t, own(t), tt.change)))
 		})
 	}
 	t.Run("facts", func(t *testing.T) {
 		t.Parallel()
-		got := search(t, m, func(p *services.SearchParams) { p.Pattern = "libs-staging-local/org/app/1.0/app.tgz" })
+		got := search(t, own(t), func(p *services.SearchParams) { p.Pattern = "libs-staging-local/org/app/1.0/app.tgz" })
 		f, _ := s.File(artifactorytest.Staging, "org/app/1.0/app.tgz")
 		require.Len(t, got, 1)
 		require.Equal(t, []any{f.SHA256, f.Size, "file"}, []any{got[0].Sha256, got[0].Size, got[0].Type})
@@ -167,7 +169,7 @@ func TestServicesSearch(t *testing.T) {
 	})
 	t.Run("sorted with properties in a second query", func(t *testing.T) {
 		t.Parallel()
-		got := search(t, m, func(p *services.SearchParams) { p.Pattern, p.SortBy = "libs-staging-local/*", []string{"name"} })
+		got := search(t, own(t), func(p *services.SearchParams) { p.Pattern, p.SortBy = "libs-staging-local/*", []string{"name"} })
 		require.Len(t, got, 3)
 		require.Len(t, got[0].Properties, 5)
 	})

@@ -62,21 +62,26 @@ func (s *Server) storageInfo(w http.ResponseWriter, r *http.Request, c call) err
 	if len(c.query) > 1 || (len(c.query) == 1 && c.query[0].key != "properties") {
 		return unsupported("the query %q is not implemented on GET api/storage", r.URL.RawQuery)
 	}
+	answer, err := s.storageAnswer(r, c)
+	if err == nil {
+		respond(w, http.StatusOK, answer) // without the lock: clients may be slow
+	}
+	return err
+}
+
+func (s *Server) storageAnswer(r *http.Request, c call) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	n, err := s.find(c.at)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return nil, err
 	case len(c.query) == 1:
-		return s.readProperties(w, r, c, n)
+		return s.readProperties(r, c, n)
 	case n.isFile():
-		respond(w, http.StatusOK, s.fileInfo(r, c.at, *n))
-	default:
-		respond(w, http.StatusOK, s.folderInfo(r, c.at, n))
+		return s.fileInfo(r, c.at, *n), nil
 	}
-	return nil
+	return s.folderInfo(r, c.at, n), nil
 }
 
 func (s *Server) fileInfo(r *http.Request, a address, n node) fileInfo {

@@ -127,7 +127,7 @@ func (sub Subscription) wants(e Event) bool {
 
 // subscriptions is the set by key.
 type subscriptions struct {
-	count atomic.Int32
+	count atomic.Int64
 	mu    sync.RWMutex
 	byKey map[string]Subscription
 }
@@ -139,7 +139,7 @@ func (h *subscriptions) set(sub Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.byKey[sub.Key] = sub
-	h.count.Store(int32(len(h.byKey))) //nolint:gosec // a handful
+	h.count.Store(int64(len(h.byKey)))
 }
 
 func (h *subscriptions) get(key string) (Subscription, error) {
@@ -156,7 +156,7 @@ func (h *subscriptions) remove(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.byKey, key)
-	h.count.Store(int32(len(h.byKey))) //nolint:gosec // a handful
+	h.count.Store(int64(len(h.byKey)))
 }
 
 // wanting lists the subscriptions that an event goes to.

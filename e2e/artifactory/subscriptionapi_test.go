@@ -65,9 +65,9 @@ func TestSubscriptionTest(t *testing.T) {
 		require.Equal(t, 200, resp.StatusCode)
 		require.Contains(t, got, `"result":"`+want+`"`)
 	}
-	require.Len(t, r.got, 3, "one try each")
+	require.Len(t, r.received(), 3, "one try each")
 	require.Equal(t, "deployed sample_repo/sample_dir/sample_art", r.events(t)[0])
-	require.NotEmpty(t, r.got[0].header.Get("X-JFrog-Event-Auth"))
+	require.NotEmpty(t, r.received()[0].header.Get("X-JFrog-Event-Auth"))
 }
 
 func TestSubscriptionRefusals(t *testing.T) {

@@ -35,9 +35,8 @@ func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request, c call
 	if len(c.query) > 0 {
 		return unsupported("filters on GET api/repositories are not implemented")
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	list := []repositoryInfo{}
+	s.mu.RLock()
 	for key, repo := range s.repos {
 		if c.by.allows(key, 'r') {
 			list = append(list, repositoryInfo{
@@ -45,6 +44,7 @@ func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request, c call
 			})
 		}
 	}
+	s.mu.RUnlock()
 	sort.Slice(list, func(i, j int) bool { return list[i].Key < list[j].Key })
 	respond(w, http.StatusOK, list)
 	return nil
@@ -53,8 +53,8 @@ func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request, c call
 // getRepository answers 400, not 404, for an unknown key: so does Artifactory.
 func (s *Server) getRepository(w http.ResponseWriter, _ *http.Request, c call) error {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	repo := s.repos[c.rest]
+	s.mu.RUnlock()
 	if repo == nil {
 		return refuse(http.StatusBadRequest, "Bad Request: repository '%s' does not exist", c.rest)
 	}
