@@ -29,7 +29,7 @@ const idBytes = 16
 // Generate makes a key pair on the token that can sign and nothing else, sensitive and not extractable, unmodifiable and
 // uncopyable where the token knows that. It reads the attributes back and destroys a key that could leave the token
 // (ErrExtractable). A label that any object bears already is refused (ErrLabelTaken). When ctx ends first, the key may
-// exist all the same: List tells.
+// exist all the same: List tells. Make one key at a time on a token: not every token bears two generations at once.
 func Generate(ctx context.Context, cfg Config, req GenerateRequest) (Generated, error) {
 	if req.Label == "" || len(req.Label) > 128 {
 		return Generated{}, errors.New("generating a key: the label must have 1 to 128 bytes")

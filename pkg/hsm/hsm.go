@@ -41,11 +41,11 @@ type PINFile struct {
 
 // KeyConfig describes one signing key: a key pair on a token, or a PEM file when software keys are allowed.
 type KeyConfig struct {
-	Name     string `yaml:"name" required:"true" doc:"Name of the key in policies, properties, metrics and file names."`
+	Name     string `yaml:"name" required:"true" doc:"Name of the key in policies, properties, metrics and file names: 1 to 64 letters, digits, '-', '_' or '.'."`
 	Token    string `yaml:"token" doc:"Name of the token that holds the key."`
 	Label    string `yaml:"label" doc:"CKA_LABEL of the private and the public key object; the key's name when empty."`
 	SPKI     string `yaml:"spki" doc:"Pinned public key: sha256:<hex of SHA-256 over the DER SubjectPublicKeyInfo>, as 'hallmark keys show' prints it. Required for a key on a token."`
-	Lane     string `yaml:"lane" required:"true" doc:"development or release; the two never stand in for each other."`
+	Lane     string `yaml:"lane" required:"true" oneof:"development,release" doc:"What the key is for; the two lanes never stand in for each other."`
 	Software string `yaml:"software" doc:"Path of a PEM private key to use instead of a token. Not for production: refused unless software keys are allowed explicitly."`
 }
 
@@ -116,9 +116,6 @@ func (k KeyConfig) Validate() error {
 	}
 	if k.Name == "" {
 		say("name is missing")
-	}
-	if strings.Trim(k.Name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || strings.HasPrefix(k.Name, ".") {
-		say("name may have a-z, 0-9, '-', '_' and '.', and stands in file names")
 	}
 	if k.Lane != "development" && k.Lane != "release" {
 		say("lane is %q, it must be development or release", k.Lane)

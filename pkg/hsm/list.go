@@ -74,22 +74,25 @@ func administer(ctx context.Context, cfg Config, f func(*conn) error) error {
 	}
 }
 
-// connected holds lifecycle all the time, so that two key generations never run at once: old SoftHSM versions lose
-// objects then.
+// connected connects, runs f and takes leave of the module. Whoever has a Keyring open in this process keeps it.
 func connected(cfg Config, f func(*conn) error) error {
 	tr := &trail{subject: "token " + cfg.Name}
-	lifecycle.Lock()
-	defer lifecycle.Unlock()
 	lib, err := loadLibrary(cfg.Module)
 	if err != nil {
 		return tr.fail(stepModule, err, "install the vendor's PKCS#11 library and set module to its path")
 	}
 	defer lib.unload()
+	lifecycle.Lock()
 	c, err := connect(lib, cfg, tr, slog.New(slog.DiscardHandler))
+	lifecycle.Unlock()
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer func() {
+		lifecycle.Lock()
+		defer lifecycle.Unlock()
+		c.close()
+	}()
 	return f(c)
 }
 

@@ -1,6 +1,7 @@
 package hsm_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,3 +32,5 @@ func signer(tb testing.TB, ring *hsm.Keyring, key string) *hsm.Signer {
 	require.NoError(tb, err)
 	return s
 }
+
+func contains(err error, s string) bool { return strings.Contains(err.Error(), s) }

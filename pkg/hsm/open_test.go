@@ -276,7 +276,7 @@ func TestTwoTokensOfOneModule(t *testing.T) {
 	t.Parallel()
 	tok := hsmtest.NewToken(t)
 	second := *tok
-	second.Name, second.Label = "second", tok.Label[:20]
+	second.Name, second.Label = "second", tok.Label+"-2"
 	tok.Init(t, second.Label)
 	keys := []hsm.KeyConfig{tok.Generate(t, "a", "release", hsm.P256), second.Generate(t, "b", "development", hsm.P384)}
 	ring, err := hsm.Open(t.Context(), []hsm.Config{tok.Config(), second.Config()}, keys, hsm.Options{})

@@ -5,10 +5,10 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -101,7 +101,7 @@ func (s *Shim) Release(tb testing.TB) {
 // Clear withdraws every order.
 func (s *Shim) Clear(tb testing.TB) {
 	tb.Helper()
-	require.NoError(tb, os.WriteFile(s.orders, nil, 0o600))
+	s.locked(tb, func(f *os.File) { require.NoError(tb, f.Truncate(0)) })
 }
 
 // Calls is how often a function has been called: C_Initialize, C_Finalize, C_OpenSession, C_Login, C_SignInit, C_Sign
@@ -118,13 +118,23 @@ func (s *Shim) Calls(tb testing.TB, function string) int {
 	return int(binary.NativeEndian.Uint64(data[8*place:])) //nolint:gosec // a small count
 }
 
-// order adds a line. Orders are given between calls, not while the module works through the file.
+// order adds a line.
 func (s *Shim) order(tb testing.TB, what string, number uint, delay time.Duration, times int) {
 	tb.Helper()
-	old, err := os.ReadFile(s.orders)
+	s.locked(tb, func(f *os.File) {
+		_, err := f.Seek(0, io.SeekEnd)
+		require.NoError(tb, err)
+		_, err = fmt.Fprintf(f, "%s %x %d %d\n", what, number, delay.Milliseconds(), times)
+		require.NoError(tb, err)
+	})
+}
+
+// locked opens the orders while the module does not work through them.
+func (s *Shim) locked(tb testing.TB, f func(*os.File)) {
+	tb.Helper()
+	file, err := os.OpenFile(s.orders, os.O_RDWR, 0)
 	require.NoError(tb, err)
-	var b strings.Builder
-	b.Write(old)
-	fmt.Fprintf(&b, "%s %x %d %d\n", what, number, delay.Milliseconds(), times)
-	require.NoError(tb, os.WriteFile(s.orders, []byte(b.String()), 0o600))
+	require.NoError(tb, syscall.Flock(int(file.Fd()), syscall.LOCK_EX)) //nolint:gosec // a descriptor
+	f(file)
+	require.NoError(tb, file.Close())
 }
