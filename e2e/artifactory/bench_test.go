@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -97,3 +98,17 @@ func cpu(b *testing.B) time.Duration {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// BenchmarkDeliver shows how fast the sender can be: events to a receiver that only reads them.
+func BenchmarkDeliver(b *testing.B) {
+	s := artifactorytest.Start(b, standin.Config{Webhooks: standin.WebhookTiming{Workers: 200}})
+	r := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(r.Close)
+	require.NoError(b, s.AddSubscription(subscription(&receiver{Server: r})))
+	before := cpu(b)
+	for i := range b.N {
+		s.Emit(standin.Event{Domain: "artifact", Type: "deployed", Repo: artifactorytest.Staging, Path: fmt.Sprint(i), SHA256: helloSHA256, Size: 6, User: "ci"})
+	}
+	require.NoError(b, s.WaitDelivered(b.Context()))
+	b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+}
