@@ -55,7 +55,7 @@ type Config struct {
 	MaxAttempts  int           `yaml:"maxAttempts" doc:"failed attempts before work is given up" default:"25"`
 	MaxBacklog   int           `yaml:"maxBacklog" doc:"waiting events above which new ones are turned away with 503" default:"1000000"`
 	Timeout      time.Duration `yaml:"timeout" doc:"longest time for one attempt" default:"30m"`
-	Drain        time.Duration `yaml:"drain" doc:"how long running work may go on at shutdown before it is interrupted" default:"20s"`
+	Drain        time.Duration `yaml:"-"` // how long running work may go on at Stop before it is interrupted; default 20 s
 	RetryBase    time.Duration `yaml:"retryBase" doc:"pause after the first failed attempt; doubles each time" default:"1s"`
 	RetryMax     time.Duration `yaml:"retryMax" doc:"longest pause between attempts" default:"10m"`
 }

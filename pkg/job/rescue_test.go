@@ -20,38 +20,30 @@ func TestWorkOfASilentReplicaIsTaken(t *testing.T) {
 	url := ledgertest.URL(t, ledger.Postgres)
 	a := ledgertest.OpenConfig(t, ledger.Config{URL: url, Replica: "a"})
 	b := ledgertest.OpenConfig(t, ledger.Config{URL: url, Replica: "b"})
-	begun, goOn := make(chan string, 2), make(chan struct{})
-	work := func(name string) func(context.Context, Work) error {
-		return func(context.Context, Work) error {
-			begun <- name
-			<-goOn
-			return nil
-		}
-	}
-	qa, err := New(a, Config{}, Options{}, work("a"))
-	require.NoError(t, err)
-	qb, err := New(b, Config{}, Options{}, work("b"))
+	begun := make(chan int, 2)
+	q, err := New(b, Config{}, Options{}, func(_ context.Context, w Work) error {
+		begun <- w.Attempt
+		return nil
+	})
 	require.NoError(t, err)
 	key := sha256.Sum256([]byte("x"))
-	require.NoError(t, qa.Accept(t.Context(), ledger.Event{Instance: "main", Repo: "r", Path: "p", Key: hex.EncodeToString(key[:]), ReceivedAt: time.Now()}))
-	require.NoError(t, qa.Start(t.Context()))
-	require.Equal(t, "a", <-begun)
+	require.NoError(t, q.Accept(t.Context(), ledger.Event{Instance: "main", Repo: "r", Path: "p", Key: hex.EncodeToString(key[:]), ReceivedAt: time.Now()}))
+	// What a leaves behind when it is killed at work.
+	require.NoError(t, a.Ping(t.Context()))
+	_, err = a.SQL().Exec("UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['b', 'a']")
+	require.NoError(t, err)
 
-	require.NoError(t, qb.Start(t.Context()), "starting takes only what was its own")
-	require.NoError(t, qb.rescue(t.Context()))
-	running := func() (n int) {
-		require.NoError(t, b.SQL().QueryRow("SELECT count(*) FROM river_job WHERE state = 'running' AND attempt = 1").Scan(&n))
-		return n
-	}
-	require.Equal(t, 1, running())
+	require.NoError(t, q.Start(t.Context()), "starting takes only what was its own")
+	require.NoError(t, q.rescue(t.Context()))
+	var running int
+	require.NoError(t, b.SQL().QueryRow("SELECT count(*) FROM river_job WHERE state = 'running' AND attempt = 1").Scan(&running))
+	require.Equal(t, 1, running)
 
 	_, err = b.SQL().Exec("UPDATE replica SET seen_at = seen_at - $1 WHERE name = 'a'", (silentFor + time.Second).Microseconds())
 	require.NoError(t, err)
-	require.NoError(t, qb.rescue(t.Context()))
-	require.Equal(t, "b", <-begun)
-	close(goOn)
-	require.NoError(t, qa.Stop(t.Context()))
-	require.NoError(t, qb.Stop(t.Context()))
+	require.NoError(t, q.rescue(t.Context()))
+	require.Equal(t, 2, <-begun)
+	require.NoError(t, q.Stop(t.Context()))
 }
 
 func TestPausesGrowToALimitAndAreSpread(t *testing.T) {

@@ -44,7 +44,7 @@ func (l *Ledger) connect(ctx context.Context) error {
 // connectSQLite opens one connection for writing and a few for reading. WAL lets readers go on beside the writer;
 // synchronous=FULL makes a commit survive the loss of power.
 func (l *Ledger) connectSQLite(ctx context.Context, path string) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- the operator's own configuration
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("creating the database file (its directory must exist and be writable): %w", err)
 	}

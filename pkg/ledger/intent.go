@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -53,9 +54,58 @@ func (l *Ledger) Begin(ctx context.Context, in Intent) (Intent, error) {
 	}
 	op := &beginOp{intent: in, replica: l.cfg.Replica, expired: in.StartedAt.Add(-l.cfg.Lease)}
 	if err := l.intents.Do(ctx, op); err != nil {
+		l.withdraw(ctx, in)
 		return Intent{}, err
 	}
 	return op.intent, op.err
+}
+
+// withdraw ends an intent whose Begin failed. Its commit may have gone through without anybody learning of it, and then
+// its lease would keep everybody away from the bytes until it runs out, which is what happens when this fails too. The
+// intent's number is not known then, or is another's; its grant is its own.
+func (l *Ledger) withdraw(ctx context.Context, in Intent) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	op := &abandonOp{intent: in, why: "recording it failed"}
+	if err := l.abandoned.Do(ctx, op); err != nil {
+		l.log.WarnContext(ctx, "an intent whose recording failed may keep its lease until it runs out", slog.String("grant", in.GrantID), slog.Any("error", err))
+	}
+}
+
+const withdrawTimeout = 2 * time.Second
+
+// Lease is how long an intent holds its bytes and key unless Renew prolongs it.
+func (l *Ledger) Lease() time.Duration { return l.cfg.Lease }
+
+type renewOp struct {
+	id  int64
+	err error // told to this caller alone
+}
+
+// Renew lets a live intent's lease run from now. ErrNotLive when the intent has ended, or another took its lease: then the
+// key must not be used any more.
+func (l *Ledger) Renew(ctx context.Context, intentID int64) error {
+	op := &renewOp{id: intentID}
+	if err := l.renewals.Do(ctx, op); err != nil {
+		return err
+	}
+	return op.err
+}
+
+func renew(ctx context.Context, tx *sql.Tx, ops []*renewOp) error {
+	for _, op := range ops {
+		op.err = nil
+		res, err := tx.ExecContext(ctx, `UPDATE intent SET held_at = $1 WHERE id = $2 AND state = 0`, micros(time.Now()), op.id)
+		if err != nil {
+			return fmt.Errorf("renewing a lease: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			op.err = ErrNotLive
+		}
+	}
+	return nil
 }
 
 func begin(ctx context.Context, tx *sql.Tx, ops []*beginOp) error {
@@ -85,7 +135,7 @@ func (op *beginOp) apply(ctx context.Context, tx *sql.Tx) error {
 	}
 	in := &op.intent
 	res, err := tx.ExecContext(ctx, `UPDATE intent SET state = 2, ended_at = $1, why = 'the lease ran out'
-		WHERE subject = $2 AND key_spki = $3 AND state = 0 AND started_at < $4`,
+		WHERE subject = $2 AND key_spki = $3 AND state = 0 AND held_at < $4`,
 		micros(in.StartedAt), in.Subject.String(), in.KeySPKI.String(), micros(op.expired))
 	if err != nil {
 		return fmt.Errorf("ending a lease: %w", err)
@@ -129,8 +179,8 @@ func (op *beginOp) sealed(ctx context.Context, tx *sql.Tx) (bool, error) {
 func (op *beginOp) insert(ctx context.Context, tx *sql.Tx) (took bool, err error) {
 	in := &op.intent
 	res, err := tx.ExecContext(ctx, `INSERT INTO intent (id, grant_id, instance, repo, path, subject, key_name, key_spki,
-			formats, policy, rule, policy_set, event_id, replica, started_at, state, ended_at, why)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, '')
+			formats, policy, rule, policy_set, event_id, replica, started_at, held_at, state, ended_at, why)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, 0, 0, '')
 		ON CONFLICT (subject, key_spki) WHERE state = 0 DO NOTHING`,
 		in.ID, in.GrantID, in.Ref.Instance, in.Ref.Repo, in.Ref.Path, in.Subject.String(), in.KeyName, in.KeySPKI.String(),
 		strings.Join(in.Formats, ","), in.Policy, in.Rule, digestText(in.PolicySet), in.EventID, op.replica, micros(in.StartedAt))
@@ -141,20 +191,28 @@ func (op *beginOp) insert(ctx context.Context, tx *sql.Tx) (took bool, err error
 	return n == 1, err
 }
 
+// abandonOp names an intent by its number or, without one, by its grant, bytes and key.
 type abandonOp struct {
-	id  int64
-	why string
+	intent Intent
+	why    string
 }
 
 // Abandon ends an intent without a signature and gives its lease back. Ending one that has ended is no error.
 func (l *Ledger) Abandon(ctx context.Context, intentID int64, why string) error {
-	return l.abandoned.Do(ctx, &abandonOp{intentID, why})
+	return l.abandoned.Do(ctx, &abandonOp{Intent{ID: intentID}, why})
 }
 
 func abandon(ctx context.Context, tx *sql.Tx, ops []*abandonOp) error {
 	for _, op := range ops {
-		_, err := tx.ExecContext(ctx, `UPDATE intent SET state = 2, ended_at = $1, why = $2 WHERE id = $3 AND state = 0`,
-			micros(time.Now()), op.why, op.id)
+		var err error
+		if op.intent.ID != 0 {
+			_, err = tx.ExecContext(ctx, `UPDATE intent SET state = 2, ended_at = $1, why = $2 WHERE id = $3 AND state = 0`,
+				micros(time.Now()), op.why, op.intent.ID)
+		} else {
+			_, err = tx.ExecContext(ctx, `UPDATE intent SET state = 2, ended_at = $1, why = $2
+				WHERE subject = $3 AND key_spki = $4 AND state = 0 AND grant_id = $5`,
+				micros(time.Now()), op.why, op.intent.Subject.String(), op.intent.KeySPKI.String(), op.intent.GrantID)
+		}
 		if err != nil {
 			return fmt.Errorf("abandoning the intent: %w", err)
 		}

@@ -46,6 +46,7 @@ type Ledger struct {
 
 	intents    *Group[*beginOp]
 	sealings   *Group[*sealOp]
+	renewals   *Group[*renewOp]
 	abandoned  *Group[*abandonOp]
 	outcomes   *Group[*Outcome]
 	verdicts   *Group[*Verdict]
@@ -99,6 +100,7 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.commit = newCommitter(l.write, cfg.CommitHook, l.log, newMetrics(opts.Registerer))
 	l.intents = NewGroup(l, "begin", begin)
 	l.sealings = NewGroup(l, "sealed", seal)
+	l.renewals = NewGroup(l, "renew", renew)
 	l.abandoned = NewGroup(l, "abandon", abandon)
 	l.outcomes = NewGroup(l, "finish", finish)
 	l.verdicts = NewGroup(l, "verdict", recordVerdicts)

@@ -91,12 +91,12 @@ func fallback[T any](err error, direct func() (T, error)) (T, error) {
 func (c *rememberingConn) remember(ctx context.Context, query string) (*rememberedStmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		if s.busy {
-			return nil, nil //nolint:nilnil // documented above
+			return nil, nil
 		}
 		return s, nil
 	}
 	if len(c.stmts) >= rememberedMax {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil
 	}
 	stmt, err := c.PrepareContext(ctx, query)
 	if err != nil {

@@ -33,7 +33,7 @@ type server struct {
 	hold io.Closer // the end of the pipe that keeps the server alive
 }
 
-//nolint:gochecknoglobals // one server per test process, as long as the process
+// shared is the one server of this test process, as long as the process.
 var shared server
 
 func postgres(tb testing.TB) *server {
@@ -116,7 +116,7 @@ func (s *server) run(bin, dir, data string, as *syscall.SysProcAttr) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			log, _ := os.ReadFile(filepath.Join(dir, "log")) // #nosec G304 -- made above
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
 			return fmt.Errorf("PostgreSQL does not answer: %w: %s", err, log)
 		}
 		time.Sleep(20 * time.Millisecond) // the server gives no sign when it is ready
@@ -151,11 +151,11 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if err := os.Chown(dir, uid, gid); err != nil {
 		return nil, err
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil // #nosec G115 -- from the system's own table
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -45,6 +45,7 @@ CREATE TABLE intent (
     event_id   BIGINT  NOT NULL,
     replica    TEXT    NOT NULL,
     started_at BIGINT  NOT NULL,
+    held_at    BIGINT  NOT NULL, -- the lease runs from here
     state      INTEGER NOT NULL,
     ended_at   BIGINT  NOT NULL,
     why        TEXT    NOT NULL
