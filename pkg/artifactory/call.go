@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,14 +138,17 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 	if resp.ContentLength > limit {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, resp.ContentLength, limit)
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err != nil {
+	var buf bytes.Buffer
+	if resp.ContentLength > 0 {
+		buf.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1)); err != nil {
 		return nil, bodyError(err)
 	}
-	if int64(len(raw)) > limit {
+	if int64(buf.Len()) > limit {
 		return nil, fmt.Errorf("%w: the limit is %d bytes", ErrTooLarge, limit)
 	}
-	return raw, nil
+	return buf.Bytes(), nil
 }
 
 func bodyError(err error) error {

@@ -47,13 +47,13 @@ type Config struct {
 	Name           string        `yaml:"name" required:"true" doc:"name of the instance, in lowercase letters, digits and '-'; the webhook's URL ends in it"`
 	URL            string        `yaml:"url" required:"true" doc:"base URL of the JFrog platform; /artifactory is added unless it ends so"`
 	Token          SecretFile    `yaml:"token" required:"true" doc:"access token with read, annotate and deploy rights; read again when the server rejects it, so it can be rotated in place"`
-	WebhookSecrets []SecretFile  `yaml:"webhookSecrets" doc:"secrets that webhooks of this instance may use; several during a rotation"`
-	WebhookAuth    string        `yaml:"webhookAuth" default:"hmac" doc:"hmac: the webhook signs its payload with the secret; plain: it sends the secret itself"`
+	WebhookSecrets []SecretFile  `yaml:"webhookSecrets" required:"true" doc:"secrets that webhooks of this instance may use; several during a rotation"`
+	WebhookAuth    string        `yaml:"webhookAuth" default:"hmac" oneof:"hmac,plain" doc:"hmac: the webhook signs its payload with the secret; plain: it sends the secret itself"`
 	CA             string        `yaml:"ca" doc:"path of a PEM file with certificate authorities to trust beside the system's"`
 	MaxConcurrent  int           `yaml:"maxConcurrent" default:"64" doc:"most requests to this instance at one time"`
 	Timeout        time.Duration `yaml:"timeout" default:"30s" doc:"longest silence: time to the first byte of an answer and between two of its bytes"`
 	Retries        int           `yaml:"retries" default:"3" doc:"how often a call is repeated after 429, 5xx or a broken connection; -1 for never"`
-	PathSemicolon  string        `yaml:"pathSemicolon" default:"refuse" doc:"refuse: an item whose path holds ';' is not touched, because ';' starts properties in Artifactory's URLs; encode: send it as %3B, after probing that the server takes this as part of the name"`
+	PathSemicolon  string        `yaml:"pathSemicolon" default:"refuse" oneof:"refuse,encode" doc:"refuse: an item whose path holds ';' is not touched, because ';' starts properties in Artifactory's URLs; encode: send it as %3B, after probing that the server takes this as part of the name"`
 }
 
 func (c Config) withDefaults() Config {

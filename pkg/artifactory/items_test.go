@@ -159,6 +159,14 @@ func TestPullComparesTheBytes(t *testing.T) {
 			require.ErrorIs(t, c.Pull(t.Context(), appInfo(t)), tc.want)
 		})
 	}
+	endless := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write([]byte(payload)); err != nil {
+				return
+			}
+		}
+	}).URL)
+	require.ErrorIs(t, endless.Pull(t.Context(), appInfo(t)), artifactory.ErrDigest, "reading stops behind the reported size")
 }
 
 // Not parallel: it counts what the whole process allocates.
@@ -257,12 +265,13 @@ func TestStoreRefusals(t *testing.T) {
 func TestStoreComparesWhatWasStored(t *testing.T) {
 	t.Parallel()
 	head := `{"repo":"libs-staging-local","size":"3","path":"/app/app.tgz.sigstore.json"`
+	right := fmt.Sprintf(`,"checksums":{"sha256":"%x"}}`, sha256.Sum256([]byte("one")))
 	for name, tc := range map[string]struct {
 		answer string
 		want   error
 	}{
 		"another digest":  {head + `,"checksums":{"sha256":"` + strings.Repeat("0", 63) + `1"}}`, artifactory.ErrStored},
-		"another path":    {strings.Replace(head, "app.tgz", "app", 1) + `}`, artifactory.ErrOtherItem},
+		"another path":    {strings.Replace(head, "app.tgz", "app", 1) + right, artifactory.ErrOtherItem},
 		"no digest, read": {head + `}`, artifactory.ErrStored},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,6 +283,14 @@ func TestStoreComparesWhatWasStored(t *testing.T) {
 			require.ErrorIs(t, c.Store(t.Context(), sig(t, "one")), tc.want)
 		})
 	}
+	c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, _ = io.Copy(io.Discard, r.Body); r.Method == http.MethodPut {
+			fmt.Fprint(w, head+`}`)
+			return
+		}
+		fmt.Fprint(w, head+right)
+	}).URL)
+	require.NoError(t, c.Store(t.Context(), sig(t, "one")), "without a digest in the answer it is asked for")
 }
 
 func TestRead(t *testing.T) {

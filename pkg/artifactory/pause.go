@@ -15,7 +15,8 @@ const (
 )
 
 // ready waits until a request may be sent: after the pause between repetitions, and after the time for which the
-// server asked this client to be quiet. It does not begin a wait that the context would cut short.
+// server asked this client to be quiet. A long silence that the server asked for is not begun when the context would
+// cut it short. No wait outlasts the context.
 func (t *transport) ready(ctx context.Context, a *attempts) error {
 	if a.final != nil {
 		return a.final

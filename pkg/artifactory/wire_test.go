@@ -130,16 +130,21 @@ func TestNoRepetitionsWhenSwitchedOff(t *testing.T) {
 
 func TestRetryAfterIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	h, seen := flaky(1, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Retry-After", "1")
-		status(429)(w, r)
-	})
-	c := newClient(t, serve(t, h).URL)
-	start := time.Now()
-	_, err := c.Info(t.Context(), ref(t, "app.bin"))
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, time.Since(start), time.Second)
-	require.EqualValues(t, 2, seen.Load())
+	for _, code := range []int{429, 503} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			h, seen := flaky(1, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", "1")
+				status(code)(w, r)
+			})
+			c := newClient(t, serve(t, h).URL)
+			start := time.Now()
+			_, err := c.Info(t.Context(), ref(t, "app.bin"))
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, time.Since(start), time.Second)
+			require.EqualValues(t, 2, seen.Load())
+		})
+	}
 }
 
 func TestRetryAfterLongerThanTheContextFailsAtOnceForAllCalls(t *testing.T) {
@@ -263,8 +268,13 @@ func TestCancelEndsACallWhereverItIs(t *testing.T) {
 
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
-	var opened atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(plain))
+	var opened, compressed atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" {
+			compressed.Add(1)
+		}
+		plain(w, r)
+	}))
 	s.Config.ConnState = func(_ net.Conn, st http.ConnState) {
 		if st == http.StateNew {
 			opened.Add(1)
@@ -281,6 +291,19 @@ func TestConnectionsAreKept(t *testing.T) {
 		require.ErrorIs(t, err, artifact.ErrGone)
 	}
 	require.EqualValues(t, 1, opened.Load())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if err := c.Ping(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.LessOrEqual(t, opened.Load(), int32(24), "for 400 calls from 8 callers")
+	require.Zero(t, compressed.Load(), "an artifact must arrive as it is stored")
 }
 
 func TestConcurrencyIsBoundedUpToTheLastByte(t *testing.T) {
