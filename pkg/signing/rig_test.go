@@ -1,0 +1,332 @@
+package signing_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/hsm/hsmtest"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/signing"
+)
+
+func TestMain(m *testing.M) { hsmtest.Main(m) }
+
+const (
+	repo    = artifactorytest.Staging
+	key     = "release-2026"
+	waitFor = 20 * time.Second
+	tick    = 5 * time.Millisecond
+)
+
+const oneKey = `kind: SigningPolicy
+name: release-binaries
+owner: release-managers
+match: {repositories: [` + repo + `], paths: ["app/**"]}
+sign:
+  - {key: ` + key + `, formats: [sigstore, raw]}
+`
+
+// setup says what is unlike the usual in a rig.
+type setup struct {
+	dialect ledger.Dialect            // default SQLite
+	keys    map[string]hsm.Algorithm  // default one P-256 key
+	policy  string                    // default oneKey
+	noMatch policy.NoMatch            // default skip
+	shim    bool                      // a token that fails on demand
+	token   string                    // Artifactory token, default artifactorytest.Signer
+	client  func(*artifactory.Config) // last changes
+	quirks  standin.Quirks            //
+	hsm     func(*hsm.Config)         // last changes
+	ledger  func(*ledger.Config)      // last changes
+}
+
+// rig is a signing service between a real server, a real token and a real database.
+type rig struct {
+	t        *testing.T
+	art      *standin.Server
+	client   *artifactory.Client
+	keys     *hsm.Keyring
+	hsm      *prometheus.Registry
+	shim     *hsmtest.Shim
+	policies atomic.Pointer[policy.Set]
+	commits  commits
+	config   ledger.Config
+	ledger   *ledger.Ledger
+	service  *signing.Service
+	metrics  *prometheus.Registry
+	log      *lines
+	events   atomic.Int64
+}
+
+func newRig(t *testing.T, s setup) *rig {
+	t.Helper()
+	r := &rig{t: t, log: &lines{}}
+	if s.dialect == "" {
+		s.dialect = ledger.SQLite
+	}
+	if s.keys == nil {
+		s.keys = map[string]hsm.Algorithm{key: hsm.P256}
+	}
+	if s.policy == "" {
+		s.policy = oneKey
+	}
+	if s.noMatch == "" {
+		s.noMatch = policy.Skip
+	}
+	if s.token == "" {
+		s.token = artifactorytest.Signer
+	}
+	r.art = artifactorytest.Start(t, standin.Config{Quirks: s.quirks})
+	r.client = newClient(t, r.art.URL(), s)
+	r.openKeys(s)
+	r.setPolicy(s.noMatch, s.policy)
+	r.config = ledger.Config{URL: ledgertest.URL(t, s.dialect), Replica: "test", CommitHook: r.commits.hook}
+	if s.ledger != nil {
+		s.ledger(&r.config)
+	}
+	t.Cleanup(func() { require.NoError(t, r.ledger.Close()) })
+	r.boot()
+	return r
+}
+
+func newClient(t *testing.T, url string, s setup) *artifactory.Client {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(s.token), 0o600))
+	c := artifactory.Config{Name: "main", URL: url, Token: artifactory.SecretFile{File: file}, Retries: -1}
+	if s.client != nil {
+		s.client(&c)
+	}
+	client, err := artifactory.New(c, artifactory.Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+func (r *rig) openKeys(s setup) {
+	r.t.Helper()
+	tok := hsmtest.NewToken(r.t)
+	var keys []hsm.KeyConfig
+	for name, algorithm := range s.keys {
+		keys = append(keys, tok.Generate(r.t, name, lane(name), algorithm))
+	}
+	if s.shim {
+		r.shim = tok.Shim(r.t)
+	}
+	cfg := tok.Config()
+	if s.hsm != nil {
+		s.hsm(&cfg)
+	}
+	r.hsm = prometheus.NewRegistry()
+	var err error
+	r.keys, err = hsm.Open(r.t.Context(), []hsm.Config{cfg}, keys, hsm.Options{Registerer: r.hsm})
+	require.NoError(r.t, err)
+	r.t.Cleanup(r.keys.Close)
+}
+
+// lane goes by the key's name.
+func lane(name string) string {
+	if strings.HasPrefix(name, "dev") {
+		return policy.LaneDevelopment
+	}
+	return policy.LaneRelease
+}
+
+func (r *rig) setPolicy(noMatch policy.NoMatch, text string) {
+	r.t.Helper()
+	v := policy.Vocabulary{Formats: seal.Formats()}
+	for _, k := range r.keys.Keys() {
+		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
+	}
+	r.policies.Store(policytest.Set(r.t, noMatch, v, map[string]string{"release.yaml": text}))
+}
+
+// boot opens the ledger and makes the service, as a process does when it starts.
+func (r *rig) boot() {
+	r.t.Helper()
+	var err error
+	r.ledger, err = ledger.Open(context.Background(), r.config, ledger.Options{})
+	require.NoError(r.t, err)
+	r.metrics = prometheus.NewRegistry()
+	r.service = &signing.Service{
+		Instances: map[string]*artifactory.Client{"main": r.client}, Policies: r.policies.Load, Keys: r.keys, Ledger: r.ledger,
+		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	require.NoError(r.t, r.service.Init(r.metrics))
+}
+
+// restart is the end of a process, and the next one.
+func (r *rig) restart() {
+	r.t.Helper()
+	require.NoError(r.t, r.ledger.Close())
+	r.boot()
+}
+
+// upload puts an artifact into staging and returns its digest.
+func (r *rig) upload(path, content string) artifact.Digest {
+	r.t.Helper()
+	require.NoError(r.t, r.art.Put("dev", repo, path, strings.NewReader(content), nil))
+	return sha256.Sum256([]byte(content))
+}
+
+func (r *rig) event(path string) ledger.Event {
+	return ledger.Event{
+		ID: r.events.Add(1), Instance: "main", Domain: "artifact", Type: "deployed", Repo: repo, Path: path,
+		Key: path, ReceivedAt: time.Now(), Outcome: ledger.EventAccepted,
+	}
+}
+
+func (r *rig) do(path string) error { return r.service.Do(r.t.Context(), r.event(path)) }
+
+// converge does the work until it is settled, as the queue does.
+func (r *rig) converge(path string) {
+	r.t.Helper()
+	var err error
+	ev := r.event(path)
+	for deadline := time.Now().Add(waitFor); time.Now().Before(deadline); time.Sleep(tick) { // the queue's pauses
+		if err = r.service.Do(r.t.Context(), ev); err == nil {
+			return
+		}
+	}
+	r.t.Fatalf("%s does not converge: %v", path, err)
+}
+
+func (r *rig) ref(path string) artifact.Ref {
+	return artifact.Ref{Instance: "main", Repo: repo, Path: path}
+}
+
+// outcome is the ledger's present state of an artifact; zero when it has none.
+func (r *rig) outcome(path string) ledger.Outcome {
+	r.t.Helper()
+	st, err := r.ledger.Status(context.Background(), r.ref(path))
+	if err != nil {
+		require.ErrorIs(r.t, err, ledger.ErrUnknown)
+	}
+	return st.Current
+}
+
+func (r *rig) props(path string) map[string][]string {
+	r.t.Helper()
+	f, ok := r.art.File(repo, path)
+	require.True(r.t, ok, "%s is not there", path)
+	return f.Properties
+}
+
+// uses is how often the token has signed.
+func (r *rig) uses() int {
+	r.t.Helper()
+	return int(sum(r.t, r.hsm, "hallmark_hsm_sign_seconds"))
+}
+
+// intents counts the ledger's intents by state: live, sealed, abandoned.
+func (r *rig) intents() (n [3]int) {
+	r.t.Helper()
+	rows, err := r.ledger.Reader().QueryContext(context.Background(), "SELECT state, count(*) FROM intent GROUP BY state")
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, rows.Close()) }()
+	for rows.Next() {
+		var state, count int
+		require.NoError(r.t, rows.Scan(&state, &count))
+		n[state] = count
+	}
+	require.NoError(r.t, rows.Err())
+	return n
+}
+
+// sum adds up a counter's values, or a histogram's counts, over all labels.
+func sum(t *testing.T, from prometheus.Gatherer, name string) (total float64) {
+	t.Helper()
+	families, err := from.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				total += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return total
+}
+
+// codes are the reason codes of an outcome.
+func codes(o ledger.Outcome) []reason.Code {
+	var list []reason.Code
+	for _, r := range o.Reasons {
+		list = append(list, r.Code)
+	}
+	return list
+}
+
+// commits lets a test fail the ledger's commits.
+type commits struct {
+	mu sync.Mutex
+	on func(ledger.CommitPhase) error
+}
+
+func (c *commits) hook(p ledger.CommitPhase) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.on == nil {
+		return nil
+	}
+	return c.on(p)
+}
+
+func (c *commits) set(on func(ledger.CommitPhase) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.on = on
+}
+
+// lines keeps a log of JSON lines.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) all(t *testing.T) (list []map[string]any) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range bytes.Lines(l.buf.Bytes()) {
+		m := map[string]any{}
+		require.NoError(t, json.Unmarshal(line, &m), "%s", line)
+		list = append(list, m)
+	}
+	return list
+}
+
+// path makes a path that no other test case uses.
+func (r *rig) path(name string) string {
+	return fmt.Sprintf("app/%d/%s.tgz", r.events.Add(1), name)
+}
