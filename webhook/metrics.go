@@ -33,6 +33,13 @@ func newMetrics(reg prometheus.Registerer, instances map[string]Instance) *metri
 	}
 	for name := range instances { // a counter that alerts must be there before it is needed
 		m.authFailures.WithLabelValues(name)
+		for domain, types := range domains {
+			for typ, read := range types {
+				if read != nil {
+					m.events.WithLabelValues(name, domain, typ, string(unavailable))
+				}
+			}
+		}
 	}
 	return m
 }

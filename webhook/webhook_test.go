@@ -269,12 +269,18 @@ func TestMetrics(t *testing.T) {
 	require.Empty(t, problems)
 	got, err := testutil.GatherAndCount(r.reg, "hallmark_webhook_events_total")
 	require.NoError(t, err)
-	require.Equal(t, 4, got)
+	require.Equal(t, 4+6, got, "6 are there before they are needed")
 	require.NoError(t, testutil.GatherAndCompare(r.reg, strings.NewReader(`
 # HELP hallmark_webhook_events_total Webhook deliveries by instance, event domain, event type and what became of them.
 # TYPE hallmark_webhook_events_total counter
 hallmark_webhook_events_total{domain="artifact",instance="main",outcome="accepted",type="deployed"} 1
+hallmark_webhook_events_total{domain="artifact",instance="main",outcome="unavailable",type="copied"} 0
+hallmark_webhook_events_total{domain="artifact",instance="main",outcome="unavailable",type="deployed"} 0
+hallmark_webhook_events_total{domain="artifact",instance="main",outcome="unavailable",type="moved"} 0
 hallmark_webhook_events_total{domain="artifact",instance="main",outcome="unknown-event",type="other"} 50
+hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="copied"} 0
+hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="deployed"} 0
+hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="moved"} 0
 hallmark_webhook_events_total{domain="other",instance="main",outcome="unknown-event",type="other"} 50
 hallmark_webhook_events_total{domain="other",instance="other",outcome="unknown-instance",type="other"} 50
 `), "hallmark_webhook_events_total"))
