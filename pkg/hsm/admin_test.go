@@ -15,7 +15,7 @@ import (
 func TestGenerate(t *testing.T) {
 	t.Parallel()
 	tok := hsmtest.NewToken(t)
-	for _, algorithm := range append(hsm.Algorithms(), "") {
+	for _, algorithm := range []hsm.Algorithm{"", hsm.P384, hsm.RSA3072} { // TestSignEveryAlgorithm makes the others
 		label := "key-" + string(algorithm)
 		made, err := hsm.Generate(t.Context(), tok.Config(), hsm.GenerateRequest{Label: label, Algorithm: algorithm})
 		require.NoError(t, err)

@@ -36,7 +36,7 @@ func connect(lib *library, cfg Config, tr *trail, log *slog.Logger) (*conn, erro
 		if loggedIn = !mine && lib.loggedIn(slot.ID); loggedIn {
 			return nil
 		}
-		return mayLogIn(slot, tr)
+		return lib.mayLogIn(slot, tr)
 	})
 	if err != nil {
 		var p *Problem
@@ -145,13 +145,13 @@ func (l *library) loggedIn(slot uint) bool {
 }
 
 // mayLogIn refuses a login that cannot succeed or that could lock the token.
-func mayLogIn(s Slot, tr *trail) error {
+func (l *library) mayLogIn(s Slot, tr *trail) error {
 	switch {
 	case s.flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
 		return tr.fail(stepPIN, fmt.Errorf("%w: the user PIN is locked", ErrPIN), "unlock it as security officer")
 	case s.flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
 		return tr.fail(stepPIN, fmt.Errorf("%w: one more wrong PIN locks the token, so it is not tried", ErrPIN),
-			"log in once by hand with the right PIN (pkcs11-tool --module %s --token-label %q --login -O), then start again", "MODULE", s.Label)
+			"log in once by hand with the right PIN (pkcs11-tool --module %s --token-label %q --login -O), then start again", l.path, s.Label)
 	case s.flags&pkcs11.CKF_LOGIN_REQUIRED != 0 && s.flags&pkcs11.CKF_USER_PIN_INITIALIZED == 0:
 		return tr.fail(stepPIN, fmt.Errorf("%w: the token has no user PIN yet", ErrPIN), "set the user PIN as security officer")
 	}

@@ -250,7 +250,6 @@ func TestValidate(t *testing.T) {
 		"pin.file is missing":            func(c *hsm.Config, _ *hsm.KeyConfig) { c.PIN.File = "" },
 		"maxSessions is 1":               func(c *hsm.Config, _ *hsm.KeyConfig) { c.MaxSessions = 1 },
 		"must not be negative":           func(c *hsm.Config, _ *hsm.KeyConfig) { c.SignTimeout = -1 },
-		"stands in file names":           func(_ *hsm.Config, k *hsm.KeyConfig) { k.Name = "a/b" },
 		"must be development or release": func(_ *hsm.Config, k *hsm.KeyConfig) { k.Lane = "" },
 		"token is missing":               func(_ *hsm.Config, k *hsm.KeyConfig) { k.Token = "" },
 		"not configured":                 func(_ *hsm.Config, k *hsm.KeyConfig) { k.Token = "other" },
@@ -302,7 +301,7 @@ func TestCloseLeavesNothing(t *testing.T) { //nolint:paralleltest // counts goro
 	goleak.VerifyNone(t, ignore)
 	_, err = s.Sign(t.Context(), make([]byte, 32))
 	require.ErrorIs(t, err, hsm.ErrDown)
-	require.ErrorContains(t, err, "keyring is closed")
+	require.ErrorIs(t, err, hsm.ErrClosed)
 	require.Error(t, ring.Ready(t.Context()))
 }
 

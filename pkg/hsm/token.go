@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -34,7 +35,7 @@ type live struct {
 // A retry after an ambiguous failure may have signed twice, which is harmless for the algorithms of this package.
 func (t *token) sign(ctx context.Context, key string, digest []byte) ([]byte, error) {
 	start := time.Now()
-	for sessions := 0; ; {
+	for sessions, full := 0, 0; ; {
 		sig, used, err := t.once(ctx, key, digest)
 		if err == nil {
 			return sig, nil
@@ -53,8 +54,8 @@ func (t *token) sign(ctx context.Context, key string, digest []byte) ([]byte, er
 				t.module.renew(t, err)
 			}
 		case classBusy:
-			// crypto11's pool hands out an empty place before an idle session. The idle ones come round.
-			if time.Since(start) < t.cfg.PoolWait && t.pause(ctx) {
+			// crypto11's pool hands out an empty place before an idle session. The idle ones come round within one turn.
+			if full++; full <= cap(t.permits) || time.Since(start) < t.cfg.PoolWait && t.pause(ctx) {
 				continue
 			}
 			return nil, fmt.Errorf("%w: %w", ErrBusy, err)
@@ -198,7 +199,11 @@ type downError struct {
 }
 
 func (e *downError) Error() string { return fmt.Sprintf("%v: token %s: %v", ErrDown, e.token, e.cause) }
-func (e *downError) Unwrap() error { return ErrDown }
+
+// Is makes it ErrDown, and ErrClosed after Keyring.Close.
+func (e *downError) Is(target error) bool {
+	return target == ErrDown || target == ErrClosed && errors.Is(e.cause, ErrClosed) //nolint:errorlint // Is compares identities
+}
 
 // ready reports whether the token answers. It uses no key.
 func (t *token) ready(ctx context.Context) error {
