@@ -123,6 +123,23 @@ func turns(b *testing.B, ways []way, callers, burst int) {
 	}
 }
 
+// BenchmarkVerify is the price of the check after each signature, in software.
+func BenchmarkVerify(b *testing.B) {
+	for _, algorithm := range []hsm.Algorithm{hsm.P256, hsm.RSA3072} {
+		b.Run(string(algorithm), func(b *testing.B) {
+			tok := hsmtest.NewToken(b)
+			ring := open(b, hsm.Options{}, tok.Config(), tok.Generate(b, "release", "release", algorithm))
+			digest := sha256.Sum256([]byte("benchmark"))
+			sig, err := signer(b, ring, "release").Sign(b.Context(), digest[:])
+			require.NoError(b, err)
+			pub := ring.Keys()[0]
+			for b.Loop() {
+				require.NoError(b, pub.Verify(digest[:], sig))
+			}
+		})
+	}
+}
+
 // cpuTime is what this process has used, in user and kernel mode.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
