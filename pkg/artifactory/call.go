@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -64,7 +65,8 @@ func (c *Client) do(ctx context.Context, r request, consume func(*http.Response)
 		case isStatus(err, http.StatusUnauthorized) && !fresh && c.renewToken(ctx):
 			fresh = true
 		case errors.Is(err, errBody) && a.final == nil && a.made <= c.retries:
-			c.log.WarnContext(ctx, "answer broke off; asking again", "call", r.call.String(), "attempt", a.made, "error", err)
+			c.log.WarnContext(ctx, "answer broke off; asking again",
+				slog.String("call", r.call.String()), slog.Int("attempt", a.made), slog.Any("error", err))
 		default:
 			return err
 		}
@@ -88,7 +90,7 @@ func (c *Client) once(ctx context.Context, r request, details httputils.HttpClie
 	if resp == nil {
 		return networkError(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		// err only says that the retries are used up.
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // held in memory by the transport
@@ -115,7 +117,7 @@ func networkError(err error) error {
 func (c *Client) renewToken(ctx context.Context) bool {
 	raw, err := c.tokenFile.Read()
 	if err != nil {
-		c.log.WarnContext(ctx, "access token was rejected and its file cannot be read", "error", err)
+		c.log.WarnContext(ctx, "access token was rejected and its file cannot be read", slog.Any("error", err))
 		return false
 	}
 	old, now := c.token.Load(), string(raw)

@@ -1,7 +1,6 @@
 package artifactory_test
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,7 +38,7 @@ func newClientWith(t testing.TB, reg prometheus.Registerer, url string, change .
 	for _, f := range change {
 		f(&cfg)
 	}
-	c, err := artifactory.New(cfg, artifactory.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: reg})
+	c, err := artifactory.New(cfg, artifactory.Options{Log: slog.New(slog.DiscardHandler), Registerer: reg})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c

@@ -1,7 +1,6 @@
 package artifactory_test
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,7 +64,7 @@ func TestBaseURL(t *testing.T) {
 
 func TestNewNamesTheSecretFileThatIsMissing(t *testing.T) {
 	t.Parallel()
-	opts := artifactory.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry()}
+	opts := artifactory.Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))

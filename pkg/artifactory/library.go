@@ -42,7 +42,7 @@ func (l libraryLog) GetLogLevel() log.LevelType {
 func (l libraryLog) write(a []any) {
 	ctx := context.Background() // the library's interface carries none
 	if l.to.Enabled(ctx, slog.LevelDebug) {
-		l.to.DebugContext(ctx, "library message", "text", withoutQueries(fmt.Sprint(a...)))
+		l.to.DebugContext(ctx, "library message", slog.String("text", withoutQueries(fmt.Sprint(a...))))
 	}
 }
 

@@ -2,6 +2,7 @@ package artifactory
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -52,7 +53,8 @@ func (t *transport) worthwhile(ctx context.Context, a *attempts) bool {
 	if a.final != nil || ctx.Err() != nil || !retriable(a.status) || !fits(ctx, a.asked) {
 		return false
 	}
-	t.log.WarnContext(ctx, "call failed; may be repeated", "call", a.call.String(), "attempt", a.made, "status", a.status, "retry_after", a.asked)
+	t.log.WarnContext(ctx, "call failed; may be repeated",
+		slog.String("call", a.call.String()), slog.Int("attempt", a.made), slog.Int("status", a.status), slog.Duration("retry_after", a.asked))
 	return true
 }
 
@@ -93,7 +95,7 @@ func retryAfter(h string, now time.Time) time.Duration {
 	}
 	d := time.Duration(0)
 	if s, err := strconv.ParseUint(h, 10, 32); err == nil {
-		d = time.Duration(s) * time.Second //nolint:gosec // at most 2^32 s
+		d = time.Duration(s) * time.Second // at most 2^32 s
 	} else if at, err := http.ParseTime(h); err == nil {
 		d = at.Sub(now)
 	}

@@ -2,7 +2,6 @@ package artifactory
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -67,7 +66,7 @@ func TestLibraryLogHasNoQueriesAndIsDebug(t *testing.T) {
 	require.NotContains(t, out.String(), "xyz")
 	require.Contains(t, out.String(), "level=DEBUG")
 	require.Contains(t, out.String(), "EOF and https://b.example/")
-	quiet := libraryLog{to: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	quiet := libraryLog{to: slog.New(slog.DiscardHandler)}
 	quiet.Error("not shown")
 	require.NotEqual(t, l.GetLogLevel(), quiet.GetLogLevel())
 }

@@ -70,7 +70,7 @@ func sameFile(resp *http.Response, info artifact.Info) error {
 }
 
 func (c *Client) stream(from io.Reader, info artifact.Info, sha hash.Hash, further []hash.Hash) error {
-	buf := c.buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	buf := c.buffers.Get().(*[]byte) // the pool holds nothing else
 	defer c.buffers.Put(buf)
 	var n int64
 	for {

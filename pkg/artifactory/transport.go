@@ -157,7 +157,7 @@ type exchange struct {
 	t      *transport
 	call   callName
 	start  time.Time
-	ctx    context.Context //nolint:containedctx // the exchange is the request's own scope
+	ctx    context.Context // the request's own
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	status int
