@@ -50,7 +50,7 @@ func connect(lib *library, cfg Config, tr *trail, log *slog.Logger) (*conn, erro
 		return nil, tr.fail(stepPIN, err, "put the token's user PIN alone into the file that pin.file names, readable by this user")
 	}
 	if warning != "" {
-		log.Warn("PIN file is not private", "token", cfg.Name, "detail", warning)
+		log.Warn("PIN file is not private", slog.String("token", cfg.Name), slog.String("detail", warning))
 	}
 	c.ctx, err = configure(&crypto11.Config{
 		Path: lib.path, TokenLabel: cfg.Label, Pin: pin, MaxSessions: c.capacity + 1, PoolWaitTimeout: cfg.PoolWait,
@@ -62,7 +62,7 @@ func connect(lib *library, cfg Config, tr *trail, log *slog.Logger) (*conn, erro
 		tr.checks = append(tr.checks, Check{
 			Name: tr.subject + ": " + stepPIN, Detail: detail, Fix: "run the check in a process of its own",
 		})
-		log.Warn("PIN was not checked", "token", cfg.Name, "detail", detail)
+		log.Warn("PIN was not checked", slog.String("token", cfg.Name), slog.String("detail", detail))
 	case err == nil:
 		tr.pass(stepPIN, "%s", pinDetail(cfg, warning))
 	case classify(err) == classPIN:

@@ -111,7 +111,7 @@ func (r *Keyring) open(keys []KeyConfig, opts Options) error {
 			continue
 		}
 		opts.Log.Warn("SOFTWARE KEY IN USE: its private key lies in a file, anyone who reads the file can sign; not for production",
-			"key", k.Name, "file", k.Software)
+			slog.String("key", k.Name), slog.String("file", k.Software))
 		r.signers[k.Name] = h.signSoftware
 		r.public = append(r.public, h.public)
 	}
@@ -122,7 +122,7 @@ func (r *Keyring) open(keys []KeyConfig, opts Options) error {
 	for _, t := range r.tokens {
 		for _, h := range t.live.Load().held {
 			if !h.attributes.confined() {
-				opts.Log.Warn("the token does not say that the key cannot leave it", "key", h.public.Name, "token", t.cfg.Name)
+				opts.Log.Warn("the token does not say that the key cannot leave it", slog.String("key", h.public.Name), slog.String("token", t.cfg.Name))
 			}
 			r.public = append(r.public, h.public)
 		}

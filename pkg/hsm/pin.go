@@ -16,7 +16,7 @@ func (p PINFile) read() (pin, warning string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("reading PIN file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return "", "", fmt.Errorf("reading PIN file: %w", err)

@@ -29,7 +29,7 @@ const (
 
 // renew asks for new connections. It does not wait for them.
 func (m *module) renew(t *token, cause error) {
-	m.log.Warn("connecting to the token again", "token", t.cfg.Name, "cause", cause)
+	m.log.Warn("connecting to the token again", slog.String("token", t.cfg.Name), slog.Any("cause", cause))
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -52,10 +52,10 @@ func (m *module) recoverLoop(ctx context.Context) {
 			}
 			if errors.Is(err, ErrPIN) {
 				m.refuse = err
-				m.log.Error("PIN refused: no further attempt will be made", "cause", err)
+				m.log.ErrorContext(ctx, "PIN refused: no further attempt will be made", slog.Any("cause", err))
 				break
 			}
-			m.log.Error("connecting to the token failed", "cause", err, "retry", pause)
+			m.log.ErrorContext(ctx, "connecting to the token failed", slog.Any("cause", err), slog.Duration("retry", pause))
 			if !sleep(ctx, pause+rand.N(pause)) { //nolint:gosec // spreads replicas, protects nothing
 				return
 			}
@@ -91,7 +91,7 @@ func (m *module) reconnect(ctx context.Context) error {
 	}
 	for _, t := range m.tokens {
 		t.down.Store(nil)
-		m.log.Info("token is up", "token", t.cfg.Name)
+		m.log.InfoContext(ctx, "token is up", slog.String("token", t.cfg.Name))
 	}
 	return nil
 }

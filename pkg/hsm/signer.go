@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -53,7 +54,7 @@ func (s *Signer) Sign(ctx context.Context, digest []byte) ([]byte, error) {
 func (r *Keyring) selfCheckFailed(ctx context.Context, p Public) {
 	r.metrics.selfCheck.Inc()
 	r.metrics.failed(ErrSelfCheck)
-	r.log.ErrorContext(ctx, "a signature from the token did not verify and was dropped", "key", p.Name, "spki", p.Pin())
+	r.log.ErrorContext(ctx, "a signature from the token did not verify and was dropped", slog.String("key", p.Name), slog.String("spki", p.Pin()))
 	for _, t := range r.tokens {
 		for _, k := range t.keys {
 			if k.Name == p.Name {

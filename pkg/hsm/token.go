@@ -160,7 +160,7 @@ func (t *token) hung(done <-chan answer) {
 	n := t.stuck.Add(1)
 	t.metrics.stuck.Inc()
 	t.setDown(fmt.Errorf("%w: %d call(s) into %s have not returned within %v", ErrTimeout, n, t.cfg.Module, t.cfg.SignTimeout))
-	t.log.Error("token does not answer", "token", t.cfg.Name, "stuck", n)
+	t.log.Error("token does not answer", slog.String("token", t.cfg.Name), slog.Int64("stuck", n))
 	go func() {
 		<-done
 		t.metrics.stuck.Dec()
@@ -202,7 +202,7 @@ func (e *downError) Error() string { return fmt.Sprintf("%v: token %s: %v", ErrD
 
 // Is makes it ErrDown, and ErrClosed after Keyring.Close.
 func (e *downError) Is(target error) bool {
-	return target == ErrDown || target == ErrClosed && errors.Is(e.cause, ErrClosed) //nolint:errorlint // Is compares identities
+	return target == ErrDown || target == ErrClosed && errors.Is(e.cause, ErrClosed)
 }
 
 // ready reports whether the token answers. It uses no key.

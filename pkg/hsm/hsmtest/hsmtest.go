@@ -149,7 +149,7 @@ func CopyModule(tb testing.TB) string {
 	to := filepath.Join(tb.TempDir(), "libsofthsm2.so")
 	in, err := os.Open(from)
 	require.NoError(tb, err)
-	defer in.Close() //nolint:errcheck // read only
+	defer in.Close()
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o700)
 	require.NoError(tb, err)
 	_, err = io.Copy(out, in)

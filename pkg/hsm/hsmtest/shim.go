@@ -40,7 +40,7 @@ func (tok *Token) Shim(tb testing.TB) *Shim {
 	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	define := func(name, value string) string { return fmt.Sprintf("-D%s=%q", name, value) }
-	out, err := exec.CommandContext(ctx, "gcc", "-shared", "-fPIC", "-O1", "-w", "-std=gnu11", "-o", module, //nolint:gosec // our own source
+	out, err := exec.CommandContext(ctx, "gcc", "-shared", "-fPIC", "-O1", "-w", "-std=gnu11", "-o", module,
 		define("MODULE", tok.Module), define("ORDERS", s.orders), define("COUNTS", s.counts), define("GATE", s.gate),
 		source, "-ldl", "-lpthread").CombinedOutput()
 	require.NoError(tb, err, "gcc (apt-get install gcc): %s", out)
@@ -115,7 +115,7 @@ func (s *Shim) Calls(tb testing.TB, function string) int {
 	require.True(tb, ok, "%s is not counted", function)
 	data, err := os.ReadFile(s.counts)
 	require.NoError(tb, err)
-	return int(binary.NativeEndian.Uint64(data[8*place:])) //nolint:gosec // a small count
+	return int(binary.NativeEndian.Uint64(data[8*place:]))
 }
 
 // order adds a line.
@@ -134,7 +134,7 @@ func (s *Shim) locked(tb testing.TB, f func(*os.File)) {
 	tb.Helper()
 	file, err := os.OpenFile(s.orders, os.O_RDWR, 0)
 	require.NoError(tb, err)
-	require.NoError(tb, syscall.Flock(int(file.Fd()), syscall.LOCK_EX)) //nolint:gosec // a descriptor
+	require.NoError(tb, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
 	f(file)
 	require.NoError(tb, file.Close())
 }
