@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,26 +16,37 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
+	"github.com/hallmark-signing/hallmark/webhook"
 )
 
 // Config is hallmark.yaml. Each room owns its part; this is only the frame. docs/configuration.md is made from the tags.
+// No section is required to read the file, because hallmark keys works before there are keys to list; check says what
+// the service needs.
 type Config struct {
-	Server      ServerConfig         `yaml:"server" doc:"Where the service listens."`
-	Database    ledger.Config        `yaml:"database" doc:"Where events, intents, signatures and verdicts are kept."`
-	Artifactory []artifactory.Config `yaml:"artifactory" required:"true" doc:"The Artifactory instances to serve."`
-	Tokens      []hsm.Config         `yaml:"tokens" doc:"The PKCS#11 tokens that hold keys."`
-	Keys        []hsm.KeyConfig      `yaml:"keys" required:"true" doc:"The signing keys, each pinned by its public key."`
-	Policies    PoliciesConfig       `yaml:"policies" required:"true" doc:"Who decides what is signed."`
-	Queue       job.Config           `yaml:"queue" doc:"How many artifacts are worked on at once."`
-	API         APIConfig            `yaml:"api" doc:"Who may call /v1."`
+	Server      ServerConfig             `yaml:"server" doc:"Where the service listens."`
+	Database    located[ledger.Config]   `yaml:"database" doc:"Where events, intents, signatures and verdicts are kept."`
+	Artifactory list[artifactory.Config] `yaml:"artifactory" doc:"The Artifactory instances to serve, at least one."`
+	Tokens      list[hsm.Config]         `yaml:"tokens" doc:"The PKCS#11 tokens that hold keys."`
+	Keys        list[hsm.KeyConfig]      `yaml:"keys" doc:"The signing keys, at least one, each pinned by its public key."`
+	Policies    located[PoliciesConfig]  `yaml:"policies" doc:"Who decides what is signed."`
+	Queue       located[job.Config]      `yaml:"queue" doc:"How many artifacts are worked on at once."`
+	API         APIConfig                `yaml:"api" doc:"Who may call /v1."`
+
+	file string // the configuration's own name, for errors about it as a whole
 }
+
+type (
+	located[T any] = strictyaml.Located[T]
+	list[T any]    = []strictyaml.Located[T]
+)
 
 // ServerConfig is the process's own listeners.
 type ServerConfig struct {
+	Pos     strictyaml.Pos
 	Listen  string        `yaml:"listen" default:":8080" doc:"Address of webhooks and API."`
 	Metrics string        `yaml:"metrics" default:"127.0.0.1:9090" doc:"Address of /metrics, /healthz and /readyz. Keep it away from the outside."`
 	TLS     TLSConfig     `yaml:"tls" doc:"Certificate for listen; without it, put a TLS proxy in front."`
-	Drain   time.Duration `yaml:"drain" default:"30s" doc:"How long running work may finish after SIGTERM."`
+	Drain   time.Duration `yaml:"drain" default:"30s" doc:"How long running requests and work may take to finish after SIGTERM; what is interrupted is taken up at the next start."`
 }
 
 // TLSConfig names PEM files.
@@ -47,17 +58,19 @@ type TLSConfig struct {
 // PoliciesConfig says where policies are and what happens without one.
 type PoliciesConfig struct {
 	Dir     string         `yaml:"dir" required:"true" doc:"Directory of policy files (*.yaml)."`
-	NoMatch policy.NoMatch `yaml:"noMatch" required:"true" doc:"What happens to an artifact that no signing policy matches: skip or deny. There is no default on purpose."`
+	NoMatch policy.NoMatch `yaml:"noMatch" required:"true" oneof:"skip,deny" doc:"What happens to an artifact that no signing policy matches. There is no default on purpose."`
 }
 
 // APIConfig lists the bearer tokens of /v1.
 type APIConfig struct {
-	Tokens []api.Token `yaml:"tokens" doc:"Each caller's name, hashed bearer token and roles."`
+	Tokens list[api.Token] `yaml:"tokens" doc:"Each caller's name, hashed bearer token and roles."`
 }
 
 // configFlag adds --config to a command that needs the whole configuration.
 func configFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("config", "c", envOr("HALLMARK_CONFIG", "hallmark.yaml"), "configuration file (or $HALLMARK_CONFIG)")
+	file := cmd.Flags().StringP("config", "c", envOr("HALLMARK_CONFIG", "hallmark.yaml"), "configuration file (or $HALLMARK_CONFIG)")
+	_ = cmd.MarkFlagFilename("config", "yaml")
+	return file
 }
 
 func envOr(name, otherwise string) string {
@@ -67,68 +80,84 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// loadConfig reads, checks and completes the configuration. Every mistake is reported at once.
+// loadConfig reads, completes and checks the configuration of the service. Every mistake is reported at once, each with
+// its place in the file.
 func loadConfig(file string) (*Config, error) {
-	data, err := os.ReadFile(file)
+	c, err := readConfig(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w (give another file with --config)", err)
-	}
-	var c Config
-	if err := strictyaml.Decode(file, data, &c); err != nil {
 		return nil, err
 	}
-	if err := c.complete(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	return &c, nil
+	return c, nil
 }
 
-// complete fills defaults and lets each room judge its part.
-func (c *Config) complete() error {
-	if c.Server.Listen == "" {
-		c.Server.Listen = ":8080"
+// readConfig reads and completes the configuration, and checks no more than its form: key work must be possible before
+// there are keys to configure.
+func readConfig(file string) (*Config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w (name another file with --config or $HALLMARK_CONFIG)", err)
 	}
-	if c.Server.Metrics == "" {
-		c.Server.Metrics = "127.0.0.1:9090"
+	c := &Config{file: file, Server: ServerConfig{Listen: ":8080", Metrics: "127.0.0.1:9090", Drain: 30 * time.Second}}
+	if err := strictyaml.Decode(file, data, c); err != nil {
+		return nil, err
 	}
-	if c.Server.Drain == 0 {
-		c.Server.Drain = 30 * time.Second
-	}
-	var errs []error
-	if (c.Server.TLS.Certificate == "") != (c.Server.TLS.Key == "") {
-		errs = append(errs, errors.New("server.tls needs both certificate and key"))
-	}
-	if len(c.Artifactory) == 0 {
-		errs = append(errs, errors.New("artifactory lists no instance"))
-	}
-	names := map[string]bool{}
-	for i, a := range c.Artifactory {
-		if names[a.Name] {
-			errs = append(errs, fmt.Errorf("artifactory[%d]: the name %q is used twice", i, a.Name))
+	for _, p := range c.paths() {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(file), *p)
 		}
-		names[a.Name] = true
 	}
-	if len(c.Keys) == 0 {
-		errs = append(errs, errors.New("keys lists no key; make one with: hallmark keys generate"))
+	return c, nil
+}
+
+// paths lists every file and directory that the configuration names. A relative one is meant from where the
+// configuration file lies, wherever the process was started. PKCS#11 modules are absolute by their own rule.
+func (c *Config) paths() []*string {
+	all := []*string{&c.Server.TLS.Certificate, &c.Server.TLS.Key, &c.Policies.Value.Dir, &c.Database.Value.PasswordFile}
+	for i := range c.Artifactory {
+		a := &c.Artifactory[i].Value
+		all = append(all, &a.Token.File, &a.CA)
+		for j := range a.WebhookSecrets {
+			all = append(all, &a.WebhookSecrets[j].File)
+		}
 	}
-	if c.Policies.Dir == "" {
-		errs = append(errs, errors.New("policies.dir is missing"))
+	for i := range c.Tokens {
+		all = append(all, &c.Tokens[i].Value.PIN.File)
 	}
-	if c.Policies.NoMatch == "" {
-		errs = append(errs, errors.New("policies.noMatch is missing: choose skip or deny, there is no default on purpose"))
+	for i := range c.Keys {
+		all = append(all, &c.Keys[i].Value.Software)
 	}
-	return errors.Join(errs...)
+	return all
+}
+
+// values forgets where the items of a list were written.
+func values[T any](items list[T]) []T {
+	out := make([]T, len(items))
+	for i, item := range items {
+		out[i] = item.Value
+	}
+	return out
+}
+
+func (c *Config) instanceNames() []string {
+	names := make([]string, len(c.Artifactory))
+	for i, a := range c.Artifactory {
+		names[i] = a.Value.Name
+	}
+	return names
 }
 
 // vocabulary is what policies may name.
 func (c *Config) vocabulary() policy.Vocabulary {
-	v := policy.Vocabulary{Formats: seal.Formats()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Instances: c.instanceNames(), Events: webhook.Events()}
 	for _, k := range c.Keys {
-		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
+		v.Keys = append(v.Keys, policy.Key{Name: k.Value.Name, Lane: k.Value.Lane})
 	}
 	return v
 }
 
 func (c *Config) loadPolicies() (*policy.Set, error) {
-	return policy.Load(c.Policies.Dir, c.Policies.NoMatch, c.vocabulary())
+	return policy.Load(c.Policies.Value.Dir, c.Policies.Value.NoMatch, c.vocabulary())
 }

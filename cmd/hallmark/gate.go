@@ -11,7 +11,11 @@ import (
 )
 
 func newGate() *cobra.Command {
-	cmd := &cobra.Command{Use: "gate", Short: "Ask whether an artifact may be promoted"}
+	cmd := &cobra.Command{
+		Use:     "gate",
+		Short:   "Ask whether an artifact may be promoted",
+		Example: `  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local`,
+	}
 	cmd.AddCommand(newGateCheck())
 	return cmd
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,6 +33,9 @@ func newKeys() *cobra.Command {
 		Short: "List, make and show signing keys",
 		Long: `List, make and show signing keys on the tokens of the configuration. Run these where the HSM
 is reachable. Private keys never leave the token; what is printed is public.`,
+		Example: `  hallmark keys list
+  hallmark keys generate release-2026 --token hsm
+  hallmark keys show release-2026 --pem > release.pub`,
 	}
 	cmd.AddCommand(newKeysList(), newKeysGenerate(), newKeysShow())
 	return cmd
@@ -81,6 +84,12 @@ command fails. Prints what to put into the configuration.`,
 	token := cmd.Flags().String("token", "", "token of the configuration to make the key on")
 	algorithm := cmd.Flags().String("algorithm", string(hsm.P256), "one of "+algorithmNames())
 	_ = cmd.MarkFlagRequired("token")
+	_ = cmd.RegisterFlagCompletionFunc("token", complete(config, func(c *Config) (names []string) {
+		for _, t := range c.Tokens {
+			names = append(names, t.Value.Name)
+		}
+		return names
+	}))
 	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(strings.Split(algorithmNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := seal.CheckKeyName(args[0]); err != nil {
@@ -124,6 +133,12 @@ func newKeysShow() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	config, output := configFlag(cmd), outputFlag(cmd)
+	cmd.ValidArgsFunction = complete(config, func(c *Config) (names []string) {
+		for _, k := range c.Keys {
+			names = append(names, k.Value.Name)
+		}
+		return names
+	})
 	onlyPEM := cmd.Flags().Bool("pem", false, "print only the public key in PEM, for verifiers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadTokens(*config)
@@ -149,25 +164,23 @@ func newKeysShow() *cobra.Command {
 	return cmd
 }
 
-// loadTokens reads the configuration for key work, which must be possible before keys and policies exist.
+// loadTokens reads the configuration for key work, which must be possible before there are keys or policies.
 func loadTokens(file string) (*Config, error) {
-	data, err := os.ReadFile(file)
+	c, err := readConfig(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w (give another file with --config)", err)
-	}
-	var c Config
-	if err := strictyaml.Decode(file, data, &c); err != nil && len(c.Tokens) == 0 {
 		return nil, err
 	}
+	k := &checker{whole: strictyaml.Pos{File: file}}
 	if len(c.Tokens) == 0 {
-		return nil, fmt.Errorf("%s lists no tokens", file)
+		k.missing("tokens", "list the token that holds the keys, or shall hold them")
 	}
-	return &c, nil
+	c.checkKeys(k)
+	return c, errors.Join(k.errs...)
 }
 
 func (c *Config) token(name string) (hsm.Config, error) {
 	var names []string
-	for _, t := range c.Tokens {
+	for _, t := range values(c.Tokens) {
 		if t.Name == name {
 			return t, nil
 		}
@@ -178,8 +191,8 @@ func (c *Config) token(name string) (hsm.Config, error) {
 
 // listKeys joins what the tokens hold with what the configuration expects.
 func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
-	var all []keyView
-	for _, t := range c.Tokens {
+	all := []keyView{}
+	for _, t := range values(c.Tokens) {
 		infos, err := hsm.List(cmd.Context(), t)
 		if err != nil {
 			return nil, err
@@ -189,7 +202,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 				Label: info.Label, Token: t.Name, Algorithm: info.Algorithm, SPKI: info.SPKI, Problem: info.Problem,
 				PEM: info.PublicPEM, Attributes: info.Attributes,
 			}
-			for _, want := range c.Keys {
+			for _, want := range values(c.Keys) {
 				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
 					k.Name, k.Lane, k.Pinned = want.Name, want.Lane, want.SPKI
 				}

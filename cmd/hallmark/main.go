@@ -25,6 +25,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -61,12 +62,19 @@ leave an HSM, and answers the promotion gate.
 
   operators          serve, doctor, keys
   release managers   policy, gate, status, sign
-  everyone           verify`,
+  everyone           verify
+
+Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not done.`,
+		Example: `  hallmark doctor --config hallmark.yaml
+  hallmark serve --config hallmark.yaml
+  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
+  hallmark verify app.tgz --key release.pub`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newSign(), newStatus(), newVerify())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newSign(), newStatus(), newVerify(), newCompletion())
+	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
 

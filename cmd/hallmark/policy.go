@@ -1,21 +1,42 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
-	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
+	"github.com/hallmark-signing/hallmark/webhook"
 )
 
 func newPolicy() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Check and explain policies"}
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Check and explain policies",
+		Example: `  hallmark policy check
+  hallmark policy explain libs-staging-local/app/1.4.2/app.tgz`,
+	}
 	cmd.AddCommand(newPolicyCheck(), newPolicyExplain())
 	return cmd
+}
+
+// policyCheck is the answer of hallmark policy check.
+type policyCheck struct {
+	OK        bool             `json:"ok"`
+	Dir       string           `json:"dir"`
+	PolicySet *artifact.Digest `json:"policySet,omitempty"` // when OK
+	Problems  []problem        `json:"problems"`
+}
+
+// problem is one mistake in a file. File and Line are empty when it has no place.
+type problem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
 }
 
 func newPolicyCheck() *cobra.Command {
@@ -23,99 +44,112 @@ func newPolicyCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Check every policy file",
 		Long: `Check every policy file as the service would at its start: every mistake is listed with file,
-line and column. Keys and formats that policies may name come from the configuration.`,
+line and column. Keys, formats, instances and events that policies may name come from the
+configuration.
+
+Exit status: 0 all well, 1 there are mistakes, 2 could not check.`,
 		Example: `  hallmark policy check --config hallmark.yaml
-  hallmark policy check --config hallmark.yaml --dir policies`,
+  hallmark policy check --config hallmark.yaml --dir policies -o json`,
 		Args: cobra.NoArgs,
 	}
-	load, output := policyFlags(cmd), outputFlag(cmd)
+	configure, output := policyFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		set, dir, err := load()
+		c, err := configure()
 		if err != nil {
 			return err
 		}
-		answer := map[string]any{"dir": dir, "policySet": set.Digest(), "repositories": set.Repositories()}
-		return show(cmd.OutOrStdout(), *output, answer, func(w io.Writer) {
-			fmt.Fprintf(w, "ok  %s  policy set sha256:%s\n", dir, set.Digest())
-		})
+		set, err := c.loadPolicies()
+		answer := policyCheck{OK: err == nil, Dir: c.Policies.Value.Dir, Problems: problems(err)}
+		if err == nil {
+			digest := set.Digest()
+			answer.PolicySet = &digest
+		}
+		text := func(w io.Writer) {
+			if err != nil {
+				fmt.Fprintf(w, "REFUSED  %s\n%v\n", answer.Dir, err)
+				return
+			}
+			fmt.Fprintf(w, "ok  %s  policy set sha256:%s\n", answer.Dir, answer.PolicySet)
+		}
+		if err := show(cmd.OutOrStdout(), *output, answer, text); err != nil {
+			return err
+		}
+		if !answer.OK {
+			return &refusedError{}
+		}
+		return nil
 	}
 	return cmd
+}
+
+// problems lists the mistakes that an error joins.
+func problems(err error) []problem {
+	out := []problem{}
+	if err == nil {
+		return out
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if many, ok := e.(interface{ Unwrap() []error }); ok {
+			for _, one := range many.Unwrap() {
+				out = append(out, problems(one)...)
+			}
+			return out
+		}
+	}
+	if at := (*strictyaml.Error)(nil); errors.As(err, &at) {
+		return append(out, problem{File: at.File, Line: at.Line, Column: at.Column, Message: at.Msg})
+	}
+	return append(out, problem{Message: err.Error()})
 }
 
 func newPolicyExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain REPO/PATH",
 		Short: "Say which rule applies to an artifact, and why not the others",
+		Long: `Say which signing policy applies to an artifact of this name and why the others do not, and
+which gate policies guard the place. Nothing is asked on the network: the artifact need not
+exist.`,
 		Example: `  hallmark policy explain libs-staging-local/app/1.4.2/app.tgz
   hallmark policy explain libs-staging-local/app/1.4.2/app.tgz --event artifact/copied -o json`,
 		Args: cobra.ExactArgs(1),
 	}
-	load, output := policyFlags(cmd), outputFlag(cmd)
-	event := cmd.Flags().String("event", "artifact/deployed", "event that would announce the artifact")
+	configure, output := policyFlags(cmd), outputFlag(cmd)
+	event := cmd.Flags().String("event", "artifact/deployed", `event that would announce the artifact; "" for somebody who asks by name`)
+	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(webhook.Events(), cobra.ShellCompDirectiveNoFileComp))
 	instance := cmd.Flags().String("instance", "", "Artifactory instance (default: the first in the configuration)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set, _, err := load()
+		c, err := configure()
+		if err != nil {
+			return err
+		}
+		set, err := c.loadPolicies()
 		if err != nil {
 			return err
 		}
 		name := *instance
 		if name == "" {
-			c, err := loadConfig(cmd.Flag("config").Value.String())
-			if err != nil {
-				return err
-			}
-			name = c.Artifactory[0].Name
+			name = c.Artifactory[0].Value.Name
 		}
 		ref, err := artifact.ParseRef(name, args[0])
 		if err != nil {
 			return err
 		}
-		subject := artifact.Subject{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref}}
-		e := api.Explain(ref, *event, set.Decide(policy.Request{Subject: subject, Event: *event}))
-		return show(cmd.OutOrStdout(), *output, e, func(w io.Writer) { explanationText(w, e) })
+		e := set.Explain(ref, *event)
+		return show(cmd.OutOrStdout(), *output, e, func(w io.Writer) { fmt.Fprint(w, e.Text()) })
 	}
 	return cmd
 }
 
-// policyFlags adds --config and --dir, and returns what loads the set.
-func policyFlags(cmd *cobra.Command) func() (*policy.Set, string, error) {
-	config := configFlag(cmd)
+// policyFlags adds --config and --dir, and returns what reads the configuration they name.
+func policyFlags(cmd *cobra.Command) func() (*Config, error) {
+	file := configFlag(cmd)
 	dir := cmd.Flags().String("dir", "", "policy directory (default: policies.dir of the configuration)")
 	_ = cmd.MarkFlagDirname("dir")
-	return func() (*policy.Set, string, error) {
-		c, err := loadConfig(*config)
-		if err != nil {
-			return nil, "", err
+	return func() (*Config, error) {
+		c, err := loadConfig(*file)
+		if err == nil && *dir != "" {
+			c.Policies.Value.Dir = *dir
 		}
-		if *dir != "" {
-			c.Policies.Dir = *dir
-		}
-		set, err := c.loadPolicies()
-		return set, c.Policies.Dir, err
-	}
-}
-
-func explanationText(w io.Writer, e api.Explanation) {
-	switch e.Decision {
-	case "sign":
-		fmt.Fprintf(w, "SIGN  %s\n", e.Artifact)
-		fmt.Fprintf(w, "  rule      %s\n", e.Rule)
-		for _, o := range e.Orders {
-			fmt.Fprintf(w, "  key       %s as %s\n", o.Key, strings.Join(o.Formats, ", "))
-		}
-	case "deny":
-		fmt.Fprintf(w, "DENY  %s\n", e.Artifact)
-		for _, r := range e.Reasons {
-			fmt.Fprint(w, r.Text())
-		}
-	default:
-		fmt.Fprintf(w, "SKIP  %s\n  because   %s\n", e.Artifact, e.Skip)
-	}
-	for _, c := range e.Considered {
-		word := "no match"
-		if c.Matched {
-			word = "matches "
-		}
-		fmt.Fprintf(w, "  %s  %s: %s\n", word, c.Rule, c.Why)
+		return c, err
 	}
 }

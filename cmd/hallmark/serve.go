@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,21 +65,25 @@ func newLogger(level, format string) (*slog.Logger, error) {
 	}
 }
 
-// serve runs until ctx ends, then drains: listeners first, so that no event is acknowledged that is not stored; then
-// the queue; the database last.
+// serve runs until ctx ends, then drains within server.drain: requests first, so that no event is acknowledged that is
+// not stored; then the queue; the database last.
 func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) error {
+	cert, err := newCertificate(c.Server.TLS, log)
+	if err != nil {
+		return err
+	}
 	s, err := newService(ctx, c, software, log)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	public, err := listen(ctx, c.Server.Listen, c.Server.TLS)
+	public, err := listen(ctx, c.Server.Listen, cert)
 	if err != nil {
 		return err
 	}
-	admin, err := listen(ctx, c.Server.Metrics, TLSConfig{})
+	admin, err := listen(ctx, c.Server.Metrics, nil)
 	if err != nil {
-		return err
+		return errors.Join(err, public.Close())
 	}
 	if err := s.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
@@ -89,46 +92,29 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 		slog.String("version", version), slog.String("policy_set", s.policies.Digest().String()), slog.Int("keys", len(s.keys.Keys())))
 
 	group, ctx := errgroup.WithContext(ctx)
-	for _, server := range []struct {
-		http *http.Server
-		on   net.Listener
-	}{{api.NewServer(s.public, log), public}, {api.NewServer(s.admin, log), admin}} {
+	run := func(h http.Handler, on net.Listener) *http.Server {
+		server := api.NewServer(h, log)
 		group.Go(func() error {
-			if err := server.http.Serve(server.on); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serving %s: %w", server.on.Addr(), err)
+			if err := server.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serving %s: %w", on.Addr(), err)
 			}
 			return nil
 		})
-		group.Go(func() error {
-			<-ctx.Done()
-			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Server.Drain)
-			defer cancel()
-			return server.http.Shutdown(drain)
-		})
+		return server
 	}
-	err = group.Wait()
+	publicServer, adminServer := run(s.public, public), run(s.admin, admin)
+	<-ctx.Done()
+
+	s.draining.Store(true)
+	start := time.Now()
 	log.InfoContext(ctx, "draining", slog.Duration("at_most", c.Server.Drain))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Server.Drain)
 	defer cancel()
-	start := time.Now()
-	err = errors.Join(err, s.queue.Stop(drain))
+	if err := publicServer.Shutdown(drain); err != nil {
+		log.WarnContext(ctx, "requests were cut off", slog.Any("err", errors.Join(err, publicServer.Close())))
+	}
+	err = s.queue.Stop(drain)
+	err = errors.Join(err, adminServer.Close(), group.Wait()) // last, so that probes and metrics see the drain
 	log.InfoContext(ctx, "stopped", slog.Duration("took", time.Since(start)))
 	return err
-}
-
-func listen(ctx context.Context, address string, t TLSConfig) (net.Listener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w (is another process there?)", address, err)
-	}
-	if t.Certificate == "" {
-		return l, nil
-	}
-	pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
-	if err != nil {
-		_ = l.Close()
-		return nil, fmt.Errorf("loading the server's certificate: %w", err)
-	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,7 @@ type service struct {
 	gate      *gate.Gate
 	public    http.Handler
 	admin     http.Handler
+	draining  atomic.Bool // not ready any more
 }
 
 // newService opens every part and refuses with the first that is broken: a service that starts can sign.
@@ -51,15 +53,15 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	if s.policies, err = c.loadPolicies(); err != nil {
 		return nil, fmt.Errorf("loading policies: %w", err)
 	}
-	if s.keys, err = hsm.Open(ctx, c.Tokens, c.Keys, hsm.Options{AllowSoftwareKeys: software, Log: log, Registerer: s.metrics}); err != nil {
+	if s.keys, err = hsm.Open(ctx, values(c.Tokens), values(c.Keys), hsm.Options{AllowSoftwareKeys: software, Log: log, Registerer: s.metrics}); err != nil {
 		return nil, fmt.Errorf("opening keys: %w", err)
 	}
-	for _, a := range c.Artifactory {
+	for _, a := range values(c.Artifactory) {
 		if s.instances[a.Name], err = artifactory.New(a, artifactory.Options{Log: log, Registerer: s.metrics}); err != nil {
 			return nil, err
 		}
 	}
-	if s.ledger, err = ledger.Open(ctx, c.Database, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
+	if s.ledger, err = ledger.Open(ctx, c.Database.Value, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
 		return nil, err
 	}
 	signer := &signing.Service{Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Log: log}
@@ -67,7 +69,9 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 		return nil, err
 	}
 	work := func(ctx context.Context, w job.Work) error { return signer.Do(ctx, w.Event) }
-	if s.queue, err = job.New(s.ledger, c.Queue, job.Options{Log: log, Registerer: s.metrics}, work); err != nil {
+	queue := c.Queue.Value
+	queue.Drain = c.Server.Drain // one bound for the whole shutdown
+	if s.queue, err = job.New(s.ledger, queue, job.Options{Log: log, Registerer: s.metrics}, work); err != nil {
 		return nil, err
 	}
 	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Ledger: s.ledger, Log: log}
@@ -82,16 +86,10 @@ func (s *service) policySet() *policy.Set { return s.policies }
 // face builds the HTTP handlers.
 func (s *service) face() error {
 	hooks := webhook.Config{Instances: map[string]webhook.Instance{}}
-	names := make([]string, 0, len(s.config.Artifactory))
-	for _, a := range s.config.Artifactory {
-		names = append(names, a.Name)
-		in := webhook.Instance{Plain: a.WebhookAuth == artifactory.WebhookPlain}
-		for _, f := range a.WebhookSecrets {
-			secret, err := f.Read()
-			if err != nil {
-				return fmt.Errorf("artifactory %q: reading a webhook secret: %w", a.Name, err)
-			}
-			in.Secrets = append(in.Secrets, secret)
+	for _, a := range values(s.config.Artifactory) {
+		in, err := webhookInstance(a)
+		if err != nil {
+			return err
 		}
 		hooks.Instances[a.Name] = in
 	}
@@ -99,8 +97,8 @@ func (s *service) face() error {
 	if err != nil {
 		return err
 	}
-	v1, err := api.New(api.Config{Tokens: s.config.API.Tokens, Instances: names}, api.Deps{
-		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.explain, Log: s.log, Registerer: s.metrics,
+	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
+		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.policies.Explain, Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return err
@@ -112,8 +110,22 @@ func (s *service) face() error {
 	s.admin, err = api.Admin(s.metrics, []api.Check{
 		{Name: "hsm", Run: s.keys.Ready},
 		{Name: "database", Run: s.ledger.Ping},
+		{Name: "serving", Run: s.serving},
 	}, s.log)
 	return err
+}
+
+// webhookInstance reads the secrets that prove an instance's webhooks.
+func webhookInstance(a artifactory.Config) (webhook.Instance, error) {
+	in := webhook.Instance{Plain: a.WebhookAuth == artifactory.WebhookPlain}
+	for _, f := range a.WebhookSecrets {
+		secret, err := f.Read()
+		if err != nil {
+			return webhook.Instance{}, fmt.Errorf("artifactory %q: reading a webhook secret: %w", a.Name, err)
+		}
+		in.Secrets = append(in.Secrets, secret)
+	}
+	return in, nil
 }
 
 // request turns a caller's wish into an event like any other: a hint where to look.
@@ -126,13 +138,12 @@ func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error
 	})
 }
 
-func (s *service) explain(ctx context.Context, ref artifact.Ref, event string) (policy.Decision, error) {
-	client := s.instances[ref.Instance]
-	subjects, err := artifact.Resolve(ctx, client, ref)
-	if err != nil {
-		return policy.Decision{}, err
+// serving tells load balancers to send nothing more once the drain has begun.
+func (s *service) serving(context.Context) error {
+	if s.draining.Load() {
+		return errors.New("the service is draining")
 	}
-	return s.policies.Decide(policy.Request{Subject: subjects[0], Event: event}), nil
+	return nil
 }
 
 // close releases what newService opened, in reverse order. The queue must have been stopped.

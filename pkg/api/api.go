@@ -63,8 +63,8 @@ type Deps struct {
 	Sign func(ctx context.Context, ref artifact.Ref, caller string) error
 	// Status tells what is known of an artifact; ledger.ErrUnknown when nothing is.
 	Status func(ctx context.Context, ref artifact.Ref) (ledger.Status, error)
-	// Explain decides without doing anything. The event is "domain/type", or empty for a request by name.
-	Explain func(ctx context.Context, ref artifact.Ref, event string) (policy.Decision, error)
+	// Explain says what policy would do. The event is "domain/type", or empty for a request by name.
+	Explain func(ref artifact.Ref, event string) policy.Explanation
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer

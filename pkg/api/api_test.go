@@ -176,26 +176,20 @@ func TestQueryIsStrict(t *testing.T) {
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.decision = policy.Decision{
-		Denied: []reason.Reason{{Code: reason.NoPolicy, Message: "none"}}, Policy: "p", Rule: "p.yaml:3 (p)",
-		Considered: []policy.Considered{{Policy: "p", Rule: "p.yaml:3 (p)", Why: "paths do not match"}},
+	r.explained = policy.Explanation{
+		Instance: "main", Artifact: "staging/a", Event: "artifact/deployed", Outcome: "deny", Policy: "p", Rule: "p.yaml:3 (p)",
+		Orders: []policy.Order{}, Reasons: []reason.Reason{{Code: reason.NoPolicy, Message: "none"}},
+		Considered: []policy.Considered{{Policy: "p", Rule: "p.yaml:3 (p)", Why: "paths do not match"}}, Gates: []policy.Considered{},
+		PolicySet: artifact.Digest{7},
 	}
 	w := r.call(http.MethodGet, pathExplain+"?ref=staging/a&event=artifact/deployed", tokenStatus, "")
 	require.Equal(t, http.StatusOK, w.Code)
-	require.JSONEq(t, `{"instance":"main","artifact":"staging/a","event":"artifact/deployed","decision":"deny","policy":"p","rule":"p.yaml:3 (p)",
-		"reasons":[{"code":"no-policy","message":"none"}],"considered":[{"policy":"p","rule":"p.yaml:3 (p)","matched":false,"why":"paths do not match"}]}`, w.Body.String())
-	require.Equal(t, []string{"artifact/deployed"}, r.events)
-
-	r.decision = policy.Decision{Skip: "no policy matches"}
-	w = r.call(http.MethodGet, pathExplain+"?ref=staging/a", tokenStatus, "")
-	require.JSONEq(t, `{"instance":"main","artifact":"staging/a","decision":"skip","skip":"no policy matches","considered":[]}`, w.Body.String())
-	require.Equal(t, "", r.events[1])
-
-	r.decision = policy.Decision{Grant: &policy.Grant{}, Policy: "p"}
-	w = r.call(http.MethodGet, pathExplain+"?ref=staging/a", tokenStatus, "")
-	var e Explanation
+	var e policy.Explanation
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
-	require.Equal(t, "sign", e.Decision)
+	require.Equal(t, r.explained, e)
+	r.call(http.MethodGet, pathExplain+"?ref=staging/b", tokenStatus, "")
+	require.Equal(t, []string{"artifact/deployed", ""}, r.events)
+	require.Equal(t, "staging/b", r.looked[1].String())
 }
 
 func TestErrors(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
 // maxAnswer bounds what a client reads of an answer, in bytes.
@@ -54,8 +55,8 @@ func (c *Client) Status(ctx context.Context, instance, ref string) (Status, erro
 }
 
 // Explain tells which policy applies to repository/path, and why not the others.
-func (c *Client) Explain(ctx context.Context, instance, ref, event string) (Explanation, error) {
-	var e Explanation
+func (c *Client) Explain(ctx context.Context, instance, ref, event string) (policy.Explanation, error) {
+	var e policy.Explanation
 	err := c.do(ctx, http.MethodGet, pathExplain+"?"+refQuery(instance, ref, event), nil, &e)
 	return e, err
 }

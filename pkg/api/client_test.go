@@ -38,7 +38,7 @@ func TestClient(t *testing.T) {
 	require.True(t, s.Pending)
 	require.Equal(t, ref, s.Artifact)
 
-	r.decision = policy.Decision{Skip: "why not"}
+	r.explained = policy.Explanation{Skip: "why not", Event: "artifact/deployed"}
 	e, err := c.Explain(t.Context(), "", ref, "artifact/deployed")
 	require.NoError(t, err)
 	require.Equal(t, "why not", e.Skip)

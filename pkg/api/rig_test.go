@@ -36,15 +36,15 @@ type rig struct {
 	reg     *prometheus.Registry
 	log     *lines
 
-	mu       sync.Mutex
-	asked    []gate.Request
-	wished   []artifact.Ref
-	looked   []artifact.Ref
-	events   []string
-	err      error // of Sign, Status and Explain
-	verdict  gate.Verdict
-	known    ledger.Status
-	decision policy.Decision
+	mu        sync.Mutex
+	asked     []gate.Request
+	wished    []artifact.Ref
+	looked    []artifact.Ref
+	events    []string
+	err       error // of Sign and Status
+	verdict   gate.Verdict
+	known     ledger.Status
+	explained policy.Explanation
 }
 
 func newRig(t testing.TB, instances ...string) *rig {
@@ -93,11 +93,11 @@ func (r *rig) deps() Deps {
 			r.looked = append(r.looked, ref)
 			return r.known, r.err
 		},
-		Explain: func(_ context.Context, ref artifact.Ref, event string) (policy.Decision, error) {
+		Explain: func(ref artifact.Ref, event string) policy.Explanation {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.looked, r.events = append(r.looked, ref), append(r.events, event)
-			return r.decision, r.err
+			return r.explained
 		},
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}

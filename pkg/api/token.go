@@ -30,13 +30,33 @@ type Token struct {
 	Roles  []Role `yaml:"roles" required:"true" doc:"What the caller may do: gate, sign, status."`
 }
 
+// Validate reports everything that is wrong with the token by itself, at once.
+func (t Token) Validate() error {
+	var errs []error
+	if t.Name == "" {
+		errs = append(errs, errors.New("an API token has no name"))
+	}
+	if d, err := artifact.ParseDigest(t.SHA256); err != nil {
+		errs = append(errs, fmt.Errorf("API token %q: sha256: %w", t.Name, err))
+	} else if d == sha256.Sum256(nil) {
+		errs = append(errs, fmt.Errorf("API token %q: sha256 is that of an empty token", t.Name))
+	}
+	if len(t.Roles) == 0 {
+		errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status", t.Name))
+	}
+	for _, r := range t.Roles {
+		if r != RoleGate && r != RoleSign && r != RoleStatus {
+			errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status", t.Name, r))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func validateTokens(tokens []Token) []error {
 	var errs []error
 	names, sums := map[string]bool{}, map[string]bool{}
-	for n, t := range tokens {
-		if t.Name == "" {
-			errs = append(errs, fmt.Errorf("API token %d has no name", n+1))
-		}
+	for _, t := range tokens {
+		errs = append(errs, t.Validate())
 		if names[t.Name] {
 			errs = append(errs, fmt.Errorf("two API tokens are called %q", t.Name))
 		}
@@ -44,19 +64,6 @@ func validateTokens(tokens []Token) []error {
 			errs = append(errs, fmt.Errorf("API token %q has the hash of another one; a token has one name", t.Name))
 		}
 		names[t.Name], sums[t.SHA256] = true, true
-		if d, err := artifact.ParseDigest(t.SHA256); err != nil {
-			errs = append(errs, fmt.Errorf("API token %q: sha256: %w", t.Name, err))
-		} else if d == sha256.Sum256(nil) {
-			errs = append(errs, fmt.Errorf("API token %q: sha256 is that of an empty token", t.Name))
-		}
-		if len(t.Roles) == 0 {
-			errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status", t.Name))
-		}
-		for _, r := range t.Roles {
-			if r != RoleGate && r != RoleSign && r != RoleStatus {
-				errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status", t.Name, r))
-			}
-		}
 	}
 	return errs
 }

@@ -10,6 +10,7 @@ import (
 
 // Explanation says what would happen to an artifact of this name and why. It grants nothing.
 type Explanation struct {
+	Instance   string          `json:"instance"`
 	Artifact   string          `json:"artifact"` // repository/path
 	Event      string          `json:"event,omitempty"`
 	Outcome    string          `json:"outcome"` // "sign", "skip" or "deny"
@@ -27,7 +28,7 @@ type Explanation struct {
 func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	c := s.consider(ref, event)
 	e := Explanation{
-		Artifact: ref.String(), Event: event, Outcome: "sign",
+		Instance: ref.Instance, Artifact: ref.String(), Event: event, Outcome: "sign",
 		Orders: []Order{}, Skip: c.skip, Reasons: []reason.Reason{},
 		Considered: c.considered, Gates: []Considered{}, PolicySet: s.digest,
 	}

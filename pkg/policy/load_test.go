@@ -91,7 +91,9 @@ func TestMountedConfigMap(t *testing.T) {
 	require.NoError(t, os.Symlink("..data/a.yaml", filepath.Join(dir, "a.yaml")))
 	set, err := policy.Load(dir, policy.Deny, vocabulary)
 	require.NoError(t, err)
-	require.Equal(t, []string{"r"}, set.Repositories())
+	signed, guarded := set.Repositories("main")
+	require.Equal(t, []string{"r"}, signed)
+	require.Empty(t, guarded)
 }
 
 func TestNoMatchIsRequired(t *testing.T) {

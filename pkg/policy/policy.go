@@ -75,24 +75,26 @@ type Set struct {
 // Digest names the exact policy files of the set: SHA-256 over their names and bytes.
 func (s *Set) Digest() artifact.Digest { return s.digest }
 
-// Repositories lists every repository that a policy names in full, sorted; patterns such as libs-*-local are left out.
-func (s *Set) Repositories() []string {
-	var out []string
-	add := func(patterns []string) {
-		for _, p := range patterns {
-			if isLiteral(p) {
-				out = append(out, p)
-			}
-		}
-	}
+// Repositories lists the repositories of an instance that policies name in full, each list sorted: those whose artifacts
+// are signed, and those that gates guard. Patterns such as libs-*-local are left out.
+func (s *Set) Repositories(instance string) (signed, guarded []string) {
 	for _, p := range s.signing {
-		add(p.match.repositories)
+		signed = append(signed, literals(instance, p.match.instances, p.match.repositories)...)
 	}
 	for _, g := range s.gates {
-		add(g.target.repositories)
+		guarded = append(guarded, literals(instance, g.target.instances, g.target.repositories)...)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	slices.Sort(signed)
+	slices.Sort(guarded)
+	return slices.Compact(signed), slices.Compact(guarded)
+}
+
+// literals are the patterns that stand for one repository alone, when the policy is about the instance at all.
+func literals(instance string, instances, patterns []string) []string {
+	if len(instances) > 0 && !slices.Contains(instances, instance) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return !isLiteral(p) })
 }
 
 // Covers reports whether any signing policy could have something to say about such an event, so that the receiver may

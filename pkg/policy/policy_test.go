@@ -63,7 +63,9 @@ func TestExamplesLoad(t *testing.T) {
 	t.Parallel()
 	set, err := policy.Load(examples, policy.Skip, vocabulary)
 	require.NoError(t, err)
-	require.Equal(t, []string{"downloads-local", "libs-release-local", "libs-staging-local"}, set.Repositories())
+	signed, guarded := set.Repositories("main")
+	require.Equal(t, []string{"libs-staging-local"}, signed)
+	require.Equal(t, []string{"downloads-local", "libs-release-local"}, guarded)
 
 	d := set.Decide(policy.Request{Subject: subject(t, "libs-staging-local/app/1.4.2/app.tgz"), Event: "artifact/deployed"})
 	require.NotNil(t, d.Grant)
