@@ -1,0 +1,12 @@
+#!/bin/bash
+# Everything that docs/performance.md tells: bench.sh. Leave the machine alone meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+echo "## The whole road"
+go run ./e2e/bench --bin bin
+printf '\n## Signing through pkg/hsm beside a raw C_Sign loop\n\n'
+go test -run '^$' -bench 'Sign' -benchtime "${BENCHTIME:-2s}" ./pkg/hsm
+printf '\n## Writing to the ledger and the queue\n\n'
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-2s}" ./pkg/ledger ./pkg/job
+printf '\n## Formats, policies, Artifactory edge\n\n'
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./pkg/seal ./pkg/policy ./pkg/artifactory ./webhook
