@@ -39,11 +39,15 @@ bench: ## measure; figures go to docs/performance.md by hand
 generate: ## write the documents that are made from the code
 	$(GO) test ./cmd/hallmark -run TestGenerated -update
 
-tools: $(BIN)/cosign ## build the verifiers and signers that judge us
+tools: $(BIN)/cosign $(BIN)/helm ## build the programs that judge us
 
 $(BIN)/cosign: e2e/tools/go.sum
 	@mkdir -p $(BIN)
 	cd e2e/tools && $(GO) build -trimpath -tags pkcs11key -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+
+$(BIN)/helm: e2e/tools/helm/go.sum
+	@mkdir -p $(BIN)
+	cd e2e/tools/helm && $(GO) build -trimpath -o $@ helm.sh/helm/v4/cmd/helm
 
 $(BIN)/golangci-lint: e2e/tools/go.sum
 	@mkdir -p $(BIN)

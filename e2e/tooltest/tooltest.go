@@ -38,19 +38,30 @@ func RepoRoot(t testing.TB) string {
 // Cosign returns the path of cosign: $HALLMARK_COSIGN, else bin/cosign of the repository, else the one on $PATH.
 func Cosign(t testing.TB) string {
 	t.Helper()
-	if p := os.Getenv("HALLMARK_COSIGN"); p != "" {
+	return tool(t, "cosign", "HALLMARK_COSIGN")
+}
+
+// Helm returns the path of helm: $HALLMARK_HELM, else bin/helm of the repository, else the one on $PATH.
+func Helm(t testing.TB) string {
+	t.Helper()
+	return tool(t, "helm", "HALLMARK_HELM")
+}
+
+func tool(t testing.TB, name, variable string) string {
+	t.Helper()
+	if p := os.Getenv(variable); p != "" {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Fatalf("HALLMARK_COSIGN does not name a program: %v", err)
+			t.Fatalf("%s does not name a program: %v", variable, err)
 		}
 		return p
 	}
-	if p, err := exec.LookPath(filepath.Join(RepoRoot(t), "bin", "cosign")); err == nil {
+	if p, err := exec.LookPath(filepath.Join(RepoRoot(t), "bin", name)); err == nil {
 		return p
 	}
-	if p, err := exec.LookPath("cosign"); err == nil {
+	if p, err := exec.LookPath(name); err == nil {
 		return p
 	}
-	t.Fatal("cosign is missing: run make tools")
+	t.Fatalf("%s is missing: run make tools", name)
 	return ""
 }
 
