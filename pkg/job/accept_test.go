@@ -72,7 +72,7 @@ func TestWhatCannotBeStoredIsNotAccepted(t *testing.T) {
 		require.Empty(t, outcomes(t, l), "no event without its work, no work without its event")
 		require.NoError(t, q.Accept(t.Context(), event(2)))
 		require.NoError(t, q.Start(t.Context()))
-		require.Equal(t, event(2).Path, <-worked)
+		require.Equal(t, event(2).Path, next(t, worked))
 		require.NoError(t, q.Stop(t.Context()))
 		require.Empty(t, worked)
 	})

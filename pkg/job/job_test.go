@@ -43,6 +43,17 @@ func newQueue(t *testing.T, l *ledger.Ledger, cfg job.Config, work func(context.
 	return q
 }
 
+// next is what comes through the channel; a test fails, and does not hang, when nothing does.
+func next[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(waitFor):
+		require.FailNow(t, "nothing came")
+	}
+	return v
+}
+
 func place(e ledger.Event) artifact.Ref {
 	return artifact.Ref{Instance: e.Instance, Repo: e.Repo, Path: e.Path}
 }
@@ -77,7 +88,7 @@ func TestAcceptedWorkIsDone(t *testing.T) {
 		require.True(t, st.Pending, "accepted and not begun")
 
 		require.NoError(t, q.Start(t.Context()))
-		w := <-got
+		w := next(t, got)
 		require.Equal(t, 1, w.Attempt)
 		require.NotZero(t, w.Event.ID)
 		require.Equal(t, ledger.EventAccepted, w.Event.Outcome)
@@ -89,7 +100,7 @@ func TestAcceptedWorkIsDone(t *testing.T) {
 			return errors.Is(err, ledger.ErrUnknown) // ended, and this work recorded no outcome
 		}, waitFor, tick)
 		require.NoError(t, q.Accept(t.Context(), event(2)))
-		require.Equal(t, event(2).Path, (<-got).Event.Path)
+		require.Equal(t, event(2).Path, next(t, got).Event.Path)
 	})
 }
 
@@ -123,10 +134,10 @@ func TestDuplicatesAreWorkedOnOnce(t *testing.T) {
 		require.NoError(t, q.Start(t.Context()))
 		var ids []int64
 		for range 3 {
-			ids = append(ids, (<-begun).Event.ID)
+			ids = append(ids, next(t, begun).Event.ID)
 		}
 		require.NoError(t, q.Accept(t.Context(), event(1)), "what has begun may have looked too early")
-		ids = append(ids, (<-begun).Event.ID)
+		ids = append(ids, next(t, begun).Event.ID)
 		close(goOn)
 		seen := map[int64]bool{}
 		for _, id := range ids {
@@ -160,7 +171,7 @@ func TestAttemptsHaveADeadline(t *testing.T) {
 	})
 	require.NoError(t, q.Accept(t.Context(), event(1)))
 	require.NoError(t, q.Start(t.Context()))
-	require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+	require.ErrorIs(t, next(t, ended), context.DeadlineExceeded)
 }
 
 func TestWorkersAreBounded(t *testing.T) {

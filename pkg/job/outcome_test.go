@@ -60,7 +60,7 @@ func TestHowAnAttemptEndsDecidesWhatFollows(t *testing.T) {
 				require.NoError(t, q.Accept(t.Context(), event(1)))
 				require.NoError(t, q.Start(t.Context()))
 				for _, want := range c.attempts {
-					require.Equal(t, want, <-attempts)
+					require.Equal(t, want, next(t, attempts))
 				}
 				require.Eventually(t, func() bool { return pending(t, l, event(1)) == "" }, waitFor, tick)
 				require.NoError(t, q.Stop(t.Context()))
@@ -145,6 +145,6 @@ func TestAfterIsNotAFailedAttempt(t *testing.T) {
 		})
 		require.NoError(t, q.Accept(t.Context(), event(1)))
 		require.NoError(t, q.Start(t.Context()))
-		require.GreaterOrEqual(t, <-done, 200*time.Millisecond)
+		require.GreaterOrEqual(t, next(t, done), 200*time.Millisecond)
 	})
 }

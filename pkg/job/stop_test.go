@@ -28,14 +28,14 @@ func TestStopLetsRunningWorkEnd(t *testing.T) {
 			require.NoError(t, q.Accept(t.Context(), event(i)))
 		}
 		require.NoError(t, q.Start(t.Context()))
-		<-begun
-		<-begun
+		next(t, begun)
+		next(t, begun)
 		stopped := make(chan error, 1)
 		go func() { stopped <- q.Stop(context.Background()) }()
 		// What was fetched ahead goes back, so that only the two that run are left.
 		require.Eventually(t, func() bool { return states(t, l)["running"] == 2 }, waitFor, tick)
 		close(goOn)
-		require.NoError(t, <-stopped)
+		require.NoError(t, next(t, stopped))
 		require.Empty(t, begun)
 		require.Equal(t, 4, states(t, l)["available"])
 		require.NoError(t, q.Stop(t.Context()), "stopping twice does nothing")
@@ -77,7 +77,7 @@ func TestStopInterruptsWhatDoesNotEnd(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, q.Accept(t.Context(), event(1)))
 		require.NoError(t, q.Start(t.Context()))
-		<-begun
+		next(t, begun)
 		require.NoError(t, q.Stop(t.Context()))
 		require.NoError(t, l.Close())
 
@@ -87,6 +87,6 @@ func TestStopInterruptsWhatDoesNotEnd(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, again.Start(t.Context()))
-		require.Equal(t, 1, <-attempts, "an interruption is no failed attempt")
+		require.Equal(t, 1, next(t, attempts), "an interruption is no failed attempt")
 	})
 }

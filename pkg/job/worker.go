@@ -38,10 +38,11 @@ func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, w.q.cfg.Timeout)
 	defer cancel()
-	err := w.q.attempt(ctx, Work{Event: j.Args.Event, Attempt: j.Attempt})
+	said := &notes{}
+	err := w.q.attempt(context.WithValue(ctx, notesKey{}, said), Work{Event: j.Args.Event, Attempt: j.Attempt})
 	outcome, verdict := w.q.judge(j.JobRow, err)
 	w.q.metrics.ended[outcome].Inc()
-	w.q.report(ctx, j, outcome, time.Since(started), err)
+	w.q.report(ctx, j, outcome, time.Since(started), said, err)
 	return verdict
 }
 
@@ -75,12 +76,12 @@ func (q *Queue) judge(row *rivertype.JobRow, err error) (outcome string, verdict
 	}
 }
 
-func (q *Queue) report(ctx context.Context, j *river.Job[taskArgs], outcome string, took time.Duration, err error) {
+func (q *Queue) report(ctx context.Context, j *river.Job[taskArgs], outcome string, took time.Duration, said *notes, err error) {
 	level := slog.LevelInfo
-	attrs := []slog.Attr{
+	attrs := append([]slog.Attr{
 		slog.Int64("job", j.ID), slog.String("instance", j.Args.Instance), slog.String("repo", j.Args.Repo), slog.String("path", j.Args.Path),
 		slog.String("outcome", outcome), slog.Duration("took", took), slog.Int("attempt", j.Attempt),
-	}
+	}, said.attrs...)
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 		if outcome == outcomeFailed || outcome == outcomeRetry {

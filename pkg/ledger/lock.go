@@ -23,5 +23,8 @@ func lock(path string) (unlock func() error, err error) {
 		}
 		return nil, fmt.Errorf("locking the ledger: %w", err)
 	}
-	return f.Close, nil
+	return func() error {
+		// Given back by hand: a child that is being started at this moment still has the file open.
+		return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+	}, nil
 }
