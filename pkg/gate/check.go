@@ -2,18 +2,13 @@ package gate
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
-	"hash"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
@@ -27,10 +22,8 @@ import (
 const (
 	// Timeout is how long a verdict may take. A JFrog Worker is killed after 5 s; this leaves it time to answer.
 	Timeout = 4 * time.Second
-	// maxFile bounds a signature file in bytes; a larger one is not a signature.
-	maxFile = 1 << 20
-	// parallel bounds how many signature files of one artifact are read at once.
-	parallel = 8
+	// recordTime is the end of Timeout that is kept for putting the verdict on the books.
+	recordTime = 500 * time.Millisecond
 )
 
 // Gate makes verdicts. Its fields are set once, before the first Check; all are required. It is safe for concurrent use.
@@ -54,7 +47,6 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 		Name: "hallmark_gate_verdicts_total",
 		Help: "Verdicts of the gate, by reason code; allow and every reason of a refusal are counted.",
 	}, []string{"reason"})
-	g.verdicts.WithLabelValues(string(reason.Undecided)) // a counter that alerts must be there before it is needed
 	g.seconds = promauto.With(reg).NewHistogram(prometheus.HistogramOpts{
 		Name:    "hallmark_gate_seconds",
 		Help:    "Time to a verdict.",
@@ -63,62 +55,98 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 	return nil
 }
 
-// Check answers one request. It never fails: what cannot be learnt within Timeout is a refusal that says so. The
-// verdict is about the bytes that Artifactory holds during the call; nothing is remembered from earlier calls.
+// Check answers one request. It never fails: what cannot be learnt within Timeout is a refusal that says so. An allowed
+// verdict is about bytes that Artifactory held both before and after their signatures were verified; nothing is
+// remembered from earlier calls. It is on the books before it is given.
 func (g *Gate) Check(ctx context.Context, req Request) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
 	start := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
+	defer cancel()
+	set := g.Policies()
 	v := Verdict{
 		Artifact: req.Artifact.String(), Target: req.Target.String(), At: start.UTC(),
-		PolicySet: g.Policies().Digest(), Reasons: []reason.Reason{}, Signatures: []Signature{},
+		PolicySet: set.Digest(), Reasons: []reason.Reason{}, Signatures: []Signature{},
 	}
-	if err := g.decide(ctx, req, &v); err != nil {
-		v.Allow, v.Decided = false, false
-		v.Reasons = []reason.Reason{undecided(req, err)}
+	if err := g.decide(ctx, set, req, &v); err != nil {
+		g.undecided(ctx, req, &v, err)
 	}
 
 	// 5 record. A verdict that cannot be recorded is not given: an allowed promotion must be on the books.
-	if err := g.record(ctx, req, v); err != nil && v.Allow {
-		v.Allow, v.Decided = false, false
-		v.Reasons = []reason.Reason{undecided(req, err)}
+	if err := g.record(ctx, req, v); err != nil {
+		g.undecided(ctx, req, &v, err)
 	}
-	g.count(ctx, req, v, time.Since(start))
+	g.count(v, time.Since(start))
 	return v
 }
 
-// decide is steps 1 to 4.
-func (g *Gate) decide(ctx context.Context, req Request, v *Verdict) error {
-	demand, ok := g.Policies().Demand(req.Target)
-	demand = demand.For(req.Artifact)
-	if !ok {
+// decide is steps 1 to 4, with time left for step 5.
+func (g *Gate) decide(ctx context.Context, set *policy.Set, req Request, v *Verdict) error {
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-recordTime))
+	defer cancel()
+	var err error
+	for _, subject := range g.subjects(req.Artifact) {
+		if err = g.judge(ctx, set, req, subject, v); !errors.Is(err, artifact.ErrGone) {
+			break
+		}
+	}
+	if why, known := refusal(req, err); known {
+		v.Decided, v.Reasons, err = true, []reason.Reason{why}, nil
+	}
+	v.Allow = err == nil && v.Decided && len(v.Reasons) == 0
+	return err
+}
+
+// subjects lists what a request may be about. Somebody who promotes a signature file asks about the artifact that it
+// belongs to; by its name alone a signature file can belong to two.
+func (g *Gate) subjects(asked artifact.Ref) []artifact.Ref {
+	names := make([]string, len(g.Trust))
+	for i, k := range g.Trust {
+		names[i] = k.Name
+	}
+	owners := seal.Owners(asked.Name(), names)
+	if len(owners) == 0 {
+		return []artifact.Ref{asked}
+	}
+	refs := make([]artifact.Ref, len(owners))
+	for i, name := range owners {
+		refs[i] = asked.Beside(name)
+	}
+	return refs
+}
+
+// judge fills in the verdict for one subject. Its errors say what could not be learnt.
+func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref artifact.Ref, v *Verdict) error {
+	target := req.Target
+	if ref != req.Artifact {
+		target = target.Beside(ref.Name())
+	}
+	demand, guarded := set.Demand(target)
+	demand = demand.For(ref)
+	v.Policy, v.Signatures = demand.Rule(), []Signature{}
+	if !guarded {
 		v.Decided, v.Reasons = true, demand.Judge(nil)
 		return nil
 	}
-	v.Policy = demand.Rule()
-	client, ok := g.Instances[req.Artifact.Instance]
+	client, ok := g.Instances[ref.Instance]
 	if !ok {
-		return fmt.Errorf("no Artifactory instance %q is configured", req.Artifact.Instance)
+		return fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)
 	}
 
 	// 1 resolve afresh.
-	subjects, err := artifact.Resolve(ctx, client, req.Artifact)
-	if errors.Is(err, artifact.ErrGone) {
-		v.Decided = true
-		v.Reasons = []reason.Reason{{
-			Code: reason.ArtifactGone, Message: "the artifact is not in Artifactory", Found: "nothing at " + req.Artifact.String(),
-			Expected: "a file", Fix: "check the path", Who: "the caller",
-		}}
-		return nil
-	}
+	subjects, err := artifact.Resolve(ctx, client, ref)
 	if err != nil {
 		return err
 	}
 	subject := subjects[0]
-	v.SHA256 = subject.SHA256
+	if subject.SHA256.IsZero() {
+		return errNoDigest
+	}
+	v.Subject, v.SHA256 = subject.Ref.String(), subject.SHA256
 
 	// 2 read the signature files, 3 verify them with pinned trust.
-	found, err := g.inspect(ctx, client, demand, subject)
+	in := newInspection(client, g.Trust, demand, subject)
+	found, err := in.run(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,135 +154,32 @@ func (g *Gate) decide(ctx context.Context, req Request, v *Verdict) error {
 		v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, Problem: e.Problem})
 	}
 
-	// 4 policy.
+	// 4 policy. Then the artifact once more: a yes must be about bytes that still stand.
 	v.Reasons = append(v.Reasons, demand.Judge(found)...)
-	v.Decided = true
-	v.Allow = len(v.Reasons) == 0
-	return nil
-}
-
-// inspect reads every file that may hold a signature of the subject and says what each of them proves.
-func (g *Gate) inspect(ctx context.Context, client *artifactory.Client, demand policy.Demand, subject artifact.Subject) ([]policy.Evidence, error) {
-	names := make([]string, len(g.Trust))
-	for i, k := range g.Trust {
-		names[i] = k.Name
-	}
-	candidates := seal.Candidates(subject.Ref.Name(), names, demand.Formats())
-	contents := make([][]byte, len(candidates))
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i, c := range candidates {
-		group.Go(func() error {
-			content, err := client.Read(gctx, subject.Ref.Beside(c.Name), maxFile)
-			if errors.Is(err, artifact.ErrGone) {
-				return nil
-			}
-			contents[i] = content
+	if len(v.Reasons) == 0 && ref != req.Artifact {
+		why, err := in.companion(ctx, req.Artifact)
+		if err != nil {
 			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("reading the signature files: %w", err)
-	}
-
-	if !slices.ContainsFunc(contents, func(c []byte) bool { return c != nil }) {
-		return nil, nil
-	}
-	digests, err := g.complete(ctx, client, subject.Info)
-	if err != nil {
-		return nil, err
-	}
-	var found []policy.Evidence
-	for i, c := range candidates {
-		if contents[i] == nil {
-			continue
 		}
-		format, _ := seal.Lookup(c.Format)
-		found = append(found, g.verify(format, c.Name, digests, contents[i]))
+		v.Reasons = append(v.Reasons, why...)
 	}
-	return found, nil
-}
-
-// complete adds the digests that some pinned key needs beyond SHA-256, by reading the artifact's bytes once.
-func (g *Gate) complete(ctx context.Context, client *artifactory.Client, info artifact.Info) (seal.Digests, error) {
-	digests := seal.FromSHA256(info.SHA256)
-	further := make(map[crypto.Hash]hash.Hash)
-	for _, k := range g.Trust {
-		if k.Hash != crypto.SHA256 && further[k.Hash] == nil {
-			further[k.Hash] = k.Hash.New()
+	if len(v.Reasons) == 0 {
+		if err := stands(ctx, client, subject.Ref, subject.SHA256); err != nil {
+			return err
 		}
 	}
-	if len(further) == 0 {
-		return digests, nil
-	}
-	if err := client.Pull(ctx, info, slices.Collect(maps.Values(further))...); err != nil {
-		return nil, fmt.Errorf("hashing the artifact: %w", err)
-	}
-	for h, sum := range further {
-		digests[h] = sum.Sum(nil)
-	}
-	return digests, nil
-}
-
-// verify tries a file against every pinned key and keeps the most telling answer.
-func (g *Gate) verify(format seal.Format, file string, digests seal.Digests, content []byte) policy.Evidence {
-	e := policy.Evidence{File: file, Format: format.Name, Problem: reason.SignatureWrongKey, Detail: "made with a key that is not pinned here"}
-	for _, k := range g.Trust {
-		err := format.Verify(k.PublicKey, digests, content)
-		switch {
-		case err == nil:
-			return policy.Evidence{File: file, Format: format.Name, Key: k.Name}
-		case errors.Is(err, seal.ErrMalformed):
-			return policy.Evidence{File: file, Format: format.Name, Problem: reason.SignatureInvalid, Detail: err.Error()}
-		case errors.Is(err, seal.ErrWrongBytes):
-			e = policy.Evidence{File: file, Format: format.Name, Key: k.Name, Problem: reason.SignatureWrongBytes, Detail: err.Error()}
-		case errors.Is(err, seal.ErrInvalid) && e.Problem == reason.SignatureWrongKey:
-			e = policy.Evidence{File: file, Format: format.Name, Problem: reason.SignatureInvalid, Detail: err.Error()}
-		}
-	}
-	return e
-}
-
-func (g *Gate) record(ctx context.Context, req Request, v Verdict) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	err := g.Ledger.RecordVerdict(ctx, ledger.Verdict{
-		Ref: req.Artifact, Target: req.Target, Subject: v.SHA256, Allow: v.Allow, Reasons: v.Reasons,
-		PolicySet: v.PolicySet, At: v.At, Caller: req.Caller,
-	})
-	if err != nil {
-		return fmt.Errorf("recording the verdict: %w", err)
-	}
+	v.Decided = true
 	return nil
 }
 
-func (g *Gate) count(ctx context.Context, req Request, v Verdict, took time.Duration) {
-	g.seconds.Observe(took.Seconds())
-	if v.Allow {
-		g.verdicts.WithLabelValues("allow").Inc()
+// stands asks whether a file still has the bytes that were judged.
+func stands(ctx context.Context, client *artifactory.Client, ref artifact.Ref, was artifact.Digest) error {
+	now, err := client.Info(ctx, ref)
+	if err != nil {
+		return err
 	}
-	codes := make([]string, len(v.Reasons))
-	for i, r := range v.Reasons {
-		codes[i] = string(r.Code)
-		g.verdicts.WithLabelValues(codes[i]).Inc()
+	if now.SHA256 != was {
+		return &changedError{ref: ref, was: was, is: now.SHA256}
 	}
-	g.Log.InfoContext(ctx, "gate", slog.String("artifact", v.Artifact), slog.String("target", v.Target),
-		slog.String("digest", v.SHA256.String()), slog.Bool("allow", v.Allow), slog.Bool("decided", v.Decided),
-		slog.Any("reasons", codes), slog.String("caller", req.Caller), slog.Duration("took", took))
-}
-
-func undecided(req Request, err error) reason.Reason {
-	found := "an internal error; see the service's log"
-	var refused *artifactory.Refused
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		found = "no answer within " + Timeout.String()
-	case errors.As(err, &refused):
-		found = refused.Error()
-	}
-	return reason.Reason{
-		Code: reason.Undecided, Message: "the gate could not learn what it needs, so the answer is no", Found: found,
-		Expected: "Artifactory and the ledger answer in time",
-		Fix:      "try again: hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo, Who: "platform engineers",
-	}
+	return nil
 }

@@ -25,7 +25,8 @@ type Verdict struct {
 	Decided    bool            `json:"decided"`
 	Artifact   string          `json:"artifact"` // repository/path
 	Target     string          `json:"target"`   // repository/path
-	SHA256     artifact.Digest `json:"sha256"`   // digest of the bytes the verdict is about; empty when unknown
+	Subject    string          `json:"subject"`  // repository/path that was judged: what a signature file belongs to, else Artifact; empty when unknown
+	SHA256     artifact.Digest `json:"sha256"`   // digest of the subject's bytes; empty when unknown
 	Reasons    []reason.Reason `json:"reasons"`  // why not; empty when allowed
 	Signatures []Signature     `json:"signatures"`
 	Policy     string          `json:"policy,omitempty"` // file:line (name) of the gate policy

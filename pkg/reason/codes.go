@@ -5,6 +5,8 @@ const (
 	ArtifactGone        Code = "artifact-gone"
 	ArtifactChanged     Code = "artifact-changed"
 	PathRefused         Code = "path-refused"
+	NotAFile            Code = "not-a-file"
+	SignatureFile       Code = "signature-file"
 	NoPolicy            Code = "no-policy"
 	PolicyConflict      Code = "policy-conflict"
 	DigestUnknown       Code = "digest-unknown"
@@ -24,9 +26,11 @@ const (
 // Codes explains every code in one sentence; a test holds that none is missing.
 var Codes = map[Code]string{
 	ArtifactGone:        "The artifact is not in Artifactory any more.",
-	ArtifactChanged:     "The artifact was replaced while it was being signed; it is decided again from its new bytes.",
+	ArtifactChanged:     "The artifact was replaced while it was being signed or checked; nothing that was found out holds for its new bytes.",
 	PathRefused:         "The path cannot be named safely in a request to Artifactory.",
-	NoPolicy:            "No signing policy matches and noMatch is deny.",
+	NotAFile:            "The path names a folder; only files are signed and promoted.",
+	SignatureFile:       "A signature file is never signed itself.",
+	NoPolicy:            "No signing policy matches the artifact.",
 	PolicyConflict:      "Two signing policies match the artifact and sign it differently; nothing is signed.",
 	DigestUnknown:       "Artifactory reports no SHA-256 for the artifact, so nothing can be granted for its bytes.",
 	NoGatePolicy:        "No gate policy names the target repository; the gate fails closed.",

@@ -57,6 +57,23 @@ func IsAttachment(name string) bool {
 	return ok
 }
 
+// Owners lists the names of the artifacts that a file of this name may hold a signature of, the likeliest first: by the
+// first key of its format, or by one of the given keys. There are none when it is not the name of a signature file.
+func Owners(name string, keys []string) []string {
+	f, ok := FormatOf(name)
+	if !ok {
+		return nil
+	}
+	stem := strings.TrimSuffix(name, f.Suffix)
+	owners := []string{stem}
+	for _, key := range keys {
+		if owner, ok := strings.CutSuffix(stem, "."+key); ok && owner != "" {
+			owners = append(owners, owner)
+		}
+	}
+	return owners
+}
+
 // Candidate is a file that may hold a signature of an artifact.
 type Candidate struct {
 	Name   string // file name beside the artifact

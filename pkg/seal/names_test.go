@@ -90,3 +90,26 @@ func TestCheckKeyName(t *testing.T) {
 		require.Equal(t, ok, err == nil, "%q: %v", name, err)
 	}
 }
+
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	keys := []string{"release-2026", "tgz", "other"}
+	for name, want := range map[string][]string{
+		"app.sigstore.json":              {"app"},
+		"app.sig":                        {"app"},
+		"app.release-2026.sigstore.json": {"app.release-2026", "app"},
+		"app.tgz.sig":                    {"app.tgz", "app"},
+		"app.release-2026":               nil,
+		".release-2026.sig":              {".release-2026"},
+		".sig":                           nil,
+	} {
+		require.Equal(t, want, seal.Owners(name, keys), name)
+	}
+	for _, format := range seal.Formats() {
+		for _, key := range keys {
+			for _, first := range []bool{true, false} {
+				require.Contains(t, seal.Owners(seal.FileName("app.bin", format, key, first), keys), "app.bin")
+			}
+		}
+	}
+}

@@ -20,55 +20,59 @@ func (e *pathError) Unwrap() error { return e.err }
 func (e *pathError) reason(*run) reason.Reason {
 	return reason.Reason{
 		Code: reason.PathRefused, Message: "the reference does not name an item that can be signed", Found: e.err.Error(),
-		Fix: "rename the artifact, or configure the instance", Who: "the uploader, or platform engineers",
+		Expected: "a path that means the same file to every server and proxy on the way, on a configured instance",
+		Fix:      "rename the artifact, or configure the instance", Who: "the uploader, or platform engineers",
 	}
 }
 
-// storeError: Artifactory did not do what a step needed.
+// storeError: Artifactory did not do what a step needed. refused is the code for a final no.
 type storeError struct {
-	op  string
-	err error
+	op      string
+	refused reason.Code
+	err     error
 }
 
 func (e *storeError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 func (e *storeError) reason(r *run) reason.Reason {
-	var refused *artifactory.Refused
 	switch {
-	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrTruncated):
+	case errors.Is(e.err, artifactory.ErrTruncated):
+		// The digest of half a file says nothing about the file.
+	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored):
 		return reason.Reason{
-			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that Artifactory reports; nothing was signed",
-			Found: e.err.Error(), Expected: "bytes with the digest that Artifactory's storage API reports",
+			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that are reported; nothing was marked as signed",
+			Found: e.Error(), Expected: "bytes with the digest that was announced",
 			Fix: "upload the artifact again; if it stays, run Artifactory's storage consistency check", Who: "platform engineers",
 		}
-	case errors.As(e.err, &refused) && refused.Status == http.StatusForbidden:
+	case forbidden(e.err):
 		return reason.Reason{
-			Code: reason.StoreRefused, Message: "Artifactory refused " + e.op,
-			Found:    e.err.Error(),
+			Code: e.refused, Message: "Artifactory refused " + e.op + "; it is tried again", Found: e.err.Error(),
 			Expected: "the service's token may read, deploy and annotate in " + r.ref.Repo + ", and delete where a signature file of older bytes stands in the way",
 			Fix:      "grant the rights and check them with: hallmark doctor", Who: "Artifactory administrators",
 		}
-	case errors.As(e.err, &refused):
-		return reason.Reason{Code: reason.StoreRefused, Message: "Artifactory refused " + e.op, Found: e.err.Error(), Who: "Artifactory administrators"}
-	default:
+	case refused(e.err):
 		return reason.Reason{
-			Code: reason.StoreUnavailable, Message: "Artifactory did not answer as it should; it is tried again", Found: e.Error(),
-			Fix: "hallmark doctor", Who: "platform engineers",
+			Code: e.refused, Message: "Artifactory refused " + e.op + "; it is tried again", Found: e.err.Error(),
+			Expected: "room and limits that allow it", Fix: "see what Artifactory says, then: hallmark sign " + r.ref.String(), Who: "Artifactory administrators",
 		}
+	}
+	return reason.Reason{
+		Code: reason.StoreUnavailable, Message: "Artifactory did not answer as it should; it is tried again", Found: e.Error(),
+		Expected: "Artifactory answers", Fix: "hallmark doctor", Who: "platform engineers",
 	}
 }
 
-// markError: the files are stored but the properties are not, so the artifact is not marked as signed.
-type markError struct{ err error }
-
-func (e *markError) Error() string { return "writing the properties: " + e.err.Error() }
-func (e *markError) Unwrap() error { return e.err }
-func (e *markError) reason(r *run) reason.Reason {
-	return reason.Reason{
-		Code: reason.PropertyRefused, Message: "the artifact could not be marked; it is tried again", Found: e.err.Error(),
-		Expected: "the service's token may annotate in " + r.ref.Repo, Fix: "grant the right and check it with: hallmark doctor",
-		Who: "Artifactory administrators",
+func forbidden(err error) bool {
+	if no, ok := errors.AsType[*artifactory.Refused](err); ok {
+		return no.Status == http.StatusForbidden
 	}
+	st, ok := errors.AsType[*artifactory.StatusError](err)
+	return ok && (st.Status == http.StatusForbidden || st.Status == http.StatusUnauthorized)
+}
+
+func refused(err error) bool {
+	_, ok := errors.AsType[*artifactory.Refused](err)
+	return ok || errors.Is(err, artifactory.ErrProperty)
 }
 
 // keyError: a key could not be used, or what it made did not verify.
@@ -82,7 +86,24 @@ func (e *keyError) Unwrap() error { return e.err }
 func (e *keyError) reason(*run) reason.Reason {
 	return reason.Reason{
 		Code: reason.KeyUnavailable, Message: "the signing key cannot be used now; it is tried again", Found: e.Error(),
-		Fix: "hallmark doctor", Who: "platform engineers",
+		Expected: "a token that answers and signs with the pinned key", Fix: "hallmark doctor", Who: "platform engineers",
+	}
+}
+
+// keptError: a signature that the ledger has kept does not verify.
+type keptError struct {
+	key string
+	err error
+}
+
+func (e *keptError) Error() string {
+	return fmt.Sprintf("checking the kept signatures of key %s: %v", e.key, e.err)
+}
+func (e *keptError) Unwrap() error { return e.err }
+func (e *keptError) reason(*run) reason.Reason {
+	return reason.Reason{
+		Code: reason.SignatureInvalid, Message: "a signature that was kept for these bytes does not verify any more; it was not published", Found: e.Error(),
+		Expected: "what was stored when it was made", Fix: "restore the ledger's database; find out who changed it", Who: "platform engineers",
 	}
 }
 
@@ -92,9 +113,13 @@ type changedError struct{ was, is artifact.Digest }
 func (e *changedError) Error() string {
 	return fmt.Sprintf("the artifact changed from %s to %s while it was being signed", e.was, e.is)
 }
-func (e *changedError) reason(*run) reason.Reason {
-	return reason.Reason{
-		Code: reason.ArtifactChanged, Message: "the artifact was replaced while it was being signed; its new bytes are decided afresh",
-		Found: e.is.String(), Expected: e.was.String(),
-	}
-}
+
+// ownError: the event is about a signature file. Signing signatures would never end.
+type ownError struct{ name string }
+
+func (e *ownError) Error() string { return e.name + " is a signature file" }
+
+// recordedError: the ledger holds what there is to say, and the work has to come back.
+type recordedError struct{ error }
+
+func (e *recordedError) Unwrap() error { return e.error }

@@ -20,8 +20,8 @@ const maxReason = 500
 
 func signedProperties(w *work) map[string][]string {
 	var keys []string
-	for _, f := range w.files {
-		keys = appendNew(keys, f.key)
+	for _, p := range w.parts {
+		keys = append(keys, p.key.Name)
 	}
 	return map[string][]string{
 		propState:  {"signed"},

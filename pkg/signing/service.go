@@ -12,8 +12,11 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // Service signs. Its fields are set once, before the first Do; all are required. It is safe for concurrent use.
@@ -51,22 +54,36 @@ const (
 // run is one pass of one event. It is used by one goroutine.
 type run struct {
 	*Service
-	event   ledger.Event
-	ref     artifact.Ref
-	client  *artifactory.Client
-	step    string
-	entered time.Time
+	policies *policy.Set // that were in force when the pass began
+	event    ledger.Event
+	ref      artifact.Ref
+	client   *artifactory.Client
+	digest   artifact.Digest // of the subject at hand
+	state    ledger.State    // that was recorded last
+	step     string
+	entered  time.Time
 }
 
-func (s *Service) start(ev ledger.Event) *run { return &run{Service: s, event: ev} }
+func (s *Service) start(ev ledger.Event) *run {
+	return &run{Service: s, policies: s.Policies(), event: ev, ref: told(ev)}
+}
 
 // enter closes the step before and opens the next.
 func (r *run) enter(step string) {
-	now := time.Now()
+	r.closeStep()
+	r.step, r.entered = step, time.Now()
+}
+
+func (r *run) closeStep() {
 	if r.step != "" {
-		r.metrics.stepSeconds.WithLabelValues(r.step).Observe(now.Sub(r.entered).Seconds())
+		r.metrics.stepSeconds.WithLabelValues(r.step).Observe(time.Since(r.entered).Seconds())
 	}
-	r.step, r.entered = step, now
+}
+
+// end closes the last step's clock and says in the job's log line how far the pass came.
+func (r *run) end(ctx context.Context) {
+	r.closeStep()
+	job.Note(ctx, slog.String("stage", r.step), slog.String("state", string(r.state)), slog.String("digest", r.digest.String()))
 }
 
 // resolve is step 1.
@@ -81,12 +98,12 @@ func (r *run) resolve(ctx context.Context) ([]artifact.Subject, error) {
 		return nil, &pathError{err: fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)}
 	}
 	r.client = client
-	if r.ours() {
-		return nil, nil
+	if seal.IsAttachment(ref.Name()) {
+		return nil, &ownError{ref.Name()}
 	}
 	subjects, err := artifact.Resolve(ctx, client, ref)
 	if err != nil {
-		return nil, &storeError{op: "reading the artifact's facts", err: err}
+		return nil, &storeError{op: "reading the artifact's facts", refused: reason.StoreRefused, err: err}
 	}
 	return subjects, nil
 }

@@ -1,5 +1,6 @@
 // Package signing is the spine of the product: the one way an artifact takes from "something happened there" to
-// "signed, and Artifactory says so". Service.Do and run.sign below read as the eight steps that the README numbers.
+// "signed, and Artifactory says so". Service.Do, run.sign and run.make below read as the eight steps that the README
+// numbers.
 package signing
 
 import (
@@ -8,7 +9,6 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
-	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // Do takes what one event points at through the eight steps. The event is a hint: it decides only where to look.
@@ -17,10 +17,10 @@ import (
 // one about the same bytes: signatures that exist are attached again, not made again, and nothing is marked as signed
 // before its signature files are stored. It returns nil when the matter is settled (signed, denied, skipped, gone);
 // job.After and job.Permanent errors say when and whether to come back, any other error asks for a retry. Whatever it
-// returns, the ledger holds the state and the reason.
+// returns, the ledger holds the state and the reason, except while another job is at the same bytes: its outcome counts.
 func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 	r := s.start(ev)
-	defer r.end()
+	defer r.end(ctx)
 
 	// 1 resolve: which subjects the reference means, with the facts Artifactory itself reports about each.
 	r.enter(stepResolve)
@@ -38,9 +38,11 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 
 // sign is steps 2 to 8 for one subject.
 func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
+	r.digest = subject.SHA256
+
 	// 2 decide: pure; most events end here and nothing was downloaded.
 	r.enter(stepDecide)
-	decision := r.Policies().Decide(policy.Request{Subject: subject, Event: r.event.Domain + "/" + r.event.Type})
+	decision := r.policies.Decide(policy.Request{Subject: subject, Event: r.event.Domain + "/" + r.event.Type})
 	if decision.Grant == nil {
 		return r.settle(ctx, subject, decision)
 	}
@@ -51,10 +53,8 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 	if err != nil {
 		return err
 	}
-	if len(w.intents) > 0 {
-		if err := r.make(ctx, w); err != nil {
-			return r.abandon(ctx, w, err)
-		}
+	if err := r.make(ctx, w); err != nil {
+		return r.abandon(ctx, w, err)
 	}
 
 	// 7 attach: signature files, then the artifact's digest once more, properties last.
@@ -68,7 +68,8 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 	return r.signed(ctx, w)
 }
 
-// make is steps 4 to 6: the only part that touches bytes and keys.
+// make is steps 4 to 6: the only part that touches bytes and keys. Key by key, so that what one key has signed is kept
+// when the next one fails.
 func (r *run) make(ctx context.Context, w *work) error {
 	// 4 pull: the bytes once, as a stream, through the hashes that the grant's keys need.
 	r.enter(stepPull)
@@ -76,17 +77,18 @@ func (r *run) make(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	for i := range w.parts {
+		// 5 seal: one signature per key, one file per format.
+		r.enter(stepSeal)
+		if err := r.seal(ctx, w.decision.Grant, &w.parts[i], digests); err != nil {
+			return err
+		}
 
-	// 5 seal: one signature per key, one file per format.
-	r.enter(stepSeal)
-	if err := r.seal(ctx, w, digests); err != nil {
-		return err
+		// 6 check: verify our own files with the pinned public key, then make them durable before anyone can see them.
+		r.enter(stepCheck)
+		if err := r.check(ctx, w.subject, &w.parts[i], digests); err != nil {
+			return err
+		}
 	}
-
-	// 6 check: verify our own files with the pinned public keys, then make them durable before anyone can see them.
-	r.enter(stepCheck)
-	return r.check(ctx, w, digests)
+	return nil
 }
-
-// ours reports whether the event is about a file that Hallmark itself stored. Signing signatures would never end.
-func (r *run) ours() bool { return seal.IsAttachment(r.ref.Name()) }

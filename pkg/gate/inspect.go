@@ -1,0 +1,196 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+const (
+	// maxFile bounds a signature file in bytes; ours have two thousand at most.
+	maxFile = 256 << 10
+	// parallel bounds how many signature files of one artifact are held and judged at once.
+	parallel = 8
+)
+
+// inspection is steps 2 and 3 for one subject. What it costs does not grow with what lies beside the artifact: only
+// names under which a key that counts can have signed are looked at.
+type inspection struct {
+	client  *artifactory.Client
+	trust   []hsm.Public
+	demand  policy.Demand
+	subject artifact.Subject
+
+	mu      sync.Mutex // guards digests; held while the artifact is hashed
+	digests seal.Digests
+}
+
+// newInspection tries the keys first that need no bytes but the digest that Artifactory reports.
+func newInspection(client *artifactory.Client, trust []hsm.Public, demand policy.Demand, subject artifact.Subject) *inspection {
+	trust = slices.Clone(trust)
+	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
+	return &inspection{client: client, trust: trust, demand: demand, subject: subject, digests: seal.FromSHA256(subject.SHA256)}
+}
+
+// run reads and judges the files that may hold a signature, the likeliest first, until the demand is met.
+func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
+	formats := in.demand.Formats()
+	all := seal.Candidates(in.subject.Ref.Name(), in.demand.Keys(), formats)
+	likely := min(len(formats), len(all)) // the names without a key stand first
+	var found []policy.Evidence
+	for _, some := range [][]seal.Candidate{all[:likely], all[likely:]} {
+		more, err := in.look(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		if len(in.demand.Judge(found)) == 0 {
+			break
+		}
+	}
+	return found, nil
+}
+
+// look reads the files and says what each of them proves. A missing file proves nothing.
+func (in *inspection) look(ctx context.Context, candidates []seal.Candidate) ([]policy.Evidence, error) {
+	seen := make([]*policy.Evidence, len(candidates))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, c := range candidates {
+		group.Go(func() error {
+			format, _ := seal.Lookup(c.Format)
+			e, _, err := in.file(ctx, format, c.Name)
+			if errors.Is(err, artifact.ErrGone) {
+				return nil
+			}
+			seen[i] = &e
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("reading the signature files: %w", err)
+	}
+	var found []policy.Evidence
+	for _, e := range seen {
+		if e != nil {
+			found = append(found, *e)
+		}
+	}
+	return found, nil
+}
+
+// file reads one file and judges it.
+func (in *inspection) file(ctx context.Context, format seal.Format, name string) (policy.Evidence, []byte, error) {
+	content, err := in.client.Read(ctx, in.subject.Ref.Beside(name), maxFile)
+	if errors.Is(err, artifactory.ErrTooLarge) {
+		return policy.Evidence{
+			File: name, Format: format.Name, Problem: reason.SignatureInvalid, Detail: fmt.Sprintf("has more than %d bytes, no signature file has", maxFile),
+		}, nil, nil
+	}
+	if err != nil {
+		return policy.Evidence{}, nil, err
+	}
+	e, err := in.verify(ctx, format, name, content)
+	return e, content, err
+}
+
+// verify tries a file against the key that it names, or against every pinned key, and keeps the most telling answer.
+func (in *inspection) verify(ctx context.Context, format seal.Format, file string, content []byte) (policy.Evidence, error) {
+	e := policy.Evidence{File: file, Format: format.Name, Problem: reason.SignatureWrongKey, Detail: "made with a key that is not pinned here"}
+	keys, named := in.trust, false
+	if spki, ok := format.KeyHint(content); ok {
+		named = true
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k hsm.Public) bool { return k.SPKI != spki })
+	}
+	for _, k := range keys {
+		digests, err := in.digestsFor(ctx, k)
+		if err != nil {
+			return policy.Evidence{}, err
+		}
+		err = format.Verify(k.PublicKey, digests, content)
+		switch {
+		case err == nil:
+			return policy.Evidence{File: file, Format: format.Name, Key: k.Name}, nil
+		case errors.Is(err, seal.ErrNoDigest):
+			if named {
+				e.Key, e.Detail = k.Name, "made with a key that does not count here"
+			}
+			continue
+		}
+		switch problem := seal.Problem(err); problem {
+		case reason.Undecided:
+			return policy.Evidence{}, fmt.Errorf("verifying %s: %w", file, err)
+		case reason.SignatureWrongKey:
+		default:
+			e.Problem, e.Detail = problem, err.Error()
+			if named {
+				e.Key = k.Name
+			}
+		}
+		if errors.Is(err, seal.ErrMalformed) {
+			break
+		}
+	}
+	return e, ctx.Err()
+}
+
+// digestsFor returns the digests that a key's signatures are over. For a key that signs another than the one Artifactory
+// reports, the artifact is read, once, but only when the key counts.
+func (in *inspection) digestsFor(ctx context.Context, k hsm.Public) (seal.Digests, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.digests[k.Hash] != nil || !slices.Contains(in.demand.Keys(), k.Name) {
+		return in.digests, nil
+	}
+	further := make(map[crypto.Hash]hash.Hash)
+	for _, k := range in.trust {
+		if in.digests[k.Hash] == nil && further[k.Hash] == nil {
+			further[k.Hash] = k.Hash.New()
+		}
+	}
+	if err := in.client.Pull(ctx, in.subject.Info, slices.Collect(maps.Values(further))...); err != nil {
+		return nil, fmt.Errorf("hashing the artifact: %w", err)
+	}
+	digests := maps.Clone(in.digests) // readers hold the old one
+	for h, sum := range further {
+		digests[h] = sum.Sum(nil)
+	}
+	in.digests = digests
+	return digests, nil
+}
+
+// companion judges a signature file that is to be promoted itself. It may go where its artifact may, if it is a signature
+// of that artifact by a key that counts there.
+func (in *inspection) companion(ctx context.Context, asked artifact.Ref) ([]reason.Reason, error) {
+	format, _ := seal.FormatOf(asked.Name())
+	e, content, err := in.file(ctx, format, asked.Name())
+	if err != nil {
+		return nil, err
+	}
+	if e.Problem == "" && !slices.Contains(in.demand.Keys(), e.Key) {
+		e.Problem, e.Detail = reason.SignatureWrongKey, "by "+e.Key+", which does not count here"
+	}
+	if e.Problem != "" {
+		return []reason.Reason{{
+			Code: e.Problem, Message: fmt.Sprintf("%s is not a signature file that may go along with %s", asked.Name(), in.subject.Ref.Name()),
+			Found: e.Detail, Expected: "a signature of " + in.subject.Ref.String() + " by a key that counts", Rule: in.demand.Rule(),
+			Fix: "delete the file, then: hallmark sign " + in.subject.Ref.String(), Who: "the caller",
+		}}, nil
+	}
+	return nil, stands(ctx, in.client, asked, artifact.Attachment{Content: content}.SHA256())
+}

@@ -1,0 +1,124 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// errNoDigest: without a digest from Artifactory there is nothing that a signature could be verified for.
+var errNoDigest = errors.New("the artifact has no SHA-256")
+
+// changedError: a file was replaced while its bytes were being judged.
+type changedError struct {
+	ref     artifact.Ref
+	was, is artifact.Digest
+}
+
+func (e *changedError) Error() string {
+	return fmt.Sprintf("%s changed from %s to %s", e.ref, e.was, e.is)
+}
+
+// refusal is the table of errors that are an answer: the gate knows enough to say no.
+func refusal(req Request, err error) (_ reason.Reason, known bool) {
+	var changed *changedError
+	again := "hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo
+	switch {
+	case err == nil:
+		return reason.Reason{}, false
+	case errors.Is(err, artifact.ErrGone):
+		return reason.Reason{
+			Code: reason.ArtifactGone, Message: "the artifact is not in Artifactory", Found: "nothing at " + req.Artifact.String(),
+			Expected: "a file, and for a signature file the artifact beside it", Fix: "check the path", Who: "the caller",
+		}, true
+	case errors.Is(err, artifactory.ErrNotFile):
+		return reason.Reason{
+			Code: reason.NotAFile, Message: "a folder is not promoted as such; ask about each file", Found: req.Artifact.String() + " is a folder",
+			Expected: "a file", Fix: "ask with the path of a file", Who: "the caller",
+		}, true
+	case errors.Is(err, artifactory.ErrPath), errors.Is(err, artifactory.ErrOtherItem):
+		return reason.Reason{
+			Code: reason.PathRefused, Message: "the path cannot be followed safely", Found: err.Error(),
+			Expected: "a path that means the same file to every server and proxy on the way", Fix: "rename the artifact", Who: "the uploader",
+		}, true
+	case errors.Is(err, errNoDigest):
+		return reason.Reason{
+			Code: reason.DigestUnknown, Message: "Artifactory reports no SHA-256 for the artifact", Found: "no SHA-256",
+			Expected: "the SHA-256 of the file", Fix: "run Artifactory's SHA-256 migration, or upload the file again", Who: "Artifactory administrators",
+		}, true
+	case errors.As(err, &changed):
+		return reason.Reason{
+			Code: reason.ArtifactChanged, Message: "the file was replaced while it was being checked", Found: changed.is.String(),
+			Expected: changed.was.String(), Fix: "ask again: " + again, Who: "the caller",
+		}, true
+	case errors.Is(err, artifactory.ErrChanged):
+		return reason.Reason{
+			Code: reason.ArtifactChanged, Message: "the file was replaced while it was being checked", Found: err.Error(),
+			Expected: "one and the same file during the check", Fix: "ask again: " + again, Who: "the caller",
+		}, true
+	}
+	return reason.Reason{}, false
+}
+
+// undecided turns whatever was found so far into a no that says what could not be learnt.
+func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error) {
+	g.Log.WarnContext(ctx, "the gate could not decide", slog.String("artifact", v.Artifact), slog.String("target", v.Target), slog.Any("error", err))
+	found := "an internal error; see the service's log"
+	st, answered := errors.AsType[*artifactory.StatusError](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		found = "no answer within " + Timeout.String()
+	case answered:
+		found = "Artifactory answers " + st.Error()
+	case artifactory.Temporary(err):
+		found = "Artifactory cannot be reached"
+	}
+	v.Allow, v.Decided = false, false
+	v.Reasons = []reason.Reason{{
+		Code: reason.Undecided, Message: "the gate could not learn what it needs, so the answer is no", Found: found,
+		Expected: "Artifactory and the ledger answer in time",
+		Fix:      "try again: hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo, Who: "platform engineers",
+	}}
+}
+
+// record puts the verdict on the books, also when whoever asked has gone. It gives up when the time for a verdict is
+// over, though the ledger may still write it then: the books may hold a yes that was given as a no, never the reverse.
+func (g *Gate) record(ctx context.Context, req Request, v Verdict) error {
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- g.Ledger.RecordVerdict(ctx, ledger.Verdict{
+			Ref: req.Artifact, Target: req.Target, Subject: v.SHA256, Allow: v.Allow, Reasons: v.Reasons,
+			PolicySet: v.PolicySet, At: v.At, Caller: req.Caller,
+		})
+	}()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("recording the verdict: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) count(v Verdict, took time.Duration) {
+	g.seconds.Observe(took.Seconds())
+	if v.Allow {
+		g.verdicts.WithLabelValues("allow").Inc()
+	}
+	for _, r := range v.Reasons {
+		g.verdicts.WithLabelValues(string(r.Code)).Inc()
+	}
+}

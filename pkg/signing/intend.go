@@ -1,0 +1,102 @@
+package signing
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// busyWait is how long a job steps back when another one is signing the same bytes with the same key.
+const busyWait = 100 * time.Millisecond
+
+// work is what steps 3 to 8 share about one subject.
+type work struct {
+	decision policy.Decision
+	subject  artifact.Subject
+	parts    []part // in the policy's order
+}
+
+// part is one key of the grant, with the signature files it makes.
+type part struct {
+	key     hsm.Public
+	files   []file
+	missing []seal.Format // still to be made; none when every signature exists already
+	intent  ledger.Intent // without a number unless something is missing
+}
+
+// file is one signature file that the grant wants beside the artifact.
+type file struct {
+	name    string
+	format  seal.Format
+	content []byte // nil until made
+}
+
+// intend is step 3. It lists the files that the grant wants, fills in those whose signatures exist already (same bytes,
+// same key, same format: one signature), and records an intent for each key that is still needed.
+func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
+	w := &work{decision: d, subject: d.Grant.Subject()}
+	kept, err := r.Ledger.Signatures(ctx, w.subject.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("looking for signatures of the same bytes: %w", err)
+	}
+	taken := make(map[string]bool) // formats whose plain file name is in use
+	for _, order := range d.Grant.Orders() {
+		p, err := r.plan(d, order, kept, taken)
+		if err != nil {
+			return nil, err
+		}
+		w.parts = append(w.parts, p)
+	}
+	for i := range w.parts {
+		p := &w.parts[i]
+		if len(p.missing) == 0 {
+			r.metrics.reused.Inc()
+			continue
+		}
+		begun, err := r.Ledger.Begin(ctx, p.intent)
+		if err != nil {
+			return nil, r.abandon(ctx, w, fmt.Errorf("recording the intent to use key %s: %w", p.key.Name, err))
+		}
+		p.intent = begun
+	}
+	return w, nil
+}
+
+// plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.
+func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, taken map[string]bool) (part, error) {
+	key, ok := r.Keys.Key(order.Key)
+	if !ok {
+		return part{}, &keyError{key: order.Key, err: hsm.ErrUnknownKey}
+	}
+	p := part{key: key, intent: ledger.Intent{
+		GrantID: d.Grant.ID(), Ref: r.ref, Subject: d.Grant.Subject().SHA256, KeyName: key.Name, KeySPKI: key.SPKI,
+		Policy: d.Policy, Rule: d.Rule, PolicySet: d.Grant.SetDigest(), EventID: r.event.ID,
+	}}
+	for _, name := range order.Formats {
+		format, ok := seal.Lookup(name)
+		if !ok {
+			return part{}, fmt.Errorf("policy %s names format %q, which is unknown", d.Policy, name)
+		}
+		f := file{name: seal.FileName(r.ref.Name(), name, key.Name, !taken[name]), format: format}
+		taken[name] = true
+		if _, err := artifact.NewRef(r.ref.Instance, r.ref.Repo, r.ref.Beside(f.name).Path); err != nil {
+			return part{}, &pathError{fmt.Errorf("naming a signature file: %w", err)}
+		}
+		for _, s := range kept {
+			if s.KeySPKI == key.SPKI && s.Format == name {
+				f.content = s.Content
+			}
+		}
+		if f.content == nil {
+			p.missing, p.intent.Formats = append(p.missing, format), append(p.intent.Formats, name)
+		}
+		p.files = append(p.files, f)
+	}
+	return p, nil
+}
