@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
@@ -54,6 +56,13 @@ func (s *Sandbox) prepare() error {
 	}
 	if len(s.Formats) == 0 {
 		s.Formats = []string{"sigstore", "raw"}
+	}
+	if s.Module == "" {
+		module, err := Module()
+		if err != nil {
+			return err
+		}
+		s.Module = module
 	}
 	listen, err := freeAddress()
 	if err != nil {
@@ -134,10 +143,6 @@ func (s *Sandbox) makeKey(ctx context.Context) error {
 
 // writeConfig writes hallmark.yaml and the policies.
 func (s *Sandbox) writeConfig(spki string) error {
-	module, err := Module()
-	if err != nil {
-		return err
-	}
 	caller := sha256.Sum256([]byte(s.tokens["caller"]))
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
@@ -156,7 +161,7 @@ tokens:
     label: hallmark
     pin: {file: %s}
 `, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.Artifactory.URL(),
-		s.Path("secrets", "artifactory"), s.Path("secrets", "webhook"), module, s.Path("secrets", "pin"))
+		s.Path("secrets", "artifactory"), s.Path("secrets", "webhook"), s.Module, s.Path("secrets", "pin"))
 	if spki != "" {
 		fmt.Fprintf(&b, "keys:\n  - name: %s\n    token: hsm\n    spki: %s\n    lane: release\n", Key, spki)
 	}
@@ -207,5 +212,8 @@ func (s *Sandbox) subscribe() error {
 	return s.Artifactory.AddSubscription(sub)
 }
 
-// Secret returns one of the sandbox's secrets: pin, artifactory, webhook or caller.
+// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, webhook or caller.
 func (s *Sandbox) Secret(name string) string { return s.tokens[name] }
+
+// Secrets lists all of them: none may ever be printed.
+func (s *Sandbox) Secrets() []string { return slices.Collect(maps.Values(s.tokens)) }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -37,6 +38,7 @@ type Config struct {
 	Database  string                      // ledger URL; default: SQLite below Dir
 	Workers   int                         // queue.workers; 0 leaves the default
 	Algorithm string                      // of the key; default P-256
+	Module    string                      // PKCS#11 library; default SoftHSM's
 	Output    io.Writer                   // the service's log; default a file below Dir
 	Standin   func(*standin.Config)       // last changes to the stand-in's configuration
 	Formats   []string                    // what policy signs as; default sigstore and raw
@@ -97,7 +99,7 @@ func (s *Sandbox) Serve(ctx context.Context) error {
 		defer func() { _ = f.Close() }()
 		out = f
 	}
-	s.process = s.command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml"))
+	s.process = s.Command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml"))
 	s.process.Stdout, s.process.Stderr = out, out
 	s.process.Env = append(s.process.Env, s.Env...)
 	if err := s.process.Start(); err != nil {
@@ -176,8 +178,7 @@ func (s *Sandbox) Stop() {
 
 // Run executes one hallmark command as a user would and returns what it printed and its exit code.
 func (s *Sandbox) Run(ctx context.Context, args ...string) (output string, code int, err error) {
-	cmd := s.command(ctx, args...)
-	cmd.Dir = s.Path("work")
+	cmd := s.Command(ctx, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
@@ -188,8 +189,10 @@ func (s *Sandbox) Run(ctx context.Context, args ...string) (output string, code 
 	return out.String(), 0, err
 }
 
-func (s *Sandbox) command(ctx context.Context, args ...string) *exec.Cmd {
+// Command is one hallmark command that has not begun, in the sandbox's work directory and environment.
+func (s *Sandbox) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.Hallmark, args...)
+	cmd.Dir = s.Path("work")
 	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+s.Path("softhsm2.conf"), "HALLMARK_SERVER="+s.URL,
 		"HALLMARK_TOKEN_FILE="+s.Path("secrets", "caller"), "HALLMARK_CONFIG="+s.Path("hallmark.yaml"))
 	return cmd
@@ -200,14 +203,17 @@ func (s *Sandbox) Path(parts ...string) string {
 	return filepath.Join(append([]string{s.Dir}, parts...)...)
 }
 
-// freeAddress finds a loopback address that nobody listens on.
+// freeAddress finds a loopback address that nobody listens on. It lies below the ports that systems give to outgoing
+// connections, so that it is still free when a killed service comes back.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15_000+rand.N(15_000))); err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("finding a free port: %w", err)
 }
 
 func tail(log []byte) string {
