@@ -17,14 +17,16 @@ import (
 
 // Config says what a server starts with. Dir and at least one repository are required.
 type Config struct {
-	Dir          string        // where files are kept; created when missing, not emptied at Close
-	BaseURL      string        // how clients reach the platform, without /artifactory; "" takes the address of Start
-	Version      string        // reported product version, default "7.77.12": below the versions with multipart upload
-	Repositories []Repository  // local repositories
-	Tokens       []Token       // who may do what; requests without a known token get 401
-	Quirks       Quirks        // answers to questions that JFrog's documents leave open
-	Webhooks     WebhookTiming // delivery of events
-	KeepRequests int           // length of the request log, default 4096
+	Dir          string              // where files are kept; created when missing, not emptied at Close
+	BaseURL      string              // how clients reach the platform, without /artifactory; "" takes the address of Start
+	Version      string              // reported product version, default "7.77.12": below the versions with multipart upload
+	Repositories []Repository        // members before the virtual repositories that list them
+	Tokens       []Token             // who may do what; requests without a known token get 401
+	Environments map[string][]string // name of an environment, e.g. PROD, to the repositories it has
+	Quirks       Quirks              // answers to questions that JFrog's documents leave open
+	Webhooks     WebhookTiming       // delivery of events
+	KeepRequests int                 // length of the request log, default 4096
+	Now          func() time.Time    // the clock for times of items and services, default time.Now
 }
 
 // Validate reports what is missing or impossible.
@@ -67,6 +69,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Version == "" {
 		cfg.Version = "7.77.12"
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if cfg.KeepRequests == 0 {
 		cfg.KeepRequests = 4096

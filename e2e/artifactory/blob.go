@@ -23,9 +23,10 @@ const packLimit = 64 << 10
 type blob struct {
 	sha256, sha1, md5 string // lowercase hexadecimal
 	size              int64
-	file              string // "" for a small one, which lies in the pack
-	offset            int64  // in the pack
-	refs              int    // guarded by blobs.mu
+	file              string  // "" for a small one, which lies in the pack
+	offset            int64   // in the pack
+	refs              int     // guarded by blobs.mu
+	items             []*node // where it lies in the trees, in no order; guarded by Server.mu
 }
 
 // blobs keeps file contents: large ones in a file named by their SHA-256, small ones in a pack. A content nobody refers

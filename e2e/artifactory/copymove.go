@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // transfer is one copy or move, checked and ready.
@@ -45,6 +44,9 @@ func (s *Server) transfer(w http.ResponseWriter, c call, move bool) error {
 		right = 'd'
 	}
 	if err := permission(c.by, c.at.repo, right); err != nil {
+		return err
+	}
+	if to.repo, err = s.deployTarget(to.repo); err != nil {
 		return err
 	}
 	if err := permission(c.by, to.repo, 'w'); err != nil {
@@ -103,6 +105,9 @@ func transferCall(c call) (to address, dry bool, err error) {
 // plan finds the source, decides about nesting and checks what can go wrong. Callers hold s.mu.
 func (s *Server) plan(t transfer) (transfer, error) {
 	var err error
+	if err := s.writable(t.from.repo, t.move); err != nil {
+		return t, err
+	}
 	if t.source, err = s.find(t.from); err != nil {
 		return t, err
 	}
@@ -146,7 +151,7 @@ func (s *Server) mayTransfer(t transfer, target *repository) error {
 
 // perform does what was planned and tells what happened. Callers hold s.mu for writing.
 func (s *Server) perform(t transfer) ([]Event, error) {
-	now := time.Now()
+	now := s.now()
 	root := s.repos[t.to.repo].root
 	kind := "copied"
 	if t.move {
@@ -177,17 +182,16 @@ func (s *Server) perform(t transfer) ([]Event, error) {
 			fresh.created, fresh.createdBy = now, t.by.User
 		}
 		s.blobs.hold(n.blob)
-		if old := dir.children[fresh.name]; old != nil {
+		if old := dir.attach(&fresh); old != nil {
 			events = append(events, artifactEvent("deleted", t.to.repo, path, old.blob, t.by))
 			s.blobs.release(old.blob)
 		}
-		dir.children[fresh.name] = &fresh
 		e := artifactEvent(kind, t.from.repo, append(t.from.path[:len(t.from.path):len(t.from.path)], below...), n.blob, t.by)
 		e.Target = t.to.repo + "/" + strings.Join(path, "/")
 		events = append(events, e)
 	})
 	if failed == nil && t.move {
-		s.detach(t.from)
+		t.source.detach()
 		s.drop(t.source)
 	}
 	return events, failed

@@ -2,12 +2,17 @@ package artifactory
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
 // deploy answers PUT on an item: upload, checksum deploy, or a folder when the path ends with a slash.
 func (s *Server) deploy(w http.ResponseWriter, r *http.Request, c call) error {
+	var err error
+	if c.at.repo, err = s.deployTarget(c.at.repo); err != nil {
+		return err
+	}
 	if err := permission(c.by, c.at.repo, 'w'); err != nil {
 		return err
 	}
@@ -87,14 +92,7 @@ func (s *Server) contentOf(r *http.Request, c call, claimed checksums) (*blob, e
 func (s *Server) readable(by *Token, b *blob) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	found := false
-	for key, repo := range s.repos {
-		if !by.allows(key, 'r') {
-			continue
-		}
-		repo.root.files(nil, func(_ []string, f *node) { found = found || f.blob == b })
-	}
-	return found
+	return slices.ContainsFunc(b.items, func(f *node) bool { return by.allows(f.repo.Key, 'r') })
 }
 
 // mayPlace refuses early, before the body is read, what cannot succeed.
@@ -127,7 +125,7 @@ func (s *Server) mayReplace(c call, old *node, content *blob) error {
 
 // place puts the content at its path and announces it. The reference passes to the item, also on failure.
 func (s *Server) place(c call, content *blob, props map[string][]string) (node, error) {
-	now := time.Now()
+	now := s.now()
 	s.mu.Lock()
 	n, replaced, err := s.placeLocked(c, content, props, now)
 	if err != nil {
@@ -167,9 +165,10 @@ func (s *Server) placeLocked(c call, content *blob, props map[string][]string, n
 		}
 		fresh.created, fresh.createdBy = old.created, old.createdBy
 		replaced = old.blob
-		s.blobs.release(old.blob)
 	}
-	dir.children[fresh.name] = fresh
+	if dir.attach(fresh) != nil {
+		s.blobs.release(replaced)
+	}
 	return *fresh, replaced, nil
 }
 
@@ -188,7 +187,7 @@ func (s *Server) placeFolder(r *http.Request, c call, props map[string][]string)
 	if err != nil {
 		return folderInfo{}, err
 	}
-	n, err := repo.root.folderAt(c.at.path, c.by.User, time.Now())
+	n, err := repo.root.folderAt(c.at.path, c.by.User, s.now())
 	if err != nil {
 		return folderInfo{}, err
 	}

@@ -10,12 +10,13 @@ import (
 
 // download answers GET and HEAD on a file, ranges included.
 func (s *Server) download(w http.ResponseWriter, r *http.Request, c call) error {
-	if err := permission(c.by, c.at.repo, 'r'); err != nil {
+	if err := s.fill(c.by, c.at); err != nil {
 		return err
 	}
 	// Opened under the lock: a file is removed only by those who hold it for writing.
 	s.mu.RLock()
-	n, err := s.find(c.at)
+	n, at, err := s.reading(c.by, c.at)
+	c.at = at
 	if err == nil && !n.isFile() {
 		err = unsupported("listing the folder '%s' is not implemented here, ask api/storage", c.at)
 	}
@@ -81,11 +82,14 @@ func (s *Server) removeItem(c call) error {
 	}
 	s.mu.Lock()
 	n, err := s.find(c.at)
+	if err == nil {
+		err = s.writable(c.at.repo, true)
+	}
 	if err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	s.detach(c.at)
+	n.detach()
 	var events []Event
 	n.files(c.at.path, func(p []string, f *node) {
 		events = append(events, artifactEvent("deleted", c.at.repo, p, f.blob, c.by))
@@ -94,12 +98,6 @@ func (s *Server) removeItem(c call) error {
 	s.mu.Unlock()
 	s.emit(events...)
 	return nil
-}
-
-// detach takes the item out of its folder; its contents stay held. Callers hold s.mu for writing.
-func (s *Server) detach(a address) {
-	last := len(a.path) - 1
-	delete(s.repos[a.repo].root.at(a.path[:last]).children, a.path[last])
 }
 
 // mediaTypes has what tests look at; the rest is a stream of bytes.

@@ -81,8 +81,14 @@ func (s *Server) deliveries(e Event, d Distortion) []*delivery {
 	if d.Drop != nil && d.Drop(e) {
 		return nil
 	}
+	var class Class
+	s.mu.RLock()
+	if r := s.repos[e.Repo]; r != nil {
+		class = r.Class
+	}
+	s.mu.RUnlock()
 	var out []*delivery
-	for _, sub := range s.hooks.wanting(e) {
+	for _, sub := range s.hooks.wanting(e, class) {
 		for range 1 + d.Duplicates {
 			out = append(out, s.delivery(sub, e, d))
 		}

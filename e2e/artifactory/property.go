@@ -159,6 +159,9 @@ func (s *Server) deleteProperties(w http.ResponseWriter, _ *http.Request, c call
 func (s *Server) changeProperties(w http.ResponseWriter, c call, recursive bool, set map[string][]string, gone []string) error {
 	s.mu.Lock()
 	n, err := s.find(c.at)
+	if err == nil {
+		err = s.writable(c.at.repo, false)
+	}
 	if err != nil {
 		s.mu.Unlock()
 		return err
@@ -191,14 +194,6 @@ func (n *node) change(set map[string][]string, gone []string) {
 		next[k] = v
 	}
 	n.props = next
-}
-
-// walk calls each for n and everything below.
-func (n *node) walk(path []string, each func(path []string, n *node)) {
-	each(path, n)
-	for name, child := range n.children {
-		child.walk(append(path[:len(path):len(path)], name), each)
-	}
 }
 
 // splitEscaped splits at any of the separators unless a backslash stands before it.

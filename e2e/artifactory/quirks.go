@@ -22,6 +22,13 @@ type Quirks struct {
 	EncodedSemicolon string
 	// MovePaths is the form of source_repo_path and target_repo_path in events: "repo/path" (default), "repo:path", "repo".
 	MovePaths string
+	// VirtualInfo says which repository api/storage names for an item read through a virtual one: "member" (default),
+	// which holds it, or "virtual", as it was asked.
+	VirtualInfo string
+	// NoDeployTarget is the answer to a deploy where no local repository takes it: "forbid" (default, 403) or "missing" (404).
+	NoDeployTarget string
+	// Mirrored says whether files that arrive by federation are announced: "announce" (default) or "silent".
+	Mirrored string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
@@ -37,6 +44,9 @@ func (q Quirks) Validate() error {
 		oneOf("Copied", q.Copied, "follow", "drop"),
 		oneOf("EncodedSemicolon", q.EncodedSemicolon, "name", "matrix"),
 		oneOf("MovePaths", q.MovePaths, "repo/path", "repo:path", "repo"),
+		oneOf("VirtualInfo", q.VirtualInfo, "member", "virtual"),
+		oneOf("NoDeployTarget", q.NoDeployTarget, "forbid", "missing"),
+		oneOf("Mirrored", q.Mirrored, "announce", "silent"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

@@ -25,6 +25,15 @@ func unsupported(format string, args ...any) error {
 	return refuse(http.StatusNotImplemented, "stand-in: "+format, args...)
 }
 
+// asRefusal is the status of a refusal, 0 for any other error.
+func asRefusal(err error) int {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.status
+	}
+	return 0
+}
+
 type errorBody struct {
 	Errors []errorEntry `json:"errors"`
 }

@@ -56,9 +56,6 @@ type childInfo struct {
 
 // storageInfo answers GET api/storage: facts of an item, or its properties.
 func (s *Server) storageInfo(w http.ResponseWriter, r *http.Request, c call) error {
-	if err := permission(c.by, c.at.repo, 'r'); err != nil {
-		return err
-	}
 	if len(c.query) > 1 || (len(c.query) == 1 && c.query[0].key != "properties") {
 		return unsupported("the query %q is not implemented on GET api/storage", r.URL.RawQuery)
 	}
@@ -72,7 +69,10 @@ func (s *Server) storageInfo(w http.ResponseWriter, r *http.Request, c call) err
 func (s *Server) storageAnswer(r *http.Request, c call) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	n, err := s.find(c.at)
+	n, real, err := s.reading(c.by, c.at)
+	if s.Quirks().VirtualInfo != "virtual" {
+		c.at = real
+	}
 	switch {
 	case err != nil:
 		return nil, err

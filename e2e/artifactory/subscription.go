@@ -112,13 +112,14 @@ func (t Target) check() error {
 }
 
 // wants reports whether the event is delivered to this subscription.
-func (sub Subscription) wants(e Event) bool {
+func (sub Subscription) wants(e Event, class Class) bool {
 	f := sub.EventFilter
 	if !sub.Enabled || f.Domain != e.Domain || !slices.Contains(f.EventTypes, e.Type) {
 		return false
 	}
 	c := f.Criteria
-	if !c.AnyLocal && !slices.Contains(c.RepoKeys, e.Repo) { // there are only local repositories
+	any := map[Class]bool{Local: c.AnyLocal, Federated: c.AnyFederated, cache: c.AnyRemote}
+	if !any[class] && !slices.Contains(c.RepoKeys, e.Repo) {
 		return false
 	}
 	matches := func(pattern string) bool { return antMatch(strings.TrimPrefix(pattern, "/"), e.Path) }
@@ -160,12 +161,12 @@ func (h *subscriptions) remove(key string) {
 }
 
 // wanting lists the subscriptions that an event goes to.
-func (h *subscriptions) wanting(e Event) []Subscription {
+func (h *subscriptions) wanting(e Event, class Class) []Subscription {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	var out []Subscription
 	for _, sub := range h.byKey {
-		if sub.wants(e) {
+		if sub.wants(e, class) {
 			out = append(out, sub)
 		}
 	}

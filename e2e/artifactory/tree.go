@@ -1,28 +1,19 @@
 package artifactory
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 )
 
-// Repository is one local repository.
-type Repository struct {
-	Key         string
-	PackageType string // default "generic"
-	Description string
-}
-
-type repository struct {
-	Repository
-	root *node
-}
-
-// node is a file or a folder. A file has a blob and no children; a folder has children, perhaps none.
+// node is a file or a folder. A file has a blob and no children; a folder has children, perhaps none. A node's place,
+// its content and its times never change: whatever changes them makes a new node.
 type node struct {
 	name                  string
+	repo                  *repository
+	parent                *node  // nil at the repository's root
+	full                  string // of a folder: its path below the repository, "" at the root
+	gone                  bool   // no longer in the tree
+	slot                  int    // in the blob's list of items
 	children              map[string]*node
 	blob                  *blob
 	props                 map[string][]string
@@ -32,35 +23,64 @@ type node struct {
 
 func (n *node) isFile() bool { return n.blob != nil }
 
-var repositoryKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+// dir is the path of the folder above, below the repository; "." for the root's children and the root itself: so AQL
+// names it.
+func (n *node) dir() string {
+	if n.parent == nil || n.parent.full == "" {
+		return "."
+	}
+	return n.parent.full
+}
 
-// AddRepository makes an empty local repository.
-func (s *Server) AddRepository(r Repository) error {
-	if !repositoryKey.MatchString(r.Key) || r.Key == "api" {
-		return fmt.Errorf("stand-in: %q is no repository key", r.Key)
+// path is the path below the repository, "" at the root.
+func (n *node) path() string {
+	if n.parent == nil || n.parent.full == "" {
+		return n.name
 	}
-	if r.PackageType == "" {
-		r.PackageType = "generic"
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.repos[r.Key] != nil {
-		return errors.New("stand-in: repository " + r.Key + " exists")
-	}
-	s.repos[r.Key] = &repository{Repository: r, root: newFolder("", "_system_", time.Now())}
-	return nil
+	return n.parent.full + "/" + n.name
 }
 
 func newFolder(name, by string, now time.Time) *node {
 	return &node{name: name, children: map[string]*node{}, created: now, modified: now, createdBy: by, modifiedBy: by}
 }
 
-// repository answers 404 for an unknown key. Callers hold s.mu.
-func (s *Server) repository(key string) (*repository, error) {
-	if r := s.repos[key]; r != nil {
-		return r, nil
+// attach puts a new node into a folder, in place of one with its name, which is detached and returned. Callers hold
+// Server.mu for writing.
+func (n *node) attach(child *node) (replaced *node) {
+	if replaced = n.children[child.name]; replaced != nil {
+		replaced.detach()
 	}
-	return nil, refuse(http.StatusNotFound, "The repository '%s' was not found", key)
+	child.parent, child.repo = n, n.repo
+	if child.blob == nil {
+		child.full = child.path()
+	} else {
+		child.slot = len(child.blob.items)
+		child.blob.items = append(child.blob.items, child)
+	}
+	n.children[child.name] = child
+	n.repo.indexes.add(child)
+	return replaced
+}
+
+// detach takes a node and all below out of the tree; their contents stay held. Callers hold Server.mu for writing.
+func (n *node) detach() {
+	delete(n.parent.children, n.name)
+	n.forget()
+}
+
+func (n *node) forget() {
+	n.gone = true
+	n.repo.indexes.drop()
+	if n.isFile() {
+		items := n.blob.items
+		last := items[len(items)-1]
+		items[n.slot], last.slot = last, n.slot
+		items[len(items)-1] = nil
+		n.blob.items = items[:len(items)-1]
+	}
+	for _, child := range n.children {
+		child.forget()
+	}
 }
 
 // find answers 404 for a missing item. Callers hold s.mu.
@@ -92,7 +112,7 @@ func (n *node) folderAt(path []string, by string, now time.Time) (*node, error) 
 		next := n.children[seg]
 		if next == nil {
 			next = newFolder(seg, by, now)
-			n.children[seg] = next
+			n.attach(next)
 		}
 		if next.isFile() {
 			return nil, refuse(http.StatusConflict, "Parent '%s' is a file, not a folder", seg)
@@ -110,6 +130,14 @@ func (n *node) files(prefix []string, each func(path []string, f *node)) {
 	}
 	for name, child := range n.children {
 		child.files(append(prefix[:len(prefix):len(prefix)], name), each)
+	}
+}
+
+// walk calls each for n and everything below.
+func (n *node) walk(path []string, each func(path []string, n *node)) {
+	each(path, n)
+	for name, child := range n.children {
+		child.walk(append(path[:len(path):len(path)], name), each)
 	}
 }
 
