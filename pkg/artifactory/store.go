@@ -80,6 +80,9 @@ func (c *Client) store(ctx context.Context, a artifact.Attachment) error {
 // stored asks whether the file is there with the wanted bytes.
 func (c *Client) stored(ctx context.Context, ref artifact.Ref, want artifact.Digest) error {
 	info, err := c.info(ctx, ref)
+	if errors.Is(err, artifact.ErrGone) { // said of the artifact this would mean something else
+		return fmt.Errorf("%w: sent %s, the server has no file there", ErrStored, want)
+	}
 	if err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}

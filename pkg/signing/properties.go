@@ -3,6 +3,7 @@ package signing
 import (
 	"strings"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -32,18 +33,22 @@ func signedProperties(w *work) map[string][]string {
 	}
 }
 
-func deniedProperties(why []reason.Reason) map[string][]string {
+func deniedProperties(digest artifact.Digest, why []reason.Reason) map[string][]string {
 	lines := make([]string, len(why))
 	for i, w := range why {
 		lines[i] = plain(w.String())
 	}
-	return map[string][]string{
-		propState:  {"denied"},
-		propSHA256: nil,
-		propKeys:   nil,
-		propPolicy: nil,
-		propReason: lines,
+	props := noProperties()
+	props[propState], props[propReason] = []string{"denied"}, lines
+	if !digest.IsZero() {
+		props[propSHA256] = []string{digest.String()}
 	}
+	return props
+}
+
+// noProperties deletes all of them.
+func noProperties() map[string][]string {
+	return map[string][]string{propState: nil, propSHA256: nil, propKeys: nil, propPolicy: nil, propReason: nil}
 }
 
 // plain keeps a property value small and free of characters that Artifactory's other interfaces treat as syntax.

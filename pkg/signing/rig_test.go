@@ -330,3 +330,18 @@ func (l *lines) all(t *testing.T) (list []map[string]any) {
 func (r *rig) path(name string) string {
 	return fmt.Sprintf("app/%d/%s.tgz", r.events.Add(1), name)
 }
+
+const hsmForever = hsmtest.Forever
+
+// twoPolicies disagree.
+func twoPolicies() setup {
+	return setup{policy: oneKey + "---\n" + strings.NewReplacer("release-binaries", "others", "[sigstore, raw]", "[raw]").Replace(oneKey)}
+}
+
+// twoKeys sign together, on a token that fails on demand.
+func twoKeys() setup {
+	return setup{
+		shim: true, keys: map[string]hsm.Algorithm{key: hsm.P256, "second-2026": hsm.P256},
+		policy: strings.ReplaceAll(oneKey, "[sigstore, raw]}\n", "[sigstore]}\n  - {key: second-2026, formats: [sigstore]}\n"),
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -66,6 +68,20 @@ type run struct {
 
 func (s *Service) start(ev ledger.Event) *run {
 	return &run{Service: s, policies: s.Policies(), event: ev, ref: told(ev)}
+}
+
+// told is the reference as an event told it, fit to be recorded and nothing else: bytes that are not plain text are
+// replaced.
+func told(ev ledger.Event) artifact.Ref {
+	plain := func(s string) string {
+		return strings.Map(func(c rune) rune {
+			if unicode.IsControl(c) {
+				return unicode.ReplacementChar
+			}
+			return c
+		}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+	}
+	return artifact.Ref{Instance: plain(ev.Instance), Repo: plain(ev.Repo), Path: plain(ev.Path)}
 }
 
 // enter closes the step before and opens the next.

@@ -1,0 +1,70 @@
+package signing
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/job"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// judge is the table of what can go wrong: the state it leaves, the reason users read, and when the job comes back.
+func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
+	var said interface{ reason(*run) reason.Reason }
+	switch {
+	case errors.Is(cause, artifact.ErrGone):
+		return ledger.Gone, reason.Reason{
+			Code: reason.ArtifactGone, Message: "the artifact was deleted before it was signed", Found: "nothing at " + r.ref.String(),
+		}, nil
+	case errors.Is(cause, ledger.ErrBusy), errors.Is(cause, ledger.ErrNotLive):
+		return "", reason.Reason{}, job.After(busyWait, cause) // another job is at it: wait for its signatures
+	case errors.Is(cause, ledger.ErrSealed):
+		return "", reason.Reason{}, job.After(0, cause) // made in the meantime by another job: look again and reuse
+	case errors.Is(cause, context.Canceled):
+		return "", reason.Reason{}, cause // the process ends; the job comes back by itself
+	case errors.Is(cause, artifactory.ErrPath), errors.Is(cause, artifactory.ErrOtherItem):
+		return ledger.Failed, (&pathError{cause}).reason(r), job.Permanent(cause)
+	case errors.Is(cause, artifactory.ErrNotFile):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.NotAFile, Message: "a folder is not signed, only the files in it", Found: r.ref.String() + " is a folder",
+			Expected: "a file", Fix: "hallmark sign with the path of a file", Who: "the caller",
+		}, nil
+	case isA[*ownError](cause):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.SignatureFile, Message: "a signature file is not signed itself", Found: r.ref.String(),
+			Expected: "the artifact that it belongs to", Fix: "hallmark sign with the path of the artifact", Who: "the caller",
+		}, nil
+	case isA[*recordedError](cause):
+		return "", reason.Reason{}, after(cause)
+	case isA[*pathError](cause):
+		errors.As(cause, &said)
+		return ledger.Failed, said.reason(r), job.Permanent(cause)
+	case isA[*changedError](cause), errors.Is(cause, artifactory.ErrChanged):
+		return ledger.Changed, reason.Reason{
+			Code: reason.ArtifactChanged, Message: "the artifact was replaced while it was being signed; its new bytes are decided afresh", Found: cause.Error(),
+		}, job.After(busyWait, cause)
+	case errors.As(cause, &said):
+		return ledger.Failed, said.reason(r), after(cause)
+	default:
+		return ledger.Failed, reason.Reason{
+			Code: reason.Undecided, Message: "an internal step failed; it is tried again", Found: "see the service's log for this artifact",
+			Expected: "a ledger that can be read and written", Fix: "hallmark doctor", Who: "platform engineers",
+		}, cause
+	}
+}
+
+// after is the cause, to be tried again no sooner than Artifactory asked for.
+func after(cause error) error {
+	if wait := artifactory.RetryAfter(cause); wait > 0 {
+		return job.After(wait, cause)
+	}
+	return cause
+}
+
+func isA[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
