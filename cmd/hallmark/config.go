@@ -115,7 +115,7 @@ func readConfig(file string) (*Config, error) {
 // paths lists every file and directory that the configuration names. A relative one is meant from where the
 // configuration file lies, wherever the process was started. PKCS#11 modules are absolute by their own rule.
 func (c *Config) paths() []*string {
-	all := []*string{&c.Server.TLS.Certificate, &c.Server.TLS.Key, &c.Policies.Value.Dir, &c.Database.Value.PasswordFile}
+	all := []*string{&c.Server.TLS.Certificate, &c.Server.TLS.Key, &c.Policies.Value.Dir, &c.Database.Value.Password.File}
 	for i := range c.Artifactory {
 		a := &c.Artifactory[i].Value
 		all = append(all, &a.Token.File, &a.CA)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +33,7 @@ which and what to do. On SIGTERM it takes no new work, finishes what runs and ex
 	format := cmd.Flags().String("log-format", "json", "json or text")
 	software := cmd.Flags().Bool("insecure-software-keys", false, "allow keys that are PEM files. NOT FOR PRODUCTION: anyone who reads the file owns the key")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		log, err := newLogger(*level, *format)
+		log, err := newLogger(cmd.ErrOrStderr(), *level, *format)
 		if err != nil {
 			return err
 		}
@@ -44,12 +44,15 @@ which and what to do. On SIGTERM it takes no new work, finishes what runs and ex
 		if *software {
 			log.WarnContext(cmd.Context(), "SOFTWARE KEYS ARE ALLOWED. Signatures by them prove nothing: anyone who can read the key file can make them. Never use this for a release.")
 		}
-		return serve(cmd.Context(), c, *software, log)
+		if err := serve(cmd.Context(), c, *software, log); err != nil {
+			return fmt.Errorf("%w\n(to see everything checked one by one: hallmark doctor --config %s)", err, *config)
+		}
+		return nil
 	}
 	return cmd
 }
 
-func newLogger(level, format string) (*slog.Logger, error) {
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q is unknown: debug, info, warn or error", level)
@@ -57,9 +60,9 @@ func newLogger(level, format string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewJSONHandler(w, options)), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewTextHandler(w, options)), nil
 	default:
 		return nil, fmt.Errorf("log format %q is unknown: json or text", format)
 	}

@@ -209,7 +209,8 @@ func freeAddress() (string, error) {
 	var err error
 	for range 100 {
 		var l net.Listener
-		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15_000+rand.N(15_000))); err == nil {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.N(15_000))
+		if l, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err == nil {
 			return l.Addr().String(), l.Close()
 		}
 	}

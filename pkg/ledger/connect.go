@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,12 +87,12 @@ func (l *Ledger) connectPostgres(ctx context.Context) error {
 	if err != nil {
 		return errors.New("url is not a PostgreSQL connection URL") // the parser's message may quote the password
 	}
-	if l.cfg.PasswordFile != "" {
-		b, err := os.ReadFile(l.cfg.PasswordFile)
-		if err != nil {
-			return fmt.Errorf("reading the database password: %w", err)
-		}
-		conf.Password = strings.TrimRight(string(b), "\r\n")
+	password, err := l.cfg.Password.read()
+	if err != nil {
+		return err
+	}
+	if password != "" {
+		conf.Password = password
 	}
 	conf.RuntimeParams["application_name"] = "hallmark"
 	conf.RuntimeParams["synchronous_commit"] = "on"

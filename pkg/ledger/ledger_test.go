@@ -39,6 +39,8 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		"negative lease":     {ledger.Config{URL: "sqlite:///x", Lease: -1}, "lease is -1ns"},
 		"negative waiting":   {ledger.Config{URL: "sqlite:///x", MaxWaiting: -1}, "maxWaiting is -1"},
 		"unreadable":         {ledger.Config{URL: "postgres://u:s3cret@h:port/x"}, "url cannot be parsed"},
+		"password":           {ledger.Config{URL: "postgres://u:s3cret@h/x"}, "password: {file: ...}"},
+		"password as option": {ledger.Config{URL: "postgres://u@h/x?password=s3cret"}, "password: {file: ...}"},
 		"two things at once": {ledger.Config{URL: "x://", Lease: -1}, "lease is"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +61,7 @@ func TestOpenExplainsItself(t *testing.T) {
 	for name, c := range map[string]struct{ url, want string }{
 		"missing directory": {"sqlite://" + dir + "/missing/x.db", "its directory must exist and be writable"},
 		"not a database":    {"sqlite://" + file, "not a database"},
-		"nobody listens":    {"postgres://hallmark:s3cret@127.0.0.1:1/x?sslmode=disable", "connecting to PostgreSQL at 127.0.0.1:1 as hallmark"},
+		"nobody listens":    {"postgres://hallmark@127.0.0.1:1/x?sslmode=disable", "connecting to PostgreSQL at 127.0.0.1:1 as hallmark"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +72,7 @@ func TestOpenExplainsItself(t *testing.T) {
 	}
 	t.Run("missing password file", func(t *testing.T) {
 		t.Parallel()
-		_, err := ledger.Open(context.Background(), ledger.Config{URL: "postgres://h/x", PasswordFile: dir + "/none"}, ledger.Options{})
+		_, err := ledger.Open(context.Background(), ledger.Config{URL: "postgres://h/x", Password: ledger.PasswordFile{File: dir + "/none"}}, ledger.Options{})
 		require.ErrorIs(t, err, os.ErrNotExist)
 	})
 }

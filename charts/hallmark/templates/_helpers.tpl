@@ -44,7 +44,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.database.url -}}
 {{- $database = dict "url" .Values.database.url -}}
 {{- with .Values.database.passwordFile -}}
-{{- $_ := set $database "passwordFile" . -}}
+{{- $_ := set $database "password" (dict "file" .) -}}
 {{- end -}}
 {{- end -}}
 {{- $config := dict "server" $server "database" $database -}}
