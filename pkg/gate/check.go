@@ -47,6 +47,7 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 		Name: "hallmark_gate_verdicts_total",
 		Help: "Verdicts of the gate, by reason code; allow and every reason of a refusal are counted.",
 	}, []string{"reason"})
+	g.verdicts.WithLabelValues(string(reason.Undecided)) // a counter that alerts must be there before it is needed
 	g.seconds = promauto.With(reg).NewHistogram(prometheus.HistogramOpts{
 		Name:    "hallmark_gate_seconds",
 		Help:    "Time to a verdict.",
