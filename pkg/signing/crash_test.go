@@ -97,7 +97,7 @@ var way = []string{
 
 // The first two names say what the commits are.
 const (
-	recorded = 3 // the place in way from which on the signature is in the ledger
+	recordedAt = 3 // the place in way from which on the signature is in the ledger
 )
 
 func TestTheWayIsTheWay(t *testing.T) {
@@ -130,9 +130,9 @@ func TestDeathAtEveryPoint(t *testing.T) {
 			r.requireHonest(path)
 			kept, err := r.ledger.Signatures(t.Context(), digest)
 			require.NoError(t, err)
-			wasRecorded := point > recorded || point == recorded && after
+			wasRecorded := point > recordedAt || point == recordedAt && after
 			require.Equal(t, wasRecorded, len(kept) > 0)
-			if point < recorded-1 || point == recorded-1 && !after {
+			if point < recordedAt-1 || point == recordedAt-1 && !after {
 				require.Equal(t, before, r.uses(), "the key was used before intent and bytes were there")
 			}
 
@@ -174,7 +174,7 @@ func TestFailureAtEveryPoint(t *testing.T) {
 
 			r.converge(path)
 			r.requireSigned(path, content)
-			if point > recorded || point == recorded && after {
+			if point > recordedAt || point == recordedAt && after {
 				require.Equal(t, 1, r.uses()-before, "a recorded signature is not made again")
 			}
 			require.LessOrEqual(t, r.uses()-before, 2)

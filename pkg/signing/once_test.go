@@ -31,12 +31,12 @@ func (r *rig) queue() *job.Queue {
 	return q
 }
 
-// settled waits until no work is left on an artifact.
-func (r *rig) settled(path string) {
+// settled waits until no work is left on an artifact and it has ended like this.
+func (r *rig) settled(path string, state ledger.State) {
 	r.t.Helper()
 	require.Eventually(r.t, func() bool {
 		st, err := r.ledger.Status(context.Background(), r.ref(path))
-		return err == nil && !st.Pending
+		return err == nil && !st.Pending && st.Current.State == state
 	}, waitFor, tick, path)
 }
 
@@ -80,7 +80,7 @@ func TestConcurrentDuplicatesEndInOneSignature(t *testing.T) {
 		wg.Wait()
 		require.NoError(t, q.Start(t.Context()))
 		for _, p := range paths {
-			r.settled(p)
+			r.settled(p, ledger.Signed)
 			r.requireSigned(p, "hello")
 		}
 		require.Equal(t, 1, r.uses())

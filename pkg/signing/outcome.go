@@ -53,7 +53,7 @@ func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Dec
 		}
 	} else {
 		out.Reasons = []reason.Reason{{
-			Code: reason.NoPolicy, Message: d.Skip, Expected: "a signing policy that matches, if the artifact is to be signed",
+			Code: reason.NoPolicy, Message: "the artifact was left alone", Found: d.Skip, Expected: "a signing policy that matches, if the artifact is to be signed",
 			Fix: "hallmark policy explain " + r.ref.String(), Who: "the owners of the signing policies",
 		}}
 	}

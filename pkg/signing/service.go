@@ -99,7 +99,11 @@ func (r *run) closeStep() {
 // end closes the last step's clock and says in the job's log line how far the pass came.
 func (r *run) end(ctx context.Context) {
 	r.closeStep()
-	job.Note(ctx, slog.String("stage", r.step), slog.String("state", string(r.state)), slog.String("digest", r.digest.String()))
+	digest := ""
+	if !r.digest.IsZero() {
+		digest = r.digest.String()
+	}
+	job.Note(ctx, slog.String("stage", r.step), slog.String("state", string(r.state)), slog.String("digest", digest))
 }
 
 // resolve is step 1.
