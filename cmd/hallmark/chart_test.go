@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,7 +41,7 @@ func TestGeneratedChartSchema(t *testing.T) {
 	want, err := json.MarshalIndent(schema, "", "  ")
 	require.NoError(t, err)
 	want = append(want, '\n')
-	if u := flag.Lookup("update"); u != nil && u.Value.String() == "true" {
+	if *update {
 		require.NoError(t, os.WriteFile(file, want, 0o644))
 		content = want
 	}

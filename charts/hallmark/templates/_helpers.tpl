@@ -43,7 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $database := dict "url" "sqlite:///var/lib/hallmark/hallmark.db" "replica" (include "hallmark.fullname" .) -}}
 {{- if .Values.database.url -}}
 {{- $database = dict "url" .Values.database.url -}}
-{{- with .Values.database.passwordFile -}}
+{{- with .Values.database.password.file -}}
 {{- $_ := set $database "password" (dict "file" .) -}}
 {{- end -}}
 {{- end -}}
@@ -75,7 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range regexFindAll "/etc/hallmark/secrets/[^\\s\"',}]*" (printf "%s %s" (toYaml .Values.config) .Values.database.passwordFile) -1 -}}
+{{- range regexFindAll "/etc/hallmark/secrets/[^\\s\"',}]*" (printf "%s %s" (toYaml .Values.config) .Values.database.password.file) -1 -}}
 {{- if not (hasKey $.Values.secrets (splitList "/" (trimPrefix "/etc/hallmark/secrets/" .) | first)) -}}
 {{- fail (printf "%s is named in config, but secrets has no such entry to mount there" .) -}}
 {{- end -}}

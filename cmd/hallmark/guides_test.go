@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hallmark-signing/hallmark/e2e/tooltest"
+)
+
+// block is a fenced block of a page: its language, and its text without the fences.
+type block struct {
+	page, language, text string
+}
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+
+func blocks(t *testing.T, page string) []block {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(tooltest.RepoRoot(t), filepath.FromSlash(page)))
+	require.NoError(t, err)
+	var out []block
+	for _, m := range fence.FindAllStringSubmatch(string(content), -1) {
+		out = append(out, block{page, m[1], m[2]})
+	}
+	return out
+}
+
+// guides are the pages with commands and configurations of ours.
+var guides = []string{"docs/operators.md", "docs/policies.md", "docs/verify.md", "policies/README.md"}
+
+// operatorsConfig is the complete configuration that docs/operators.md shows.
+func operatorsConfig(t *testing.T) string {
+	t.Helper()
+	for _, b := range blocks(t, "docs/operators.md") {
+		if strings.HasPrefix(b.text, "# /etc/hallmark/hallmark.yaml\n") {
+			return b.text
+		}
+	}
+	t.Fatal("docs/operators.md shows no /etc/hallmark/hallmark.yaml")
+	return ""
+}
+
+// Every YAML block of the guides loads: a whole configuration as the service would, a part of one as far as its form
+// goes, policies against the keys of the operators' page. Values of the Helm chart are rendered by a test of charts.
+func TestGuidesYAMLLoads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	main := filepath.Join(dir, "hallmark.yaml")
+	require.NoError(t, os.WriteFile(main, []byte(operatorsConfig(t)), 0o600))
+	whole, err := loadConfig(main)
+	require.NoError(t, err)
+
+	kinds := map[string]int{}
+	for _, page := range guides {
+		for i, b := range blocks(t, page) {
+			if b.language != "yaml" {
+				continue
+			}
+			var doc map[string]any
+			require.NoError(t, yaml.Unmarshal([]byte(b.text), &doc), "%s: %s", page, b.text)
+			switch {
+			case strings.HasPrefix(b.text, "# values.yaml"):
+				kinds["values"]++
+			case doc["kind"] != nil:
+				kinds["policies"]++
+				c := *whole
+				c.Policies.Value.Dir = filepath.Join(dir, strings.ReplaceAll(page, "/", "-"), string(rune('a'+i)))
+				require.NoError(t, os.MkdirAll(c.Policies.Value.Dir, 0o700))
+				require.NoError(t, os.WriteFile(filepath.Join(c.Policies.Value.Dir, "p.yaml"), []byte(b.text), 0o600))
+				_, err := c.loadPolicies()
+				if strings.Contains(b.text, "release-2025") { // the page's own example of mistakes
+					require.Error(t, err)
+					continue
+				}
+				require.NoError(t, err, "%s: %s", page, b.text)
+			default:
+				kinds["configuration"]++
+				part := filepath.Join(dir, "part.yaml")
+				require.NoError(t, os.WriteFile(part, []byte(b.text), 0o600))
+				_, err := readConfig(part)
+				require.NoError(t, err, "%s: %s", page, b.text)
+			}
+		}
+	}
+	require.Greater(t, kinds["policies"], 2)
+	require.Greater(t, kinds["configuration"], 1)
+	require.Positive(t, kinds["values"])
+}
+
+// Every hallmark command that the guides print exists, with its flags and number of arguments.
+func TestGuidesCommandsExist(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, page := range guides {
+		for _, b := range blocks(t, page) {
+			for line := range strings.Lines(b.text) {
+				line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+				if !strings.HasPrefix(line, "hallmark ") {
+					continue
+				}
+				line, _, _ = strings.Cut(line, " > ")
+				line, _, _ = strings.Cut(line, " #")
+				seen++
+				cmd, rest, err := newRoot().Find(strings.Fields(line)[1:])
+				require.NoError(t, err, "%s: %s", page, line)
+				require.NotNil(t, cmd.RunE, "%s: %s is no whole command", page, line)
+				require.NoError(t, cmd.ParseFlags(rest), "%s: %s", page, line)
+				require.NoError(t, cmd.ValidateArgs(cmd.Flags().Args()), "%s: %s", page, line)
+				require.NoError(t, cmd.ValidateRequiredFlags(), "%s: %s", page, line)
+			}
+		}
+	}
+	require.Greater(t, seen, 15)
+}
+
+var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// docs/policies.md is a session that happens as it is printed: its files are written where their first line says, its
+// console blocks are run in order, and their output is compared. Digests are printed as sha256:…
+func TestGeneratedPolicySession(t *testing.T) {
+	const page = "docs/policies.md"
+	file := filepath.Join(tooltest.RepoRoot(t), filepath.FromSlash(page))
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	config := operatorsConfig(t)
+
+	t.Setenv("HALLMARK_CONFIG", "")
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("policies", 0o700))
+	require.NoError(t, os.WriteFile("hallmark.yaml", []byte(config), 0o600))
+	ran := 0
+	want := fence.ReplaceAllFunc(content, func(fenced []byte) []byte {
+		m := fence.FindSubmatch(fenced)
+		language, text := string(m[1]), string(m[2])
+		if name, ok := strings.CutPrefix(strings.SplitN(text, "\n", 2)[0], "# policies/"); ok && language == "yaml" {
+			require.NoError(t, os.WriteFile(filepath.Join("policies", name), []byte(text), 0o600))
+		}
+		if language != "console" {
+			return fenced
+		}
+		var out bytes.Buffer
+		out.WriteString("```console\n")
+		for line := range strings.Lines(text) {
+			if command, ok := strings.CutPrefix(line, "$ hallmark "); ok {
+				out.WriteString(line)
+				code := run(t.Context(), strings.Fields(command), &out, &out)
+				require.NotEqual(t, exitUndecided, code, "%s%s", line, out.String())
+				ran++
+			}
+		}
+		out.WriteString("```")
+		return digestText.ReplaceAll(out.Bytes(), []byte("sha256:…"))
+	})
+	require.Greater(t, ran, 6)
+	if *update {
+		require.NoError(t, os.WriteFile(file, want, 0o644))
+		content = want
+	}
+	require.Equal(t, string(want), string(content), "run make generate")
+}

@@ -1,0 +1,158 @@
+// Package docs_test holds pages to what they speak of. Commands and configurations on the pages are tested by
+// cmd/hallmark, those of other people's verifiers by pkg/seal.
+package docs_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// The subscription that operators are told to create is one that Artifactory takes, that fires, that signs its
+// deliveries, and that leaves signature files out.
+func TestSubscriptionWorks(t *testing.T) {
+	t.Parallel()
+	m := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(page(t, "operators.md"))
+	require.NotNil(t, m)
+	var sub struct {
+		Key      string
+		Handlers []struct{ URL, Secret string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(m[1]), &sub))
+	require.Contains(t, sub.Handlers[0].URL, "/webhook/main")
+
+	type delivery struct{ auth, body string }
+	arrived := make(chan delivery, 10)
+	hallmark := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived <- delivery{r.Header.Get("X-JFrog-Event-Auth"), string(body)}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(hallmark.Close)
+	artifactory := artifactorytest.Start(t, standin.Config{})
+	send := func(method, path, token, body string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), method, artifactory.URL()+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp
+	}
+	body := strings.Replace(m[1], sub.Handlers[0].URL, hallmark.URL, 1)
+	require.Equal(t, http.StatusCreated, send(http.MethodPost, "/event/api/v1/subscriptions", artifactorytest.Admin, body).StatusCode)
+
+	for _, file := range []string{"a.tgz.sigstore.json", "app/a.tgz.sig", "app/a.tgz"} { // only the last is announced
+		path := "/artifactory/" + artifactorytest.Staging + "/" + file
+		require.Equal(t, http.StatusCreated, send(http.MethodPut, path, artifactorytest.CI, "x").StatusCode)
+	}
+	select {
+	case d := <-arrived:
+		mac := hmac.New(sha256.New, []byte(sub.Handlers[0].Secret))
+		_, _ = io.WriteString(mac, d.body)
+		require.Equal(t, hex.EncodeToString(mac.Sum(nil)), d.auth)
+		require.Contains(t, d.body, `"app/a.tgz"`)
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was delivered")
+	}
+}
+
+// Every alert of the chart has a line on the operators' page, and the other way round.
+func TestAlertsAreExplained(t *testing.T) {
+	t.Parallel()
+	var told []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(Hallmark[A-Za-z]+)` \\|").FindAllStringSubmatch(page(t, "operators.md"), -1) {
+		told = append(told, m[1])
+	}
+	var names []string
+	for _, a := range alerts(t) {
+		names = append(names, a.Alert)
+	}
+	require.Equal(t, names, told)
+}
+
+// Every metric that alerts and pages name is one that the code registers.
+func TestMetricsExist(t *testing.T) {
+	t.Parallel()
+	registered := map[string]bool{}
+	for _, dir := range []string{"../pkg", "../webhook"} {
+		require.NoError(t, filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			for _, m := range regexp.MustCompile(`Name:\s*"(hallmark_\w+)"`).FindAllStringSubmatch(page(t, name), -1) {
+				registered[m[1]] = true
+			}
+			return nil
+		}))
+	}
+	require.Greater(t, len(registered), 15)
+	text := page(t, "operators.md") + page(t, "policies.md")
+	for _, a := range alerts(t) {
+		require.Contains(t, a.Expr, "hallmark_")
+		text += a.Expr
+	}
+	for _, name := range regexp.MustCompile(`hallmark_\w+`).FindAllString(text, -1) {
+		require.True(t, registered[name], "no metric is called %s", name)
+	}
+}
+
+// Every code that the policies' page explains is one.
+func TestReasonsExist(t *testing.T) {
+	t.Parallel()
+	told := regexp.MustCompile("(?m)^\\| `([a-z]+(-[a-z]+)+)` \\|").FindAllStringSubmatch(page(t, "policies.md"), -1)
+	require.Greater(t, len(told), 5)
+	for _, m := range told {
+		require.Contains(t, reason.Codes, reason.Code(m[1]))
+	}
+}
+
+type alert struct{ Alert, Expr string }
+
+func alerts(t *testing.T) []alert {
+	t.Helper()
+	var file struct {
+		Groups []struct{ Rules []alert }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(page(t, "../charts/hallmark/alerts.yaml")), &file))
+	require.Len(t, file.Groups, 1)
+	require.NotEmpty(t, file.Groups[0].Rules)
+	return file.Groups[0].Rules
+}
+
+// Links between pages, and to files of the repository, lead somewhere.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	pages = append(pages, "../policies/README.md")
+	for _, name := range pages {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(page(t, name), -1) {
+			require.FileExists(t, filepath.Join(filepath.Dir(name), m[1]), "in %s", name)
+		}
+	}
+}
