@@ -168,8 +168,13 @@ func validateAll(tokens []Config, keys []KeyConfig) error {
 		places[place] = c.Name
 	}
 	seen := map[string]bool{}
+	pins := map[string]string{}
 	for _, k := range keys {
 		errs = append(errs, k.Validate())
+		if other, ok := pins[k.SPKI]; ok && k.SPKI != "" && other != k.Name {
+			errs = append(errs, fmt.Errorf("keys %q and %q pin the same public key; under two names it would count as two signers, or stand in both lanes", other, k.Name))
+		}
+		pins[k.SPKI] = k.Name
 		if seen[k.Name] {
 			errs = append(errs, fmt.Errorf("key %q is configured twice", k.Name))
 		}

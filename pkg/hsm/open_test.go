@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -264,6 +265,11 @@ func TestValidate(t *testing.T) {
 	_, err := hsm.Open(t.Context(), []hsm.Config{cfg, cfg}, []hsm.KeyConfig{key, key}, hsm.Options{})
 	require.ErrorContains(t, err, `token "hsm" is configured twice`)
 	require.ErrorContains(t, err, `key "k" is configured twice`)
+	key.SPKI = "sha256:" + strings.Repeat("ab", 32)
+	alias := key
+	alias.Name, alias.Lane = "alias", "development"
+	_, err = hsm.Open(t.Context(), []hsm.Config{cfg}, []hsm.KeyConfig{key, alias}, hsm.Options{})
+	require.ErrorContains(t, err, `keys "k" and "alias" pin the same public key`)
 	other := cfg
 	other.Name = "second"
 	_, err = hsm.Open(t.Context(), []hsm.Config{cfg, other}, nil, hsm.Options{})
