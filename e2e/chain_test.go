@@ -125,3 +125,12 @@ func jfrogDownload(t *testing.T, m jfrog.ArtifactoryServicesManager, pattern, di
 	require.NoError(t, err)
 	require.Equal(t, []int{files, 0}, []int{ok, failed})
 }
+
+func jfrogMove(t *testing.T, m jfrog.ArtifactoryServicesManager, from, to string) {
+	t.Helper()
+	p := services.NewMoveCopyParams()
+	p.Pattern, p.Target, p.Flat = from, to, true
+	ok, failed, err := m.Move(p)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0}, []int{ok, failed})
+}

@@ -1,0 +1,361 @@
+package e2e
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/sandbox"
+	"github.com/hallmark-signing/hallmark/pkg/api"
+)
+
+// event is the body of an artifact event as JFrog sends it.
+func event(typ, repo, path string, more ...string) string {
+	data := map[string]any{"repo_key": repo, "path": path, "name": "x", "size": 1, "sha256": strings.Repeat("0", 64)}
+	for i := 0; i < len(more); i += 2 {
+		data[more[i]] = more[i+1]
+	}
+	body, _ := json.Marshal(map[string]any{ //nolint:errchkjson // strings and numbers
+		"domain": "artifact", "event_type": typ, "data": data, "subscription_key": "test", "jpd_origin": "http://elsewhere.example",
+		"source": "jfrog/jfrt@0", "userContext": map[string]any{"id": "dev1", "isToken": true, "realm": "internal"},
+	})
+	return string(body)
+}
+
+func mac(secret, body string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(body))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// send delivers a body with a value in the authentication header; "" sends no header.
+func send(t *testing.T, url, auth, body string) (status int, answer string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	require.NoError(t, err)
+	if auth != "" {
+		req.Header.Set("X-JFrog-Event-Auth", auth)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	content, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(content)
+}
+
+// What the receiver answers, over the wire.
+func TestWebhookAnswers(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{})
+	hook, secret := s.URL+"/webhook/main", s.Secret("webhook")
+	good := event("deployed", sandbox.Staging, "app/1.0/none.bin")
+	huge := event("deployed", sandbox.Staging, "app/1.0/none.bin", "padding", strings.Repeat("x", 1<<20))
+	for name, c := range map[string]struct {
+		url, auth, body string
+		status          int
+		says            string
+	}{
+		"good":                  {hook, mac(secret, good), good, 202, "accepted"},
+		"wrong secret":          {hook, mac("guess", good), good, 401, "use_secret_for_signing"},
+		"no header":             {hook, "", good, 401, ""},
+		"secret in plain":       {hook, secret, good, 401, ""},
+		"upper case":            {hook, strings.ToUpper(mac(secret, good)), good, 401, ""},
+		"body changed":          {hook, mac(secret, good), good + " ", 401, ""},
+		"malformed":             {hook, mac(secret, "{"), "{", 400, "malformed"},
+		"not an event":          {hook, mac(secret, "{}"), "{}", 400, "malformed"},
+		"malformed, wrong auth": {hook, "00", "{", 401, ""},
+		"oversized":             {hook, mac(secret, huge), huge, 413, "too-large"},
+		"unknown instance":      {s.URL + "/webhook/other", mac(secret, good), good, 404, "unknown-instance"},
+		"unknown domain":        {hook, mac(secret, `{"domain":"weather","event_type":"rain"}`), `{"domain":"weather","event_type":"rain"}`, 200, "unknown-event"},
+		"deleted":               authentic(hook, secret, event("deleted", sandbox.Staging, "app/1.0/none.bin"), 200, "not-for-us"),
+		"not covered":           authentic(hook, secret, event("deployed", sandbox.Staging, "manual/x"), 200, "not-covered"),
+		"own file":              authentic(hook, secret, event("deployed", sandbox.Staging, "app/x.sigstore.json"), 200, "own-attachment"),
+		"refused path":          authentic(hook, secret, event("deployed", sandbox.Staging, "app/../../x"), 200, "refused-path"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, answer := send(t, c.url, c.auth, c.body)
+			require.Equal(t, c.status, status, answer)
+			require.Contains(t, answer, c.says)
+			require.True(t, json.Valid([]byte(answer)))
+		})
+	}
+	m := scrape(t, s)
+	require.InDelta(t, 6, m.value("hallmark_webhook_auth_failures_total", "instance", "main"), 0)
+	require.Zero(t, s.Artifactory.CountRequests("", "/artifactory/"+sandbox.Staging+"/x"))
+}
+
+func authentic(url, secret, body string, status int, says string) struct {
+	url, auth, body string
+	status          int
+	says            string
+} {
+	return struct {
+		url, auth, body string
+		status          int
+		says            string
+	}{url, mac(secret, body), body, status, says}
+}
+
+// During a rotation both secrets are good; afterwards only the new one is. Plain mode takes the secret itself, and only
+// where it is configured.
+func TestWebhookSecretRotationAndPlainMode(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{})
+	old, renewed := s.Secret("webhook"), "renewed-webhook-secret"
+	require.NoError(t, os.WriteFile(s.Path("secrets", "renewed"), []byte(renewed+"\n"), 0o600))
+	restart := func(pairs ...string) {
+		t.Helper()
+		require.NoError(t, s.Terminate())
+		edit(t, s.Path("hallmark.yaml"), pairs...)
+		require.NoError(t, s.Serve(t.Context()))
+	}
+	hook := s.URL + "/webhook/main"
+	body := event("deployed", sandbox.Staging, "app/none.bin")
+	status := func(auth string) int {
+		code, _ := send(t, hook, auth, body)
+		return code
+	}
+	both := fmt.Sprintf("[{file: %s}, {file: %s}]", s.Path("secrets", "webhook"), s.Path("secrets", "renewed"))
+	restart(fmt.Sprintf("[{file: %s}]", s.Path("secrets", "webhook")), both)
+	require.Equal(t, []int{202, 202, 401}, []int{status(mac(old, body)), status(mac(renewed, body)), status(mac("other", body))})
+
+	restart(both, fmt.Sprintf("[{file: %s}]", s.Path("secrets", "renewed")))
+	require.Equal(t, []int{401, 202}, []int{status(mac(old, body)), status(mac(renewed, body))})
+
+	restart("webhookSecrets:", "webhookAuth: plain\n    webhookSecrets:")
+	require.Equal(t, []int{202, 401, 401}, []int{status(renewed), status(mac(renewed, body)), status(old)})
+	require.NotContains(t, serviceLog(t, s), renewed)
+
+	// Artifactory itself in plain mode.
+	require.NoError(t, s.Artifactory.AddSubscription(standin.Subscription{
+		Key: sandbox.Subscriber, Enabled: true,
+		EventFilter: standin.EventFilter{Domain: "artifact", EventTypes: []string{"deployed"}, Criteria: standin.Criteria{AnyLocal: true}},
+		Handlers:    []standin.Target{{HandlerType: "webhook", URL: hook, Secret: renewed}},
+	}))
+	upload(t, s, "app/plain.bin", "announced with the secret itself")
+	awaitSigned(t, s, "app/plain.bin")
+}
+
+// Older and newer shapes of the payload, and every way an item can arrive, end in a signature.
+func TestEveryShapeOfEventIsUnderstood(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{})
+	for name, d := range map[string]standin.Distortion{
+		"bare": {OmitOrigin: true, OmitUserContext: true}, "flat": {Flat: true}, "twice": {Duplicates: 2},
+	} {
+		s.Artifactory.Distort(d)
+		upload(t, s, "app/shape/"+name, name)
+		awaitSigned(t, s, "app/shape/"+name)
+	}
+	s.Artifactory.Distort(standin.Distortion{})
+
+	// Uploaded where policy does not look, then moved to where it does; JFrog does not say how it writes the target.
+	m := jfrogClient(t, s)
+	for i, form := range []string{"repo/path", "repo:path"} {
+		require.NoError(t, s.Artifactory.SetQuirks(standin.Quirks{MovePaths: form}))
+		from, to := fmt.Sprintf("manual/%d.bin", i), fmt.Sprintf("app/moved/%d.bin", i)
+		upload(t, s, from, form)
+		jfrogMove(t, m, sandbox.Staging+"/"+from, sandbox.Staging+"/"+to)
+		awaitSigned(t, s, to)
+	}
+}
+
+// A replayed or reordered event makes no second signature.
+func TestReplaysMakeNoSecondSignature(t *testing.T) {
+	t.Parallel()
+	var c sandbox.Config
+	shim := counted(t, &c)
+	s := start(t, c)
+	before := shim.Calls(t, "C_Sign")
+	s.Artifactory.HoldEvents()
+	upload(t, s, "app/one.bin", "one")
+	upload(t, s, "app/two.bin", "two")
+	s.Artifactory.ReleaseEvents(func(events []standin.Event) []standin.Event {
+		slices.Reverse(events)
+		return append(events, events...)
+	})
+	awaitSigned(t, s, "app/one.bin", "app/two.bin")
+	first := rawSignature(t, s, "app/one.bin")
+	for range 3 {
+		f, _ := s.Artifactory.File(sandbox.Staging, "app/one.bin")
+		s.Artifactory.Emit(standin.Event{Domain: "artifact", Type: "deployed", Repo: sandbox.Staging, Path: "app/one.bin", SHA256: f.SHA256})
+		delivered(t, s, "app/one.bin")
+		settled(t, s, "app/one.bin")
+	}
+	upload(t, s, "app/copy.bin", "one") // the same bytes elsewhere: reused
+	awaitSigned(t, s, "app/copy.bin")
+	require.Equal(t, 2, shim.Calls(t, "C_Sign")-before)
+	require.Equal(t, first, rawSignature(t, s, "app/one.bin"))
+	require.Equal(t, first, rawSignature(t, s, "app/copy.bin"))
+	var status api.Status
+	hallmarkJSON(t, s, 0, &status, "status", sandbox.Staging+"/app/one.bin")
+	require.Len(t, status.Signatures, 2)
+}
+
+// settled waits until no work about the artifact waits or runs, and returns what is known of it.
+func settled(t *testing.T, s *sandbox.Sandbox, path string) (status api.Status) {
+	t.Helper()
+	client := &api.Client{URL: s.URL, Token: s.Secret("caller"), HTTP: &http.Client{Timeout: patience}}
+	eventually(t, func() string { return path + " is settled" }, func() bool {
+		var err error
+		status, err = client.Status(t.Context(), "", sandbox.Staging+"/"+path)
+		return err == nil && !status.Pending && status.Current != nil
+	})
+	return status
+}
+
+// Paths with characters that mean something in URLs name their own item or are refused. None sets a property, none
+// reaches another item, none leaves the repository.
+func TestAwkwardPaths(t *testing.T) {
+	t.Parallel()
+	const victim = "app/victim.bin"
+	signed := []string{
+		"app/a b.bin", "app/a+b.bin", "app/100%.bin", "app/%2e%2e/victim.bin", "app/%2e%2e%2fvictim.bin", "app/x%3Bhallmark.state=signed",
+		"app/victim.bin?properties", "app/victim.bin#x", "app/a?b=c&d.bin", "app/é/日本.bin", "app/[x]{y}.bin", "app/a:b@c,d=e.bin",
+		"app/..a/b..", "app/~/.hidden", "app/x|y^z`.bin", "app/\"quoted\".bin", "app/%00.bin", "app/a%0d%0aX: y.bin",
+	}
+	// Real items, but Artifactory's interfaces may read them in two ways.
+	refused := []string{"app/semi;hallmark.state=signed", "app/semi;a=b/x.bin", "app/x.jar!/META-INF/y"}
+	// No real items: sent by a sender who knows the secret.
+	hostile := []string{
+		"app/../../" + sandbox.Release + "/x", "app/../victim.bin", "../" + sandbox.Release + "/x", "app/./victim.bin", "app//victim.bin",
+		"/", "app/", "app/back\\slash", "app/new\nline", "app/nul\x00", "app/tab\tx", "app/bell\x07", "app/\u0085", "app/bad\xff",
+		"app/victim.bin;hallmark.state=signed", "app/victim.bin/", "app/" + strings.Repeat("l", 2000),
+	}
+	s := start(t, sandbox.Config{})
+	s.Artifactory.HoldEvents()
+	upload(t, s, victim, "nobody announced this")
+	s.Artifactory.ReleaseEvents(func([]standin.Event) []standin.Event { return nil })
+	require.NoError(t, s.Artifactory.Put(sandbox.Developer, sandbox.Release, "x", strings.NewReader("of another repository"), nil))
+	released, _ := s.Artifactory.File(sandbox.Release, "x")
+
+	for _, path := range append(slices.Clone(signed), refused...) {
+		upload(t, s, path, "content of "+path)
+	}
+	secret := s.Secret("webhook")
+	for _, path := range hostile {
+		body := event("deployed", sandbox.Staging, path)
+		if strings.Contains(path, "\xff") {
+			body = strings.ReplaceAll(body, `\ufffd`, "\xff")
+		}
+		status, answer := send(t, s.URL+"/webhook/main", mac(secret, body), body)
+		require.Equal(t, 2, status/100, "%q: %s", path, answer)
+		for _, target := range []string{path, sandbox.Staging + "/" + path, sandbox.Staging + ":" + path} {
+			body := event("copied", sandbox.Staging, "app/gone.bin", "target_repo_path", target)
+			status, answer := send(t, s.URL+"/webhook/main", mac(secret, body), body)
+			require.Equal(t, 2, status/100, "%q: %s", target, answer)
+		}
+	}
+	for _, repo := range []string{"..", ".", "a/b", sandbox.Staging + "/..", "%2e%2e", "x;y", "", "a?b", "api"} {
+		body := event("deployed", repo, "app/x.bin")
+		status, _ := send(t, s.URL+"/webhook/main", mac(secret, body), body)
+		require.Contains(t, []int{200, 400}, status, repo)
+	}
+
+	awaitSigned(t, s, signed...)
+	for _, path := range refused {
+		status := settled(t, s, path)
+		require.NotEqual(t, "signed", status.Current.State, path)
+		require.Equal(t, "path-refused", string(status.Current.Reasons[0].Code), path)
+	}
+	// Verdicts about awkward paths are about the same item.
+	var verdict struct {
+		Allow    bool   `json:"allow"`
+		Artifact string `json:"artifact"`
+	}
+	for _, path := range []string{"app/%2e%2e/victim.bin", "app/victim.bin?properties"} {
+		r := hallmark(t, s, "gate", "check", sandbox.Staging+"/"+path, "--target", sandbox.Release, "-o", "json")
+		require.NoError(t, json.Unmarshal([]byte(r.out), &verdict))
+		require.True(t, verdict.Allow, r.out)
+		require.Equal(t, sandbox.Staging+"/"+path, verdict.Artifact)
+	}
+	require.Equal(t, 1, hallmark(t, s, "gate", "check", sandbox.Staging+"/"+victim, "--target", sandbox.Release).code)
+
+	finishAll(t, s)
+
+	// Look behind: exactly the signed items changed, each in its own place.
+	want := append(append(slices.Clone(signed), refused...), victim)
+	for _, path := range signed {
+		want = append(want, path+".sig", path+".sigstore.json")
+		f, _ := s.Artifactory.File(sandbox.Staging, path)
+		require.Equal(t, []string{f.SHA256}, f.Properties["hallmark.sha256"], path)
+	}
+	require.ElementsMatch(t, want, s.Artifactory.Paths(sandbox.Staging))
+	for _, path := range append(slices.Clone(refused), victim) {
+		f, ok := s.Artifactory.File(sandbox.Staging, path)
+		require.True(t, ok)
+		require.Empty(t, f.Properties, path)
+	}
+	for _, path := range s.Artifactory.Paths(sandbox.Staging) {
+		if strings.HasSuffix(path, ".sig") || strings.HasSuffix(path, ".sigstore.json") {
+			f, _ := s.Artifactory.File(sandbox.Staging, path)
+			require.Empty(t, f.Properties, "no matrix parameter ever set a property: %s", path)
+		}
+	}
+	require.Equal(t, []string{"x"}, s.Artifactory.Paths(sandbox.Release))
+	now, _ := s.Artifactory.File(sandbox.Release, "x")
+	require.Equal(t, released, now)
+	for _, r := range s.Artifactory.Requests() {
+		require.NotContains(t, r.Target, ";")
+		require.NotContains(t, r.Target, "/../")
+		require.NotContains(t, r.Target, sandbox.Release)
+	}
+	log := serviceLog(t, s)
+	for line := range strings.Lines(log) {
+		require.True(t, json.Valid([]byte(line)), "a path broke a log line: %q", line)
+	}
+}
+
+// With pathSemicolon: encode a server that takes %3B as part of the name gets such items signed; one that does not is
+// noticed, and nothing is written there.
+func TestSemicolonEncoded(t *testing.T) {
+	t.Parallel()
+	for reads, want := range map[string]string{"name": "signed", "matrix": "failed"} {
+		t.Run(reads, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, sandbox.Config{Standin: func(c *standin.Config) { c.Quirks.EncodedSemicolon = reads }})
+			require.NoError(t, s.Terminate())
+			edit(t, s.Path("hallmark.yaml"), "artifactory:\n  - name: main\n", "artifactory:\n  - name: main\n    pathSemicolon: encode\n")
+			require.NoError(t, s.Serve(t.Context()))
+			upload(t, s, "app/semi", "the bare item")
+			awaitSigned(t, s, "app/semi")
+			bare, _ := s.Artifactory.File(sandbox.Staging, "app/semi")
+			const path = "app/semi;a=b"
+			upload(t, s, path, "the awkward one")
+			status := settled(t, s, path)
+			require.Equal(t, want, status.Current.State)
+			finishAll(t, s)
+			f, _ := s.Artifactory.File(sandbox.Staging, path)
+			require.Equal(t, want == "signed", f.Properties["hallmark.state"] != nil)
+			now, _ := s.Artifactory.File(sandbox.Staging, "app/semi")
+			require.Equal(t, bare, now, "the other item is untouched")
+		})
+	}
+}
+
+// finishAll ends the service after it has worked on every event: events begin in order, and what has begun is finished.
+func finishAll(t *testing.T, s *sandbox.Sandbox) {
+	t.Helper()
+	upload(t, s, "app/last.bin", "last")
+	awaitSigned(t, s, "app/last.bin")
+	require.NoError(t, s.Terminate())
+	for _, suffix := range []string{"", ".sig", ".sigstore.json"} {
+		require.NoError(t, s.Artifactory.Delete(sandbox.Developer, sandbox.Staging, "app/last.bin"+suffix))
+	}
+}
