@@ -12,6 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
 
 // block is a fenced block of a page: its language, and its text without the fences.
@@ -33,7 +35,7 @@ func blocks(t *testing.T, page string) []block {
 }
 
 // guides are the pages with commands and configurations of ours.
-var guides = []string{"docs/operators.md", "docs/policies.md", "docs/verify.md", "policies/README.md"}
+var guides = []string{"docs/operators.md", "docs/policies.md", "docs/verify.md", "policies/README.md", "README.md"}
 
 // operatorsConfig is the complete configuration that docs/operators.md shows.
 func operatorsConfig(t *testing.T) string {
@@ -118,6 +120,57 @@ func TestGuidesCommandsExist(t *testing.T) {
 		}
 	}
 	require.Greater(t, seen, 15)
+}
+
+// The hallmark lines of docs/verify.md do what the page says, with every kind of key, and refuse what was tampered with.
+func TestVerifyPageWorks(t *testing.T) {
+	var lines []string
+	for _, b := range blocks(t, "docs/verify.md") {
+		for line := range strings.Lines(b.text) {
+			if command, ok := strings.CutPrefix(line, "hallmark "); ok {
+				lines = append(lines, command)
+			}
+		}
+	}
+	require.Len(t, lines, 2)
+	for _, algorithm := range []string{"P-256", "P-384", "RSA-3072"} {
+		t.Chdir(t.TempDir())
+		key := sealtest.NewKey(t, algorithm, "verify page")
+		key.WritePEM(t, ".", "release.pub")
+		write := func(name string, content []byte) { require.NoError(t, os.WriteFile(name, content, 0o600)) }
+		good := []byte("what was built")
+		write("app.tgz", good)
+
+		verify := func(command string) (int, string) {
+			var out bytes.Buffer
+			code := run(t.Context(), strings.Fields(command), &out, &out)
+			return code, out.String()
+		}
+		code, out := verify(lines[0])
+		require.Equal(t, exitRefused, code)
+		require.Contains(t, out, "signature-missing")
+		code, _ = verify(lines[1])
+		require.Equal(t, exitUndecided, code, "a file named with --bundle must be there")
+
+		d, err := seal.NewDigester(key.Public())
+		require.NoError(t, err)
+		_, _ = d.Write(good)
+		for _, name := range seal.Formats() {
+			f, _ := seal.Lookup(name)
+			content, err := f.Seal(t.Context(), key, d.Digests())
+			require.NoError(t, err)
+			write("app.tgz"+f.Suffix, content)
+		}
+		for _, command := range lines {
+			write("app.tgz", good)
+			code, out := verify(command)
+			require.Equal(t, exitOK, code, out)
+			write("app.tgz", []byte("what was not built"))
+			code, out = verify(command)
+			require.Equal(t, exitRefused, code, out)
+			require.Contains(t, out, "signature-wrong-bytes")
+		}
+	}
 }
 
 var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
