@@ -54,8 +54,11 @@ type Server struct {
 	aqlSlot chan struct{}
 	routes  []route
 
-	mu    sync.RWMutex // guards the item trees below
-	repos map[string]*repository
+	mu     sync.RWMutex // guards the item trees and what services know
+	repos  map[string]*repository
+	builds map[buildKey][]*build // runs by their start
+
+	interrupt atomic.Pointer[func(from, to string) error]
 
 	base atomic.Pointer[string]
 	http *http.Server
@@ -80,7 +83,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}}
+	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}}
 	s.base.Store(&cfg.BaseURL)
 	if err := s.SetQuirks(cfg.Quirks); err != nil {
 		return nil, err

@@ -157,6 +157,13 @@ func (b *blobs) find(sum string) *blob {
 	return got
 }
 
+// bySHA1 is the content with this SHA-1, or nil. No reference is taken.
+func (b *blobs) bySHA1(sum string) *blob {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sha1s[sum]
+}
+
 // hold adds a reference for one more item.
 func (b *blobs) hold(x *blob) {
 	b.mu.Lock()

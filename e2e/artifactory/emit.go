@@ -4,23 +4,32 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // Distortion is what real deliveries suffer. The zero value distorts nothing.
 type Distortion struct {
-	Duplicates      int              // so many further deliveries of each event
-	Drop            func(Event) bool // true loses the event for good
-	OmitOrigin      bool             // no jpd_origin
-	OmitUserContext bool             // no userContext
-	Flat            bool             // the event's fields at top level, no data
+	Drop       func(Event) bool // true loses the event for good
+	Loss       float64          // share of deliveries lost at random, 0 to 1
+	Duplicates int              // so many further deliveries of each event
+	Doubled    float64          // share of deliveries doubled at random, 0 to 1
+	Delay      time.Duration    // every delivery waits so long
+	Jitter     time.Duration    // and up to so much more, at random: this also changes the order
+	Seed       uint64           // makes chance repeatable, as far as the order of events is
+
+	OmitOrigin      bool     // no jpd_origin
+	OmitUserContext bool     // no userContext
+	Omit            []string // fields that are missing from data
+	Flat            bool     // the shapes of older releases: the event's fields at top level, no data
 }
 
 // outbox stands between what happens and its delivery.
 type outbox struct {
 	mu         sync.Mutex
 	distortion Distortion
+	chance     *rand.Rand
 	holding    bool
 	held       []Event
 }
@@ -30,6 +39,7 @@ func (s *Server) Distort(d Distortion) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
 	s.out.distortion = d
+	s.out.chance = rand.New(rand.NewPCG(d.Seed, d.Seed))
 }
 
 // HoldEvents keeps events back until ReleaseEvents.
@@ -73,10 +83,13 @@ func (s *Server) emit(events ...Event) {
 	}
 	s.out.mu.Unlock()
 	for _, e := range events {
-		s.sender.send(s.deliveries(e, distortion)...)
+		for _, d := range s.deliveries(e, distortion) {
+			s.sender.send(s.out.wait(distortion), d)
+		}
 	}
 }
 
+// deliveries are those of one event, lost and doubled as wanted.
 func (s *Server) deliveries(e Event, d Distortion) []*delivery {
 	if d.Drop != nil && d.Drop(e) {
 		return nil
@@ -89,40 +102,42 @@ func (s *Server) deliveries(e Event, d Distortion) []*delivery {
 	s.mu.RUnlock()
 	var out []*delivery
 	for _, sub := range s.hooks.wanting(e, class) {
-		for range 1 + d.Duplicates {
+		if s.out.happens(d.Loss) {
+			continue
+		}
+		n := 1 + d.Duplicates
+		if s.out.happens(d.Doubled) {
+			n++
+		}
+		for range n {
 			out = append(out, s.delivery(sub, e, d))
 		}
 	}
 	return out
 }
 
-func (s *Server) delivery(sub Subscription, e Event, d Distortion) *delivery {
-	p := payload{
-		Domain: e.Domain, EventType: e.Type, Data: e.data(s.Quirks().MovePaths), SubscriptionKey: sub.Key,
-		JPDOrigin: s.URL(), Source: "jfrog/jfrt@01hzz0000000000000000000ab",
-		UserContext: &userContext{ID: e.User, IsToken: true, Realm: "internal"},
+// happens is true for the share of calls.
+func (o *outbox) happens(share float64) bool {
+	if share <= 0 {
+		return false
 	}
-	if d.OmitOrigin {
-		p.JPDOrigin = ""
-	}
-	if d.OmitUserContext {
-		p.UserContext = nil
-	}
-	var body []byte
-	if d.Flat {
-		body, _ = json.Marshal(flatPayload{data: e.data(s.Quirks().MovePaths), Domain: p.Domain, EventType: p.EventType, SubscriptionKey: p.SubscriptionKey})
-	} else {
-		body, _ = json.Marshal(p) // strings and numbers only: cannot fail
-	}
-	return &delivery{Delivery: Delivery{Subscription: sub.Key, Event: e}, target: sub.Handlers[0], body: body}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.chance.Float64() < share
 }
 
-// flatPayload is the shape of older releases.
-type flatPayload struct {
-	Domain          string `json:"domain"`
-	EventType       string `json:"event_type"`
-	SubscriptionKey string `json:"subscription_key"`
-	data
+// wait is how long a delivery waits before its first try.
+func (o *outbox) wait(d Distortion) time.Duration {
+	if d.Jitter <= 0 {
+		return d.Delay
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return d.Delay + time.Duration(o.chance.Int64N(int64(d.Jitter)))
+}
+
+func (s *Server) delivery(sub Subscription, e Event, d Distortion) *delivery {
+	return &delivery{Delivery: Delivery{Subscription: sub.Key, Event: e}, target: sub.Handlers[0], body: s.body(sub.Key, e, d)}
 }
 
 // authorise is the value of X-JFrog-Event-Auth: nothing, the secret itself, or the lowercase hexadecimal HMAC-SHA256 of

@@ -1,49 +1,54 @@
 package artifactory
 
-import (
-	"strings"
-)
+import "strings"
 
-// Event is one thing that happened, before it becomes a delivery.
+// Event is one thing that happened, before it becomes a delivery. Which fields count depends on its domain.
 type Event struct {
 	Domain, Type string
-	Repo         string // for moved and copied: the source, which filters match
-	Path         string // without a leading slash
-	SHA256       string
-	Size         int64
-	Target       string // for moved and copied: repo/path
-	Key          string // for artifact_property
-	Values       []string
 	User         string
+
+	// The item, in the domains artifact, artifact_property and docker.
+	Repo   string // for moved, copied and promoted: the source, which filters match
+	Path   string // without a leading slash
+	SHA256 string
+	Size   int64
+	Target string // for moved and copied: repo/path
+	Key    string // for artifact_property
+	Values []string
+
+	Image  *Image         // in the domain docker
+	Build  *BuildRun      // in the domain build
+	Bundle *BundleVersion // in the domains release_bundle_v2 and release_bundle_v2_promotion
+	Data   map[string]any // in every other domain: the payload's data as it is sent
 }
 
-// data is the domain's part of a payload.
-type data struct {
-	RepoKey        string   `json:"repo_key"`
-	Path           string   `json:"path"`
-	Name           string   `json:"name"`
-	SHA256         string   `json:"sha256"`
-	Size           int64    `json:"size"`
-	SourceRepoPath string   `json:"source_repo_path,omitempty"`
-	TargetRepoPath string   `json:"target_repo_path,omitempty"`
-	PropertyKey    string   `json:"property_key,omitempty"`
-	PropertyValues []string `json:"property_values,omitempty"`
+// Image is what the docker domain tells beside the item.
+type Image struct {
+	Name, Tag             string
+	Type                  string // "docker" or "oci"
+	Platforms             []Platform
+	TargetRepo, TargetTag string // of promoted
 }
 
-type payload struct {
-	Domain          string       `json:"domain"`
-	EventType       string       `json:"event_type"`
-	Data            any          `json:"data"`
-	SubscriptionKey string       `json:"subscription_key"`
-	JPDOrigin       string       `json:"jpd_origin,omitempty"`
-	Source          string       `json:"source"`
-	UserContext     *userContext `json:"userContext,omitempty"`
+// Platform is one of an image index.
+type Platform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
 }
 
-type userContext struct {
-	ID      string `json:"id"`
-	IsToken bool   `json:"isToken"`
-	Realm   string `json:"realm"`
+// BuildRun names one published build-info.
+type BuildRun struct {
+	Name, Number string
+	Started      string // as published, e.g. 2026-08-14T09:31:07.412+0000
+	Repo         string // the build-info repository
+}
+
+// BundleVersion names a release bundle; Environment is set for promotions.
+type BundleVersion struct {
+	Name, Version string
+	Repo          string
+	Environment   string
+	Created       int64 // milliseconds since 1970
 }
 
 func artifactEvent(kind, repo string, path []string, b *blob, by *Token) Event {
@@ -76,25 +81,4 @@ func (s *Server) emitProperties(a address, b *blob, props map[string][]string, b
 	if len(props) > 0 {
 		s.emit(propertyEvents(a, &node{blob: b}, props, nil, by)...)
 	}
-}
-
-func (e Event) data(movePaths string) data {
-	d := data{RepoKey: e.Repo, Path: e.Path, Name: e.Path[strings.LastIndexByte(e.Path, '/')+1:], SHA256: e.SHA256, Size: e.Size}
-	if e.Target != "" {
-		d.SourceRepoPath = movePath(e.Repo+"/"+e.Path, movePaths)
-		d.TargetRepoPath = movePath(e.Target, movePaths)
-	}
-	d.PropertyKey, d.PropertyValues = e.Key, e.Values
-	return d
-}
-
-func movePath(full, form string) string {
-	repo, path, _ := strings.Cut(full, "/")
-	switch form {
-	case "repo":
-		return repo
-	case "repo:path":
-		return repo + ":" + path
-	}
-	return full
 }

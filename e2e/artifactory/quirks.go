@@ -29,6 +29,19 @@ type Quirks struct {
 	NoDeployTarget string
 	// Mirrored says whether files that arrive by federation are announced: "announce" (default) or "silent".
 	Mirrored string
+	// ServiceFiles says whether files that services store for themselves (build-info, evidence, release bundles) are
+	// announced as artifact/deployed: "announce" (default) or "silent".
+	ServiceFiles string
+	// PromotionEvents says what a promotion of a build, image or release bundle announces: "all" (default), each file as
+	// copied or moved and then the promotion, or "promoted", the promotion alone.
+	PromotionEvents string
+	// PromotionAbort says what a promotion that fails has carried: "half" (default, everything before the failure) or
+	// "none" (all is checked first).
+	PromotionAbort string
+	// SameContent says how many of several files with one SHA-1 a build promotion carries: "all" (default) or "one".
+	SameContent string
+	// MissingArtifact says what a build promotion does about an artifact that is nowhere: "fail" (default) or "skip".
+	MissingArtifact string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
@@ -47,6 +60,11 @@ func (q Quirks) Validate() error {
 		oneOf("VirtualInfo", q.VirtualInfo, "member", "virtual"),
 		oneOf("NoDeployTarget", q.NoDeployTarget, "forbid", "missing"),
 		oneOf("Mirrored", q.Mirrored, "announce", "silent"),
+		oneOf("ServiceFiles", q.ServiceFiles, "announce", "silent"),
+		oneOf("PromotionEvents", q.PromotionEvents, "all", "promoted"),
+		oneOf("PromotionAbort", q.PromotionAbort, "half", "none"),
+		oneOf("SameContent", q.SameContent, "all", "one"),
+		oneOf("MissingArtifact", q.MissingArtifact, "fail", "skip"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

@@ -88,16 +88,29 @@ func newSender(t WebhookTiming) *sender {
 	return s
 }
 
-// send takes new deliveries and returns at once.
-func (s *sender) send(ds ...*delivery) {
+// send takes a new delivery, to be tried after the wait, and returns at once.
+func (s *sender) send(wait time.Duration, d *delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending += len(ds)
-	s.record = append(s.record, ds...)
+	s.pending++
+	s.note(d)
+	if wait <= 0 {
+		s.enqueue(d)
+		return
+	}
+	time.AfterFunc(wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.enqueue(d)
+	})
+}
+
+// note records a delivery. Callers hold s.mu.
+func (s *sender) note(d *delivery) {
+	s.record = append(s.record, d)
 	if extra := len(s.record) - keepDeliveries; extra > keepDeliveries/10 {
 		s.record = append(s.record[:0:0], s.record[extra:]...)
 	}
-	s.enqueue(ds...)
 }
 
 // sendInOrder takes new deliveries of which each waits for the one before.
@@ -106,7 +119,7 @@ func (s *sender) sendInOrder(ds []*delivery) {
 		return
 	}
 	ds[0].then = ds[1:]
-	s.send(ds[0])
+	s.send(0, ds[0])
 }
 
 // enqueue starts workers as needed; after close it does nothing. Callers hold s.mu.
@@ -162,7 +175,7 @@ func (s *sender) settle(d *delivery, status int, err error) {
 		next := d.then[0]
 		next.then, d.then = d.then[1:], nil
 		s.pending++
-		s.record = append(s.record, next)
+		s.note(next)
 		s.enqueue(next)
 	}
 	if s.pending--; s.pending == 0 {

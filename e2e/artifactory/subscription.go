@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -29,7 +28,8 @@ type EventFilter struct {
 	Criteria   Criteria `json:"criteria"`
 }
 
-// Criteria narrow by repository and path (Ant patterns; no include pattern includes all).
+// Criteria narrow: by repository and path (Ant patterns; no include pattern includes all), by build or bundle and its
+// name, or by environment, as the domain has it.
 type Criteria struct {
 	AnyLocal        bool     `json:"anyLocal"`
 	AnyRemote       bool     `json:"anyRemote"`
@@ -37,6 +37,15 @@ type Criteria struct {
 	RepoKeys        []string `json:"repoKeys"`
 	IncludePatterns []string `json:"includePatterns"`
 	ExcludePatterns []string `json:"excludePatterns"`
+
+	AnyBuild                      bool     `json:"anyBuild,omitempty"`
+	SelectedBuilds                []string `json:"selectedBuilds,omitempty"`
+	AnyReleaseBundle              bool     `json:"anyReleaseBundle,omitempty"`
+	SelectedReleaseBundles        []string `json:"selectedReleaseBundles,omitempty"`
+	RegisteredReleaseBundlesNames []string `json:"registeredReleaseBundlesNames,omitempty"`
+	SelectedEnvironments          []string `json:"selectedEnvironments,omitempty"`
+	ApplicationKeys               []string `json:"applicationKeys,omitempty"`
+	Stages                        []string `json:"stages,omitempty"`
 }
 
 // Target is where deliveries go and how they are authenticated. JFrog calls it a handler.
@@ -55,13 +64,6 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// eventTypes is what the sender really sends. Other domains exist at JFrog; a subscription that could never fire here
-// is refused.
-var eventTypes = map[string][]string{
-	"artifact":          {"deployed", "deleted", "moved", "copied", "cached"},
-	"artifact_property": {"added", "deleted"},
-}
-
 var subscriptionKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{1,199}$`)
 
 func (sub Subscription) check() error {
@@ -69,20 +71,20 @@ func (sub Subscription) check() error {
 	if !subscriptionKey.MatchString(sub.Key) {
 		return refuse(http.StatusBadRequest, "The subscription key '%s' is invalid", sub.Key)
 	}
-	known, ok := eventTypes[f.Domain]
+	d, ok := domains[f.Domain]
 	if !ok {
-		return unsupported("events of the domain %q are not sent", f.Domain)
+		return refuse(http.StatusBadRequest, "There is no domain '%s'", f.Domain)
 	}
 	if len(f.EventTypes) == 0 {
 		return refuse(http.StatusBadRequest, "The subscription names no event types")
 	}
 	for _, t := range f.EventTypes {
-		if !slices.Contains(known, t) {
+		if d.types != nil && !slices.Contains(d.types, t) {
 			return refuse(http.StatusBadRequest, "The domain '%s' has no event type '%s'", f.Domain, t)
 		}
 	}
-	if c := f.Criteria; !c.AnyLocal && !c.AnyRemote && !c.AnyFederated && len(c.RepoKeys) == 0 {
-		return refuse(http.StatusBadRequest, "The subscription selects no repository")
+	if !d.by.any(f.Criteria) {
+		return refuse(http.StatusBadRequest, "The criteria of the subscription select nothing")
 	}
 	if len(sub.Handlers) != 1 {
 		return refuse(http.StatusBadRequest, "A subscription has exactly one handler, this has %d", len(sub.Handlers))
@@ -111,19 +113,10 @@ func (t Target) check() error {
 	return nil
 }
 
-// wants reports whether the event is delivered to this subscription.
+// wants reports whether the event is delivered to this subscription; class is that of the event's repository.
 func (sub Subscription) wants(e Event, class Class) bool {
 	f := sub.EventFilter
-	if !sub.Enabled || f.Domain != e.Domain || !slices.Contains(f.EventTypes, e.Type) {
-		return false
-	}
-	c := f.Criteria
-	any := map[Class]bool{Local: c.AnyLocal, Federated: c.AnyFederated, cache: c.AnyRemote}
-	if !any[class] && !slices.Contains(c.RepoKeys, e.Repo) {
-		return false
-	}
-	matches := func(pattern string) bool { return antMatch(strings.TrimPrefix(pattern, "/"), e.Path) }
-	return (len(c.IncludePatterns) == 0 || slices.ContainsFunc(c.IncludePatterns, matches)) && !slices.ContainsFunc(c.ExcludePatterns, matches)
+	return sub.Enabled && f.Domain == e.Domain && slices.Contains(f.EventTypes, e.Type) && domains[f.Domain].by.wanted(f.Criteria, e, class)
 }
 
 // subscriptions is the set by key.

@@ -110,14 +110,12 @@ func (s *Server) testSubscription(w http.ResponseWriter, r *http.Request, c call
 	if err != nil {
 		return err
 	}
-	e := Event{
-		Domain: sub.EventFilter.Domain, Type: sub.EventFilter.EventTypes[0], Repo: "sample_repo", Path: "sample_dir/sample_art",
-		SHA256: "7b2ee3a0d7b3e2b6b5f5bb0d7a2f2b9c6f4d3e2c1b0a99887766554433221100", Size: 999, User: c.by.User,
-	}
-	switch sub.EventFilter.EventTypes[0] {
-	case "moved", "copied":
+	e := domains[sub.EventFilter.Domain].sample
+	e.Domain, e.Type, e.User = sub.EventFilter.Domain, sub.EventFilter.EventTypes[0], c.by.User
+	switch {
+	case e.Domain == "artifact" && (e.Type == "moved" || e.Type == "copied"):
 		e.Target = "sample_target_repo/" + e.Path
-	case "added":
+	case e.Domain == "artifact_property":
 		e.Key, e.Values = "sample_key", []string{"sample_value"}
 	}
 	status, err := s.sender.post(r.Context(), s.delivery(sub, e, Distortion{}))

@@ -79,7 +79,7 @@ func TestSubscriptionRefusals(t *testing.T) {
 		change func(*standin.Subscription)
 	}{
 		{"key", 400, func(sub *standin.Subscription) { sub.Key = "1st" }},
-		{"domain that is never sent", 501, func(sub *standin.Subscription) { sub.EventFilter.Domain = "docker" }},
+		{"domain", 400, func(sub *standin.Subscription) { sub.EventFilter.Domain = "colours" }},
 		{"event type", 400, func(sub *standin.Subscription) { sub.EventFilter.EventTypes = []string{"pushed"} }},
 		{"no event type", 400, func(sub *standin.Subscription) { sub.EventFilter.EventTypes = nil }},
 		{"no repository", 400, func(sub *standin.Subscription) { sub.EventFilter.Criteria = standin.Criteria{} }},

@@ -93,9 +93,9 @@ func TestUnsupported(t *testing.T) {
 	s := artifactorytest.Start(t, standin.Config{})
 	require.NoError(t, s.Put("ci", artifactorytest.Staging, "a/f", strings.NewReader("x"), nil))
 	for _, c := range []struct{ method, target string }{
-		{"GET", "/artifactory/api/build/bld/7"},
-		{"POST", "/artifactory/api/build/promote/bld/7"},
-		{"PUT", "/artifactory/api/build"},
+		{"POST", "/artifactory/api/build/append/bld/7"},
+		{"POST", "/artifactory/api/build/retention/bld"},
+		{"POST", "/artifactory/api/build/rename/bld"},
 		{"GET", "/artifactory/api/storage/libs-staging-local/a?list&deep=1"},
 		{"GET", "/artifactory/api/storage/libs-staging-local/a/f?permissions"},
 		{"PATCH", "/artifactory/libs-staging-local/a/f"},
