@@ -85,11 +85,9 @@ func (g *Gate) decide(ctx context.Context, set *policy.Set, req Request, v *Verd
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-recordTime))
 	defer cancel()
-	var err error
-	for _, subject := range g.subjects(req.Artifact) {
-		if err = g.judge(ctx, set, req, subject, v); !errors.Is(err, artifact.ErrGone) {
-			break
-		}
+	ref, err := g.subject(ctx, req.Artifact)
+	if err == nil {
+		err = g.judge(ctx, set, req, ref, v)
 	}
 	if why, known := refusal(req, err); known {
 		v.Decided, v.Reasons, err = true, []reason.Reason{why}, nil
@@ -98,22 +96,28 @@ func (g *Gate) decide(ctx context.Context, set *policy.Set, req Request, v *Verd
 	return err
 }
 
-// subjects lists what a request may be about. Somebody who promotes a signature file asks about the artifact that it
-// belongs to; by its name alone a signature file can belong to two.
-func (g *Gate) subjects(asked artifact.Ref) []artifact.Ref {
+// subject is what a request is about. Somebody who promotes a signature file asks about the artifact that it belongs to;
+// where its name can be read in two ways, the artifact that is there counts.
+func (g *Gate) subject(ctx context.Context, asked artifact.Ref) (artifact.Ref, error) {
 	names := make([]string, len(g.Trust))
 	for i, k := range g.Trust {
 		names[i] = k.Name
 	}
 	owners := seal.Owners(asked.Name(), names)
 	if len(owners) == 0 {
-		return []artifact.Ref{asked}
+		return asked, nil
 	}
-	refs := make([]artifact.Ref, len(owners))
-	for i, name := range owners {
-		refs[i] = asked.Beside(name)
+	client, ok := g.Instances[asked.Instance]
+	if len(owners) == 1 || !ok {
+		return asked.Beside(owners[0]), nil
 	}
-	return refs
+	for _, name := range owners {
+		_, err := client.Info(ctx, asked.Beside(name))
+		if !errors.Is(err, artifact.ErrGone) {
+			return asked.Beside(name), err
+		}
+	}
+	return asked, artifact.ErrGone
 }
 
 // judge fills in the verdict for one subject. Its errors say what could not be learnt.

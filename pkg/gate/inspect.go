@@ -23,7 +23,7 @@ import (
 
 const (
 	// maxFile bounds a signature file in bytes; ours have two thousand at most.
-	maxFile = 256 << 10
+	maxFile = 128 << 10
 	// parallel bounds how many signature files of one artifact are held and judged at once.
 	parallel = 8
 )
@@ -119,8 +119,8 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 	}
 	for _, k := range keys {
 		digests, err := in.digestsFor(ctx, k)
-		if err != nil {
-			return policy.Evidence{}, err
+		if err != nil || ctx.Err() != nil {
+			return policy.Evidence{}, cmp.Or(err, ctx.Err())
 		}
 		err = format.Verify(k.PublicKey, digests, content)
 		switch {
@@ -146,7 +146,7 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 			break
 		}
 	}
-	return e, ctx.Err()
+	return e, nil
 }
 
 // digestsFor returns the digests that a key's signatures are over. For a key that signs another than the one Artifactory
