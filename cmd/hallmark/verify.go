@@ -4,11 +4,11 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,20 +21,30 @@ const maxSignatureFile = 1 << 20
 
 // verification is the answer of hallmark verify.
 type verification struct {
-	File     string          `json:"file"`
-	SHA256   string          `json:"sha256"`
-	Verified []string        `json:"verified"` // signature files that verify
-	Reasons  []reason.Reason `json:"reasons"`
+	Verified   bool            `json:"verified"`
+	File       string          `json:"file"`
+	SHA256     string          `json:"sha256"`
+	Signatures []signatureFile `json:"signatures"` // every one that was looked at
+	Reasons    []reason.Reason `json:"reasons"`    // why not; empty when verified
+}
+
+// signatureFile is one file that may prove the other. Problem is empty when it does.
+type signatureFile struct {
+	File    string      `json:"file"`
+	Format  string      `json:"format"`
+	Problem reason.Code `json:"problem,omitempty"`
 }
 
 func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --key PEM",
 		Short: "Check a file's signature, offline",
-		Long: `Check a file against the signature files beside it (FILE.sigstore.json, FILE.sig), with a
-public key that you got from the publisher on another way. Nothing is asked on the network.
+		Long: `Check a file against the signature files beside it (FILE.sigstore.json, FILE.sig and those by
+further keys), with a public key that you got from the publisher on another way. Nothing is
+asked on the network.
 
-Every signature file found must verify. Exit status: 0 verified, 1 refused, 2 could not check.`,
+One signature by this key over these bytes is the proof; files that hold another are listed
+and do not count. Exit status: 0 verified, 1 refused, 2 could not check.`,
 		Example: `  hallmark verify app.tgz --key release.pub
   hallmark verify app.tgz --key release.pub --bundle downloads/app.tgz.sigstore.json`,
 		Args: cobra.ExactArgs(1),
@@ -53,7 +63,7 @@ Every signature file found must verify. Exit status: 0 verified, 1 refused, 2 co
 		if err := show(cmd.OutOrStdout(), *output, v, func(w io.Writer) { verificationText(w, v) }); err != nil {
 			return err
 		}
-		if len(v.Reasons) > 0 {
+		if !v.Verified {
 			return &refusedError{}
 		}
 		return nil
@@ -66,60 +76,79 @@ func verifyFile(file, keyFile, bundle string) (verification, error) {
 	if err != nil {
 		return verification{}, err
 	}
-	candidates := seal.Candidates(filepath.Base(file), nil, seal.Formats())
-	if bundle != "" {
-		format, ok := seal.FormatOf(filepath.Base(bundle))
-		if !ok {
-			return verification{}, fmt.Errorf("%s is no signature file: its name ends in none of the known suffixes", bundle)
+	names := []string{bundle}
+	if bundle == "" {
+		if names, err = beside(file); err != nil {
+			return verification{}, err
 		}
-		candidates = []seal.Candidate{{Name: bundle, Format: format.Name}}
+	} else if _, ok := seal.FormatOf(bundle); !ok {
+		return verification{}, fmt.Errorf("%s is no signature file: its name ends in none of the known suffixes", bundle)
 	}
 	digests, err := hashFile(file, pub)
 	if err != nil {
 		return verification{}, err
 	}
-	v := verification{File: file, SHA256: digests.SHA256().String(), Verified: []string{}, Reasons: []reason.Reason{}}
-	for _, c := range candidates {
-		name := c.Name
-		if bundle == "" {
-			name = filepath.Join(filepath.Dir(file), c.Name)
-		}
+	v := verification{File: file, SHA256: digests.SHA256().String(), Signatures: []signatureFile{}, Reasons: []reason.Reason{}}
+	for _, name := range names {
 		content, err := readLimited(name, maxSignatureFile)
-		if errors.Is(err, os.ErrNotExist) && bundle == "" {
-			continue
-		}
 		if err != nil {
 			return verification{}, fmt.Errorf("reading the signature file: %w", err)
 		}
-		format, _ := seal.Lookup(c.Format)
+		format, _ := seal.FormatOf(name)
+		found := signatureFile{File: name, Format: format.Name}
 		if err := format.Verify(pub, digests, content); err != nil {
+			found.Problem = seal.Problem(err)
 			v.Reasons = append(v.Reasons, reason.Reason{
-				Code: seal.Problem(err), Message: name + " does not prove this file", Found: err.Error(),
+				Code: found.Problem, Message: name + " does not prove this file", Found: err.Error(),
 				Expected: "a signature over sha256:" + v.SHA256 + " by the key in " + keyFile,
 				Fix:      "fetch the file and its signature again from the release repository", Who: "the publisher",
 			})
-			continue
+		} else {
+			v.Verified = true
 		}
-		v.Verified = append(v.Verified, name)
+		v.Signatures = append(v.Signatures, found)
 	}
-	if len(v.Verified)+len(v.Reasons) == 0 {
+	switch {
+	case v.Verified:
+		v.Reasons = []reason.Reason{}
+	case len(v.Signatures) == 0:
 		v.Reasons = append(v.Reasons, reason.Reason{
 			Code: reason.SignatureMissing, Message: "there is no signature file beside " + file,
-			Expected: filepath.Base(file) + ".sigstore.json in the same folder, or another place given with --bundle",
-			Fix:      "fetch it from the repository that holds the file", Who: "the publisher",
+			Found: "no file named like one", Expected: filepath.Base(file) + ".sigstore.json in the same folder, or another place given with --bundle",
+			Fix: "fetch it from the repository that holds the file", Who: "the publisher",
 		})
 	}
 	return v, nil
 }
 
+// beside lists the files in the same folder that are named as signature files of this one.
+func beside(file string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		return nil, fmt.Errorf("looking for signature files: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, ok := seal.FormatOf(e.Name()); ok && strings.HasPrefix(e.Name(), filepath.Base(file)+".") && !e.IsDir() {
+			names = append(names, filepath.Join(filepath.Dir(file), e.Name()))
+		}
+	}
+	return names, nil
+}
+
 func verificationText(w io.Writer, v verification) {
-	word := "VERIFIED"
-	if len(v.Reasons) > 0 {
-		word = "REFUSED"
+	word := "REFUSED"
+	if v.Verified {
+		word = "VERIFIED"
 	}
 	fmt.Fprintf(w, "%s  %s  sha256:%s\n", word, v.File, v.SHA256)
-	for _, name := range v.Verified {
-		fmt.Fprintf(w, "  verified  %s\n", name)
+	for _, s := range v.Signatures {
+		switch {
+		case s.Problem == "":
+			fmt.Fprintf(w, "  verified  %s\n", s.File)
+		case v.Verified:
+			fmt.Fprintf(w, "  other     %s (%s)\n", s.File, s.Problem)
+		}
 	}
 	for _, r := range v.Reasons {
 		fmt.Fprint(w, r.Text())

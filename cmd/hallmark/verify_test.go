@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+)
+
+// signed writes a file, its signature files by the key, and the public key; it returns the directory.
+func signed(t *testing.T, key *sealtest.Key, name, content string) string {
+	t.Helper()
+	dir := write(t, map[string]string{name: content})
+	sign(t, key, dir, name, "", true)
+	key.WritePEM(t, dir, "release.pub")
+	return dir
+}
+
+// sign writes the signature files of one key beside a file.
+func sign(t *testing.T, key *sealtest.Key, dir, name, keyName string, first bool) {
+	t.Helper()
+	digests, err := hashFile(filepath.Join(dir, name), key.Public())
+	require.NoError(t, err)
+	for _, f := range seal.Formats() {
+		format, _ := seal.Lookup(f)
+		made, err := format.Seal(t.Context(), key, digests)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, seal.FileName(name, f, keyName, first)), made, 0o600))
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{"P-256", "P-384", "RSA-3072"} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			key, other := sealtest.NewKey(t, algorithm, "release"), sealtest.NewKey(t, "P-256", "other")
+			dir := signed(t, key, "app.tgz", "bytes")
+			at := func(name string) string { return filepath.Join(dir, name) }
+			verify := func(code int, args ...string) verification {
+				t.Helper()
+				r := command(t, append([]string{"verify", "-o", "json", "--key", at("release.pub")}, args...)...)
+				require.Equal(t, code, r.code, r.out+r.err)
+				var v verification
+				if code != exitUndecided {
+					require.NoError(t, json.Unmarshal([]byte(r.out), &v))
+					require.Equal(t, code == exitOK, v.Verified)
+					require.Equal(t, code == exitOK, len(v.Reasons) == 0)
+				}
+				return v
+			}
+			require.Len(t, verify(exitOK, at("app.tgz")).Signatures, 2)
+			require.Len(t, verify(exitOK, at("app.tgz"), "--bundle", at("app.tgz.sig")).Signatures, 1)
+
+			// Files by other keys, and of other files, do not count and do not harm.
+			sign(t, other, dir, "app.tgz", "other", false)
+			require.NoError(t, os.WriteFile(at("app.tgz.asc.sig"), []byte("something else"), 0o600))
+			v := verify(exitOK, at("app.tgz"))
+			require.Len(t, v.Signatures, 5)
+			require.Contains(t, v.Signatures, signatureFile{File: at("app.tgz.other.sigstore.json"), Format: "sigstore", Problem: reason.SignatureWrongKey})
+			text := command(t, "verify", at("app.tgz"), "--key", at("release.pub"))
+			require.Equal(t, exitOK, text.code)
+			require.Contains(t, text.out, "VERIFIED")
+			require.Contains(t, text.out, "other     "+at("app.tgz.other.sigstore.json")+" (signature-wrong-key)")
+
+			// One by a further key is enough, too.
+			require.NoError(t, os.Rename(at("app.tgz.sigstore.json"), at("app.tgz.release.sigstore.json")))
+			require.NoError(t, os.Remove(at("app.tgz.sig")))
+			verify(exitOK, at("app.tgz"))
+			other.WritePEM(t, dir, "other.pub")
+			require.Equal(t, exitOK, command(t, "verify", at("app.tgz"), "--key", at("other.pub")).code)
+
+			// Tampered.
+			require.NoError(t, os.WriteFile(at("app.tgz"), []byte("bytez"), 0o600))
+			v = verify(exitRefused, at("app.tgz"))
+			require.Len(t, v.Reasons, 4)
+			codes := map[reason.Code]bool{}
+			for _, why := range v.Reasons {
+				codes[why.Code] = true
+				require.NotEmpty(t, why.Fix)
+			}
+			require.True(t, codes[reason.SignatureWrongBytes])
+		})
+	}
+}
+
+func TestVerifyWithoutProof(t *testing.T) {
+	t.Parallel()
+	key := sealtest.NewKey(t, "P-256", "release")
+	dir := signed(t, key, "app.tgz", "bytes")
+	at := func(name string) string { return filepath.Join(dir, name) }
+	sealtest.NewKey(t, "P-256", "other").WritePEM(t, dir, "other.pub")
+	for name, content := range map[string]string{
+		"lonely": "no signature", "broken.sig": "", "broken": "x", "no.pub": "no key", "app.txt": "x",
+		"private.pem": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+	} {
+		require.NoError(t, os.WriteFile(at(name), []byte(content), 0o600))
+	}
+	for name, c := range map[string]struct {
+		file, key, bundle string
+		code              int
+		says              string
+	}{
+		"wrong key":            {"app.tgz", "other.pub", "", 1, "signature-wrong-key"},
+		"no signature":         {"lonely", "release.pub", "", 1, "signature-missing"},
+		"empty signature":      {"broken", "release.pub", "", 1, "signature-invalid"},
+		"of another file":      {"lonely", "release.pub", "app.tgz.sigstore.json", 1, "signature-wrong-bytes"},
+		"file missing":         {"nothing", "release.pub", "", 2, "no such file"},
+		"folder":               {".", "release.pub", "", 2, "directory"},
+		"key missing":          {"app.tgz", "nothing", "", 2, "reading the public key"},
+		"no key":               {"app.tgz", "no.pub", "", 2, "BEGIN PUBLIC KEY"},
+		"private key":          {"app.tgz", "private.pem", "", 2, "BEGIN PUBLIC KEY"},
+		"bundle missing":       {"app.tgz", "release.pub", "nothing.sig", 2, "no such file"},
+		"bundle of other name": {"app.tgz", "release.pub", "app.txt", 2, "no signature file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"verify", at(c.file), "--key", at(c.key)}
+			if c.bundle != "" {
+				args = append(args, "--bundle", at(c.bundle))
+			}
+			r := command(t, args...)
+			require.Equal(t, c.code, r.code, r.out+r.err)
+			require.Contains(t, r.out+r.err, c.says)
+			require.NotContains(t, r.out, "VERIFIED")
+		})
+	}
+}
