@@ -52,6 +52,7 @@ type Server struct {
 	sender  *sender
 	out     outbox
 	aqlSlot chan struct{}
+	uploads uploads
 	routes  []route
 
 	mu     sync.RWMutex // guards the item trees and what services know
@@ -84,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}}
+	s.uploads.under = map[string]*upload{}
 	s.base.Store(&cfg.BaseURL)
 	if err := s.SetQuirks(cfg.Quirks); err != nil {
 		return nil, err

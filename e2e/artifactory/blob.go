@@ -23,10 +23,11 @@ const packLimit = 64 << 10
 type blob struct {
 	sha256, sha1, md5 string // lowercase hexadecimal
 	size              int64
-	file              string  // "" for a small one, which lies in the pack
-	offset            int64   // in the pack
-	refs              int     // guarded by blobs.mu
-	items             []*node // where it lies in the trees, in no order; guarded by Server.mu
+	file              string                   // "" for a small one, which lies in the pack
+	offset            int64                    // in the pack
+	refs              int                      // guarded by blobs.mu
+	parsed            atomic.Pointer[manifest] // once somebody asked and it is one
+	items             []*node                  // where it lies in the trees, in no order; guarded by Server.mu
 }
 
 // blobs keeps file contents: large ones in a file named by their SHA-256, small ones in a pack. A content nobody refers
@@ -157,6 +158,13 @@ func (b *blobs) find(sum string) *blob {
 	return got
 }
 
+// bySHA256 is the content with this SHA-256, or nil. No reference is taken.
+func (b *blobs) bySHA256(sum string) *blob {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known[sum]
+}
+
 // bySHA1 is the content with this SHA-1, or nil. No reference is taken.
 func (b *blobs) bySHA1(sum string) *blob {
 	b.mu.Lock()
@@ -177,6 +185,9 @@ func (b *blobs) release(x *blob) {
 	defer b.mu.Unlock()
 	if x.refs--; x.refs > 0 {
 		return
+	}
+	if b.known[x.sha256] != x {
+		return // a lie about another's bytes, see Corrupt
 	}
 	delete(b.known, x.sha256)
 	if b.sha1s[x.sha1] == x {

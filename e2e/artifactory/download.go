@@ -2,6 +2,7 @@ package artifactory
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -25,14 +26,18 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, c call) error 
 		return err
 	}
 	f, err := s.blobs.open(n.blob)
-	b, modified := n.blob, n.modified
 	s.mu.RUnlock()
 	if err != nil {
 		return fmt.Errorf("stand-in: reading '%s': %w", c.at, err)
 	}
 	defer f.Close()
-	h := w.Header()
-	h.Set("Content-Type", mediaType(c.at.name()))
+	w.Header().Set("Content-Type", mediaType(c.at.name()))
+	return s.sendContent(w, r, n, f)
+}
+
+// sendContent writes a file with the headers that tell its checksums.
+func (s *Server) sendContent(w http.ResponseWriter, r *http.Request, n *node, f io.ReadSeeker) error {
+	h, b, modified := w.Header(), n.blob, n.modified
 	h.Set("X-Checksum-Sha256", b.sha256)
 	h.Set("X-Checksum-Sha1", b.sha1)
 	h.Set("X-Checksum-Md5", b.md5)
@@ -89,8 +94,8 @@ func (s *Server) removeItem(c call) error {
 		s.mu.Unlock()
 		return err
 	}
+	events := s.deletedImages(n, c.by)
 	n.detach()
-	var events []Event
 	n.files(c.at.path, func(p []string, f *node) {
 		events = append(events, artifactEvent("deleted", c.at.repo, p, f.blob, c.by))
 	})

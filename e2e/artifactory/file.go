@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,4 +77,26 @@ func (s *Server) Paths(repo string) []string {
 		r.root.files(nil, func(path []string, _ *node) { out = append(out, strings.Join(path, "/")) })
 	}
 	return out
+}
+
+// Corrupt replaces a file's bytes while the server goes on telling the old checksums, of the old time and properties: a
+// broken disk, or a manifest that is not what its digest says. Its size is told truly.
+func (s *Server) Corrupt(repo, path string, content []byte) error {
+	b, err := s.blobs.receive(bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find(address{repo: repo, path: strings.Split(path, "/")})
+	if err != nil || !n.isFile() {
+		s.blobs.release(b)
+		return fmt.Errorf("stand-in: corrupting %s/%s: no such file", repo, path)
+	}
+	// The reference to b is kept: its bytes must stay.
+	lie := &blob{sha256: n.blob.sha256, sha1: n.blob.sha1, md5: n.blob.md5, size: b.size, file: b.file, offset: b.offset, refs: 1}
+	fresh := &node{name: n.name, blob: lie, props: n.props, created: n.created, modified: n.modified, createdBy: n.createdBy, modifiedBy: n.modifiedBy}
+	old := n.parent.attach(fresh)
+	s.blobs.release(old.blob)
+	return nil
 }

@@ -42,6 +42,24 @@ type Quirks struct {
 	SameContent string
 	// MissingArtifact says what a build promotion does about an artifact that is nowhere: "fail" (default) or "skip".
 	MissingArtifact string
+	// ImageFiles says whether manifests and layers that are pushed are announced as artifact/deployed, too: "announce"
+	// (default) or "silent".
+	ImageFiles string
+	// DigestPushes says whether docker/pushed and docker/deleted tell of manifests without a tag: "announce" (default),
+	// with the digest as tag, or "silent".
+	DigestPushes string
+	// RegistryAuth is what the registry API asks for: "bearer" (default), a token of its own, or "basic".
+	RegistryAuth string
+	// Referrers is the answer of the referrers API: "" (default, it works), "404" as before it existed, or "403".
+	Referrers string
+	// SubjectHeader says whether a push with a subject is answered with OCI-Subject: "answer" (default) or "omit".
+	SubjectHeader string
+	// MissingChildren says what a push of an index does whose manifests are missing: "refuse" (default) or "accept".
+	MissingChildren string
+	// PromotedReferrers says whether referrers go with a promoted image: "stay" (default) or "follow".
+	PromotedReferrers string
+	// PromoteNoTag is what an image promotion without a tag means: "all" (default) or "latest".
+	PromoteNoTag string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
@@ -65,6 +83,14 @@ func (q Quirks) Validate() error {
 		oneOf("PromotionAbort", q.PromotionAbort, "half", "none"),
 		oneOf("SameContent", q.SameContent, "all", "one"),
 		oneOf("MissingArtifact", q.MissingArtifact, "fail", "skip"),
+		oneOf("ImageFiles", q.ImageFiles, "announce", "silent"),
+		oneOf("DigestPushes", q.DigestPushes, "announce", "silent"),
+		oneOf("RegistryAuth", q.RegistryAuth, "bearer", "basic"),
+		oneOf("Referrers", q.Referrers, "404", "403"),
+		oneOf("SubjectHeader", q.SubjectHeader, "answer", "omit"),
+		oneOf("MissingChildren", q.MissingChildren, "refuse", "accept"),
+		oneOf("PromotedReferrers", q.PromotedReferrers, "stay", "follow"),
+		oneOf("PromoteNoTag", q.PromoteNoTag, "all", "latest"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

@@ -58,13 +58,17 @@ func respondError(w http.ResponseWriter, err error) {
 
 // respond writes v as JSON, with its length.
 func respond(w http.ResponseWriter, status int, v any) {
+	respondAs(w, status, "application/json", v)
+}
+
+func respondAs(w http.ResponseWriter, status int, mediaType string, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: nothing to tell it

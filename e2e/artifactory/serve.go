@@ -16,7 +16,7 @@ type call struct {
 
 // route is one line of the table: a method and how the path begins.
 type route struct {
-	method, prefix string
+	method, prefix string // any method if ""
 	names          what
 	handle         func(w http.ResponseWriter, r *http.Request, c call) error
 }
@@ -27,6 +27,7 @@ const (
 	nothing what = iota // the path ends here
 	item                // an item follows
 	rest                // something else follows
+	images              // the registry API follows, which has its own authentication
 )
 
 // table is everything the stand-in can do. The first match wins.
@@ -39,6 +40,8 @@ func (s *Server) table() []route {
 		{"POST", "/artifactory/api/search/aql", nothing, s.aql},
 		{"POST", "/artifactory/api/copy/", item, s.copyItem},
 		{"POST", "/artifactory/api/move/", item, s.moveItem},
+		{"", "/v2/", images, s.registry},
+		{"", "/artifactory/api/docker/", images, s.registry},
 		{"PUT", "/artifactory/api/build", nothing, s.publishBuild},
 		{"GET", "/artifactory/api/build", nothing, s.listBuilds},
 		{"GET", "/artifactory/api/build/", rest, s.getBuild},
@@ -90,6 +93,17 @@ func (s *Server) dispatch(r *http.Request) (func(http.ResponseWriter, *http.Requ
 	}
 	rt, ok := s.route(r.Method, path)
 	c := call{rest: strings.TrimPrefix(path, rt.prefix)}
+	if ok && rt.names == images {
+		if c.query, err = parseQuery(query); err != nil {
+			return nil, call{}, err
+		}
+		if rt.prefix != "/v2/" {
+			c.at.repo, c.rest, ok = strings.Cut(c.rest, "/v2/")
+		}
+		if ok {
+			return rt.handle, c, nil
+		}
+	}
 	if c.by, err = s.authenticate(r); err != nil {
 		return nil, call{}, err
 	}
@@ -112,7 +126,7 @@ func (s *Server) dispatch(r *http.Request) (func(http.ResponseWriter, *http.Requ
 
 func (s *Server) route(method, path string) (route, bool) {
 	for _, rt := range s.routes {
-		if rt.method != method || !strings.HasPrefix(path, rt.prefix) {
+		if (rt.method != method && rt.method != "") || !strings.HasPrefix(path, rt.prefix) {
 			continue
 		}
 		if rt.names == nothing && len(path) != len(rt.prefix) {

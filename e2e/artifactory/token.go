@@ -26,6 +26,7 @@ func (t *Token) allows(repo string, right byte) bool {
 type tokens struct {
 	mu      sync.RWMutex
 	byValue map[string]*Token
+	issued  map[string]string // tokens of the registry to the value they stand for
 }
 
 // AddToken adds or replaces a token.
@@ -68,6 +69,9 @@ func (s *Server) authenticate(r *http.Request) (*Token, error) {
 		return nil, refuse(http.StatusUnauthorized, "Authentication is required")
 	}
 	s.tokens.mu.RLock()
+	if real := s.tokens.issued[value]; real != "" && user == "" {
+		value = real
+	}
 	t := s.tokens.byValue[value]
 	s.tokens.mu.RUnlock()
 	if t == nil || (user != "" && user != t.User) {
