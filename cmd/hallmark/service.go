@@ -134,7 +134,7 @@ func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error
 	key := sha256.Sum256([]byte("request\x00" + ref.Instance + "\x00" + ref.String()))
 	return s.queue.Accept(ctx, ledger.Event{
 		Instance: ref.Instance, Domain: "request", Type: "sign", Repo: ref.Repo, Path: ref.Path,
-		Key: artifact.Digest(key).String(), ReceivedAt: now,
+		Key: artifact.Digest(key).String(), ReceivedAt: now, Lane: job.Promotion,
 	})
 }
 

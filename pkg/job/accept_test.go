@@ -106,8 +106,8 @@ func TestFullBacklogTurnsEventsAway(t *testing.T) {
 		}
 		require.NoError(t, q.Start(t.Context())) // counts before it takes any
 		require.ErrorIs(t, q.Accept(t.Context(), event(6)), job.ErrFull)
-		require.InDelta(t, 5, counter(t, reg, "hallmark_queue_depth", ""), 0)
-		require.Less(t, counter(t, reg, "hallmark_queue_oldest_seconds", ""), 60.0)
+		require.InDelta(t, 5, counter(t, reg, "hallmark_queue_depth", "upload"), 0)
+		require.Less(t, counter(t, reg, "hallmark_queue_oldest_seconds", "upload"), 60.0)
 		close(block)
 		require.NoError(t, q.Stop(t.Context()))
 	})
@@ -125,7 +125,7 @@ func TestBacklogAgeIsTold(t *testing.T) {
 		_, err = l.SQL().Exec("UPDATE river_job SET scheduled_at = $1", old.Format("2006-01-02 15:04:05.000"))
 		require.NoError(t, err)
 		require.NoError(t, q.Start(t.Context()))
-		require.InDelta(t, 3600, counter(t, reg, "hallmark_queue_oldest_seconds", ""), 60)
+		require.InDelta(t, 3600, counter(t, reg, "hallmark_queue_oldest_seconds", "upload"), 60)
 		require.NoError(t, q.Stop(t.Context()))
 	})
 }

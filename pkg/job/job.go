@@ -50,14 +50,16 @@ func (a *after) Unwrap() error { return a.error }
 
 // Config tunes the queue. The zero value is good.
 type Config struct {
-	Workers      int           `yaml:"workers" doc:"events worked on at once" default:"32"`
-	PollInterval time.Duration `yaml:"pollInterval" doc:"longest time an idle worker takes to notice new work" default:"20ms"`
-	MaxAttempts  int           `yaml:"maxAttempts" doc:"failed attempts before work is given up" default:"25"`
-	MaxBacklog   int           `yaml:"maxBacklog" doc:"waiting events above which new ones are turned away with 503" default:"1000000"`
-	Timeout      time.Duration `yaml:"timeout" doc:"longest time for one attempt" default:"30m"`
-	Drain        time.Duration `yaml:"-"` // how long running work may go on at Stop before it is interrupted; default 20 s
-	RetryBase    time.Duration `yaml:"retryBase" doc:"pause after the first failed attempt; doubles each time" default:"1s"`
-	RetryMax     time.Duration `yaml:"retryMax" doc:"longest pause between attempts" default:"10m"`
+	Workers         int           `yaml:"workers" doc:"events worked on at once" default:"32"`
+	ReservedWorkers int           `yaml:"reservedWorkers" doc:"workers kept free for promotions; an eighth of all when not set"`
+	BackfillWorkers int           `yaml:"backfillWorkers" doc:"workers that backfill may use at most; an eighth of all when not set"`
+	PollInterval    time.Duration `yaml:"pollInterval" doc:"longest time an idle worker takes to notice new work" default:"20ms"`
+	MaxAttempts     int           `yaml:"maxAttempts" doc:"failed attempts before work is given up" default:"25"`
+	MaxBacklog      int           `yaml:"maxBacklog" doc:"events waiting in a lane and those before it, above which the lane turns new ones away with 503" default:"1000000"`
+	Timeout         time.Duration `yaml:"timeout" doc:"longest time for one attempt" default:"30m"`
+	Drain           time.Duration `yaml:"-"` // how long running work may go on at Stop before it is interrupted; default 20 s
+	RetryBase       time.Duration `yaml:"retryBase" doc:"pause after the first failed attempt; doubles each time" default:"1s"`
+	RetryMax        time.Duration `yaml:"retryMax" doc:"longest pause between attempts" default:"10m"`
 }
 
 // Validate reports everything that is wrong, at once.
@@ -67,7 +69,7 @@ func (c Config) Validate() error {
 		name  string
 		value int64
 	}{
-		{"workers", int64(c.Workers)}, {"pollInterval", int64(c.PollInterval)}, {"maxAttempts", int64(c.MaxAttempts)},
+		{"workers", int64(c.Workers)}, {"reservedWorkers", int64(c.ReservedWorkers)}, {"backfillWorkers", int64(c.BackfillWorkers)}, {"pollInterval", int64(c.PollInterval)}, {"maxAttempts", int64(c.MaxAttempts)},
 		{"maxBacklog", int64(c.MaxBacklog)}, {"timeout", int64(c.Timeout)}, {"drain", int64(c.Drain)},
 		{"retryBase", int64(c.RetryBase)}, {"retryMax", int64(c.RetryMax)},
 	} {
@@ -77,6 +79,12 @@ func (c Config) Validate() error {
 	}
 	if c.Workers > 5000 {
 		errs = append(errs, fmt.Errorf("workers is %d, the limit is 5000", c.Workers))
+	}
+	d := c.withDefaults()
+	if c.ReservedWorkers > 0 && c.ReservedWorkers >= d.Workers {
+		errs = append(errs, fmt.Errorf("reservedWorkers is %d of %d workers, none is left for uploads", c.ReservedWorkers, d.Workers))
+	} else if rest := d.Workers - d.ReservedWorkers; c.BackfillWorkers > rest {
+		errs = append(errs, fmt.Errorf("backfillWorkers is %d, more than the %d workers that are not kept free for promotions", c.BackfillWorkers, rest))
 	}
 	if c.PollInterval > 0 && c.PollInterval < time.Millisecond {
 		errs = append(errs, fmt.Errorf("pollInterval is %s, at least 1ms is needed", c.PollInterval))
@@ -99,6 +107,8 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	num(&c.Workers, 32)
+	num(&c.ReservedWorkers, min((c.Workers+7)/8, c.Workers-1))
+	num(&c.BackfillWorkers, min((c.Workers+7)/8, c.Workers-c.ReservedWorkers))
 	num(&c.MaxAttempts, 25)
 	num(&c.MaxBacklog, 1_000_000)
 	def(&c.PollInterval, 20*time.Millisecond)

@@ -82,6 +82,7 @@ func TestAcceptedWorkIsDone(t *testing.T) {
 			return nil
 		})
 		e := event(1)
+		e.Lane = job.Backfill
 		require.NoError(t, q.Accept(t.Context(), e))
 		st, err := l.Status(t.Context(), place(e))
 		require.NoError(t, err)
@@ -100,7 +101,9 @@ func TestAcceptedWorkIsDone(t *testing.T) {
 			return errors.Is(err, ledger.ErrUnknown) // ended, and this work recorded no outcome
 		}, waitFor, tick)
 		require.NoError(t, q.Accept(t.Context(), event(2)))
-		require.Equal(t, event(2).Path, next(t, got).Event.Path)
+		w = next(t, got)
+		require.Equal(t, event(2).Path, w.Event.Path)
+		require.Equal(t, job.Upload, w.Event.Lane, "an empty lane is that of daily work")
 	})
 }
 
@@ -109,7 +112,9 @@ func TestDuplicatesAreWorkedOnOnce(t *testing.T) {
 	ledgertest.Each(t, func(t *testing.T, d ledger.Dialect) {
 		l := ledgertest.Open(t, d)
 		begun, goOn := make(chan job.Work, 100), make(chan struct{})
-		q := newQueue(t, l, fast(), func(_ context.Context, w job.Work) error {
+		cfg := fast()
+		cfg.Workers = 5
+		q := newQueue(t, l, cfg, func(_ context.Context, w job.Work) error {
 			begun <- w
 			<-goOn
 			return nil
@@ -190,7 +195,7 @@ func TestWorkersAreBounded(t *testing.T) {
 		return nil
 	})
 	for i := range 40 {
-		require.NoError(t, q.Accept(t.Context(), event(i)))
+		require.NoError(t, q.Accept(t.Context(), in(job.Promotion, event(i))))
 	}
 	require.NoError(t, q.Start(t.Context()))
 	done.Wait()
@@ -204,6 +209,10 @@ func TestConfigIsChecked(t *testing.T) {
 	for _, want := range []string{"workers is negative", "timeout is negative", "at least 1ms", "maxAttempts is 2000"} {
 		require.ErrorContains(t, err, want)
 	}
+	require.NoError(t, job.Config{Workers: 1}.Validate())
+	require.ErrorContains(t, job.Config{ReservedWorkers: 32}.Validate(), "reservedWorkers is 32 of 32 workers")
+	require.ErrorContains(t, job.Config{Workers: 8, ReservedWorkers: 4, BackfillWorkers: 5}.Validate(), "backfillWorkers is 5, more than the 4 workers")
+	require.ErrorContains(t, job.Config{Workers: 8, BackfillWorkers: 8}.Validate(), "backfillWorkers is 8, more than the 7 workers")
 	_, err = job.New(ledgertest.Open(t, ledger.SQLite), job.Config{Workers: 6000}, job.Options{}, nil)
 	require.ErrorContains(t, err, "workers is 6000")
 	require.NoError(t, job.Permanent(nil))

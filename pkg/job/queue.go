@@ -31,12 +31,12 @@ type Queue struct {
 	log     *slog.Logger
 	ledger  *ledger.Ledger
 	client  *river.Client[*sql.Tx]
-	intake  *ledger.Group[*ledger.Event]
+	intake  *ledger.Group[[]*ledger.Event]
 	metrics *metrics
-	depth   atomic.Int64 // waiting events as last counted
+	depth   [lowest + 1]atomic.Int64 // waiting events by lane, as last counted
 	work    func(context.Context, Work) error
 
-	slots    chan struct{} // one per worker
+	slots    *slots
 	draining chan struct{} // closed when no more work may begin
 	stopping atomic.Bool   // running work is being interrupted
 	rounds   sync.WaitGroup
@@ -53,7 +53,7 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 		return nil, fmt.Errorf("configuring queue: %w", err)
 	}
 	q := &Queue{cfg: cfg, log: opts.Log, ledger: l, metrics: newMetrics(opts.Registerer), work: work}
-	q.slots, q.draining = make(chan struct{}, cfg.Workers), make(chan struct{})
+	q.slots, q.draining = newSlots(cfg.Workers, cfg.ReservedWorkers, cfg.BackfillWorkers), make(chan struct{})
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
@@ -96,7 +96,7 @@ func (q *Queue) riverConfig(logger *slog.Logger) *river.Config {
 		ID:                q.ledger.Replica(),
 		Logger:            logger,
 		Workers:           workers,
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: fetchAhead * q.cfg.Workers}},
+		Queues:            q.queues(),
 		Hooks:             hooks(),
 		MaxAttempts:       q.cfg.MaxAttempts,
 		RetryPolicy:       &backoff{base: q.cfg.RetryBase, limit: q.cfg.RetryMax},
@@ -114,7 +114,21 @@ func (q *Queue) riverConfig(logger *slog.Logger) *river.Config {
 	return conf
 }
 
+func (q *Queue) queues() map[string]river.QueueConfig {
+	queues := make(map[string]river.QueueConfig, len(lanes))
+	for i, l := range lanes {
+		queues[l.queue] = river.QueueConfig{MaxWorkers: fetchAhead * q.slots.limit[i]}
+	}
+	// Backfill can wait to be noticed; to look for it often would only cost.
+	backfill := queues[lanes[lowest].queue]
+	backfill.FetchPollInterval = max(q.cfg.PollInterval, backfillPoll)
+	queues[lanes[lowest].queue] = backfill
+	return queues
+}
+
 const (
+	// backfillPoll is how often the last lane is looked at when nothing of it is being done.
+	backfillPoll = 250 * time.Millisecond
 	// fetchCooldown is the shortest pause between two fetches. Each is a transaction, so a fetch should find several jobs.
 	fetchCooldown = 5 * time.Millisecond
 	// fetchAhead is how many times more events are fetched than worked on, so that workers need not wait for a fetch.

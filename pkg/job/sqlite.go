@@ -92,16 +92,16 @@ func (e *sqliteExecutor) JobSetStateIfRunningMany(ctx context.Context, p *riverd
 const sqliteTime = "2006-01-02 15:04:05.999"
 
 // insertJobs stores jobs that are due now.
-func insertJobs(ctx context.Context, tx *sql.Tx, jobs []river.InsertManyParams, maxAttempts int) error {
+func insertJobs(ctx context.Context, tx *sql.Tx, jobs []taskArgs, maxAttempts int) error {
 	now := time.Now().UTC().Format(sqliteTime)
 	for _, j := range jobs {
-		args, err := json.Marshal(j.Args)
+		args, err := json.Marshal(j)
 		if err != nil {
 			return fmt.Errorf("storing work: %w", err)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO river_job (id, args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags)
 			VALUES ($1, $2, $3, $4, $5, '{}', $6, $7, $3, 'available', '[]')`,
-			j.Args.(taskArgs).ID, args, now, j.Args.Kind(), maxAttempts, river.PriorityDefault, river.QueueDefault)
+			j.ID, args, now, j.Kind(), maxAttempts, river.PriorityDefault, j.queue())
 		if err != nil {
 			return fmt.Errorf("storing work: %w", err)
 		}

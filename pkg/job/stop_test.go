@@ -18,7 +18,7 @@ func TestStopLetsRunningWorkEnd(t *testing.T) {
 		l := ledgertest.Open(t, d)
 		begun, goOn := make(chan struct{}, 100), make(chan struct{})
 		cfg := fast()
-		cfg.Workers = 2
+		cfg.Workers = 3 // one is kept free for promotions
 		q := newQueue(t, l, cfg, func(ctx context.Context, _ job.Work) error {
 			begun <- struct{}{}
 			<-goOn

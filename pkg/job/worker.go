@@ -22,6 +22,10 @@ const (
 	outcomeInterrupted = "interrupted"
 )
 
+// patience is how long work that was fetched ahead waits for a place before it goes back. It must end before the library
+// takes the work for stuck; and work that went back can move up.
+const patience = 30 * time.Second
+
 type worker struct {
 	river.WorkerDefaults[taskArgs]
 	q *Queue
@@ -29,12 +33,12 @@ type worker struct {
 
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
-	select {
-	case w.q.slots <- struct{}{}:
-		defer func() { <-w.q.slots }()
-	case <-w.q.draining:
+	r := rankOfQueue(j.Queue) // it may have moved up since it was stored
+	if !w.q.slots.take(r, w.q.draining, patience) {
 		return river.JobSnooze(0) // fetched ahead and not begun: it goes back
 	}
+	defer w.q.slots.give(r)
+	j.Args.Lane = lanes[r].name
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, w.q.cfg.Timeout)
 	defer cancel()
@@ -80,7 +84,7 @@ func (q *Queue) report(ctx context.Context, j *river.Job[taskArgs], outcome stri
 	level := slog.LevelInfo
 	attrs := append([]slog.Attr{
 		slog.Int64("job", j.ID), slog.String("instance", j.Args.Instance), slog.String("repo", j.Args.Repo), slog.String("path", j.Args.Path),
-		slog.String("outcome", outcome), slog.Duration("took", took), slog.Int("attempt", j.Attempt),
+		slog.String("lane", string(j.Args.Lane)), slog.String("outcome", outcome), slog.Duration("took", took), slog.Int("attempt", j.Attempt),
 	}, said.attrs...)
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))

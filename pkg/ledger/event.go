@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// Lane says what an event's work goes before and behind; the queue defines the values.
+type Lane string
+
 // Event is what an Artifactory instance announced. It says where to look and nothing else.
 type Event struct {
 	ID         int64     `json:"id"`       // set by the queue; also the number of the job. Duplicates bear the number of what they repeat
@@ -18,6 +21,7 @@ type Event struct {
 	SHA256     string    `json:"sha256,omitempty"` // as announced, may be empty, never believed
 	Key        string    `json:"key"`              // idempotency key
 	ReceivedAt time.Time `json:"receivedAt"`
+	Lane       Lane      `json:"lane,omitempty"`    // empty is the lane of daily work
 	Outcome    string    `json:"outcome,omitempty"` // set by the queue: EventAccepted or EventDuplicate
 }
 
@@ -40,9 +44,9 @@ func Numbers(ctx context.Context, tx *sql.Tx, counter string, n int) (first int6
 
 // InsertEvent records an event inside the queue's transaction.
 func InsertEvent(ctx context.Context, tx *sql.Tx, e *Event) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO event (id, instance, domain, type, repo, path, sha256, key, received_at, outcome)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		e.ID, e.Instance, e.Domain, e.Type, e.Repo, e.Path, e.SHA256, e.Key, micros(e.ReceivedAt), e.Outcome)
+	_, err := tx.ExecContext(ctx, `INSERT INTO event (id, instance, domain, type, repo, path, sha256, key, received_at, lane, outcome)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		e.ID, e.Instance, e.Domain, e.Type, e.Repo, e.Path, e.SHA256, e.Key, micros(e.ReceivedAt), e.Lane, e.Outcome)
 	if err != nil {
 		return fmt.Errorf("recording the event: %w", err)
 	}
