@@ -78,20 +78,28 @@ func (s *Server) mayAsk(by *Token, q query) error {
 	return nil
 }
 
-func (s *Server) search(by *Token, q query) aqlAnswer {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var hits []found
+// matching are the items that a query finds, in no order. Callers hold s.mu.
+func (s *Server) matching(by *Token, q query) []*node {
+	var out []*node
 	for key, repo := range s.repos {
 		if !by.allows(key, 'r') {
 			continue
 		}
 		repo.root.walk(nil, func(path []string, n *node) {
-			f := locate(key, path, n)
-			if (q.anyType || n.isFile()) && q.where(f) {
-				hits = append(hits, f)
+			if f := locate(key, path, n); (q.anyType || n.isFile()) && q.where(f) {
+				out = append(out, n)
 			}
 		})
+	}
+	return out
+}
+
+func (s *Server) search(by *Token, q query) aqlAnswer {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var hits []found
+	for _, n := range s.matching(by, q) {
+		hits = append(hits, locate(n.repo.Key, n.address().path, n))
 	}
 	sort.Slice(hits, func(i, j int) bool { return hits[i].full() < hits[j].full() })
 	q.order(hits)

@@ -6,6 +6,7 @@ package artifactory
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"net"
@@ -23,6 +24,7 @@ type Config struct {
 	Repositories []Repository        // members before the virtual repositories that list them
 	Tokens       []Token             // who may do what; requests without a known token get 401
 	Environments map[string][]string // name of an environment, e.g. PROD, to the repositories it has
+	ServiceDelay time.Duration       // how long services take for what a caller does not wait for
 	Quirks       Quirks              // answers to questions that JFrog's documents leave open
 	Webhooks     WebhookTiming       // delivery of events
 	KeepRequests int                 // length of the request log, default 4096
@@ -55,12 +57,15 @@ type Server struct {
 	uploads uploads
 	routes  []route
 
-	mu     sync.RWMutex // guards the item trees and what services know
-	repos  map[string]*repository
-	builds map[buildKey][]*build // runs by their start
+	mu           sync.RWMutex // guards the item trees and what services know
+	repos        map[string]*repository
+	builds       map[buildKey][]*build // runs by their start
+	bundles      map[bundleKey]*bundle
+	lifecycleKey *ecdsa.PrivateKey
 
 	interrupt atomic.Pointer[func(from, to string) error]
 
+	jobs sync.WaitGroup // what services do while nobody waits
 	base atomic.Pointer[string]
 	http *http.Server
 	done chan struct{}
@@ -84,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}}
+	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}, bundles: map[bundleKey]*bundle{}}
 	s.uploads.under = map[string]*upload{}
 	s.base.Store(&cfg.BaseURL)
 	if err := s.SetQuirks(cfg.Quirks); err != nil {
@@ -140,6 +145,7 @@ func (s *Server) Close() error {
 		<-s.done
 	}
 	s.sender.close()
+	s.jobs.Wait()
 	return errors.Join(err, s.blobs.pack.Close())
 }
 

@@ -171,7 +171,7 @@ func (s *Server) perform(t transfer) ([]Event, error) {
 				failed = err
 				return
 			}
-			dir.props = merged(dir.props, s.following(n))
+			dir.props = merged(dir.props, s.following(t, n))
 			return
 		}
 		last := len(path) - 1
@@ -181,7 +181,7 @@ func (s *Server) perform(t transfer) ([]Event, error) {
 			return
 		}
 		fresh := *n
-		fresh.name, fresh.props = path[last], s.following(n)
+		fresh.name, fresh.props = path[last], s.following(t, n)
 		if !t.move {
 			fresh.created, fresh.createdBy = now, t.by.User
 		}
@@ -201,9 +201,9 @@ func (s *Server) perform(t transfer) ([]Event, error) {
 	return events, failed
 }
 
-// following is what of the source's properties goes along.
-func (s *Server) following(n *node) map[string][]string {
-	if s.Quirks().Copied == "drop" {
+// following is what of the source's properties goes along; a release bundle always keeps its own.
+func (s *Server) following(t transfer, n *node) map[string][]string {
+	if s.Quirks().Copied == "drop" && !t.trusted {
 		return nil
 	}
 	return n.props

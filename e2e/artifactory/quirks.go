@@ -60,6 +60,9 @@ type Quirks struct {
 	PromotedReferrers string
 	// PromoteNoTag is what an image promotion without a tag means: "all" (default) or "latest".
 	PromoteNoTag string
+	// BundleOverEqual says what the promotion of a release bundle does where the target has the same bytes already: "fail"
+	// (default) or "allow".
+	BundleOverEqual string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
@@ -91,6 +94,7 @@ func (q Quirks) Validate() error {
 		oneOf("MissingChildren", q.MissingChildren, "refuse", "accept"),
 		oneOf("PromotedReferrers", q.PromotedReferrers, "stay", "follow"),
 		oneOf("PromoteNoTag", q.PromoteNoTag, "all", "latest"),
+		oneOf("BundleOverEqual", q.BundleOverEqual, "fail", "allow"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,6 +17,7 @@ type shipment struct {
 	target     string
 	properties map[string][]string // set on what arrived
 	service    bool                // the source is a service's own repository, which may be read from
+	create     bool                // a target path that holds something fails, the same perhaps not, see the quirk
 	items      []cargo
 
 	report []message
@@ -23,11 +25,12 @@ type shipment struct {
 	status int // of the first failure
 }
 
-// cargo is one file and its path in the target; without a file it is known to be missing.
+// cargo is one file and its path in the target, or in a repository of its own; without a file it is known to be missing.
 type cargo struct {
 	file    *node
 	to      []string
-	keep    bool // copied although the others move
+	repo    string // default: the shipment's target
+	keep    bool   // copied although the others move
 	missing string
 }
 
@@ -81,7 +84,7 @@ func (s *Server) ship(j *shipment) {
 }
 
 func (s *Server) carryOne(j *shipment, item cargo) {
-	t := transfer{move: j.move && !item.keep, by: j.by, source: item.file, from: item.file.address(), to: address{repo: j.target, path: item.to}, trusted: j.service}
+	t := transfer{move: j.move && !item.keep, by: j.by, source: item.file, from: item.file.address(), to: address{repo: cmp.Or(item.repo, j.target), path: item.to}, trusted: j.service}
 	events, err := s.carry(t, j)
 	if s.Quirks().PromotionEvents != "promoted" {
 		s.emit(events...)
@@ -118,6 +121,14 @@ func (s *Server) carry(t transfer, j *shipment) ([]Event, error) {
 	}
 	if err := s.mayCarry(t, len(j.properties) > 0); err != nil {
 		return nil, err
+	}
+	if j.create {
+		if old, err := s.find(t.to); err == nil {
+			if s.Quirks().BundleOverEqual == "allow" && old.blob == t.source.blob {
+				return nil, nil
+			}
+			return nil, refuse(http.StatusConflict, "'%s' exists", t.to)
+		}
 	}
 	t, err := s.plan(t)
 	if err != nil || j.dry {
