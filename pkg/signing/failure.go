@@ -36,8 +36,6 @@ func (e *storeError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 func (e *storeError) reason(r *run) reason.Reason {
 	switch {
-	case errors.Is(e.err, artifactory.ErrTruncated):
-		// The digest of half a file says nothing about the file.
 	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored):
 		return reason.Reason{
 			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that are reported; nothing was marked as signed",

@@ -207,6 +207,16 @@ func TestNeverLieAboutBeingSigned(t *testing.T) {
 		require.Equal(t, []reason.Code{reason.StoreRefused}, codes(r.outcome("app/a.tgz")))
 		require.Empty(t, r.props("app/a.tgz"))
 	})
+	t.Run("a true mark stays", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, setup{})
+		r.upload("app/a.tgz", "hello")
+		require.NoError(t, r.do("app/a.tgz"))
+		r.art.Fail(standin.Fault{Method: http.MethodPut, Path: atFiles, Status: http.StatusInsufficientStorage})
+		require.Error(t, r.do("app/a.tgz"), "a replay that fails")
+		require.Equal(t, []string{"signed"}, r.props("app/a.tgz")["hallmark.state"])
+		r.requireHonest("app/a.tgz")
+	})
 	t.Run("not where policy has changed its mind", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, setup{quirks: standin.Quirks{Overwritten: "keep"}})
