@@ -61,6 +61,8 @@ type Server struct {
 	repos        map[string]*repository
 	builds       map[buildKey][]*build // runs by their start
 	bundles      map[bundleKey]*bundle
+	evidence     map[string][]*evidence // by subject, repo/path
+	trusted      []*trustedKey
 	lifecycleKey *ecdsa.PrivateKey
 
 	interrupt atomic.Pointer[func(from, to string) error]
@@ -89,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}, bundles: map[bundleKey]*bundle{}}
+	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}, bundles: map[bundleKey]*bundle{}, evidence: map[string][]*evidence{}}
 	s.uploads.under = map[string]*upload{}
 	s.base.Store(&cfg.BaseURL)
 	if err := s.SetQuirks(cfg.Quirks); err != nil {

@@ -14,25 +14,6 @@ import (
 // specificationFile is a bundle's signed list of contents.
 const specificationFile = "release-bundle.json.evd"
 
-// envelope is DSSE: a payload and signatures over its pre-authentication encoding.
-type envelope struct {
-	Payload     string              `json:"payload"`
-	PayloadType string              `json:"payloadType"`
-	Signatures  []envelopeSignature `json:"signatures"`
-}
-
-type envelopeSignature struct {
-	KeyID string `json:"keyid"`
-	Sig   string `json:"sig"`
-}
-
-const inTotoType = "application/vnd.in-toto+json"
-
-// preAuthentication is what a DSSE signature is over.
-func preAuthentication(payloadType string, payload []byte) []byte {
-	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
-}
-
 // specification is a bundle as GET records shows it and as its file says.
 type specification struct {
 	bundleName

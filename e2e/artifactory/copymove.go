@@ -190,7 +190,9 @@ func (s *Server) perform(t transfer) ([]Event, error) {
 			events = append(events, artifactEvent("deleted", t.to.repo, path, old.blob, t.by))
 			s.blobs.release(old.blob)
 		}
-		e := artifactEvent(kind, t.from.repo, append(t.from.path[:len(t.from.path):len(t.from.path)], below...), n.blob, t.by)
+		source := append(t.from.path[:len(t.from.path):len(t.from.path)], below...)
+		s.evidenceFollows(address{repo: t.from.repo, path: source}, address{repo: t.to.repo, path: path}, t.by)
+		e := artifactEvent(kind, t.from.repo, source, n.blob, t.by)
 		e.Target = t.to.repo + "/" + strings.Join(path, "/")
 		events = append(events, e)
 	})

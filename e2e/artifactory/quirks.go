@@ -63,6 +63,18 @@ type Quirks struct {
 	// BundleOverEqual says what the promotion of a release bundle does where the target has the same bytes already: "fail"
 	// (default) or "allow".
 	BundleOverEqual string
+	// EvidenceKeys says which trusted keys evidence is verified with: "documented" (default; RSA-2048, P-256, Ed25519) or
+	// "all" that are known here.
+	EvidenceKeys string
+	// SigstoreEvidence says what evidence in a Sigstore bundle with a key counts as: "unverified" (default) or "verified"
+	// when some trusted key fits.
+	SigstoreEvidence string
+	// PrepareField names the artifact in evidence/prepare: "repo_path" (default) or "path".
+	PrepareField string
+	// VerifiedType is the type of verified in searches: "bool" (default) or "string".
+	VerifiedType string
+	// CopiedEvidence says whether evidence goes with a copied or moved file: "stay" (default) or "follow".
+	CopiedEvidence string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
@@ -95,6 +107,11 @@ func (q Quirks) Validate() error {
 		oneOf("PromotedReferrers", q.PromotedReferrers, "stay", "follow"),
 		oneOf("PromoteNoTag", q.PromoteNoTag, "all", "latest"),
 		oneOf("BundleOverEqual", q.BundleOverEqual, "fail", "allow"),
+		oneOf("EvidenceKeys", q.EvidenceKeys, "documented", "all"),
+		oneOf("SigstoreEvidence", q.SigstoreEvidence, "unverified", "verified"),
+		oneOf("PrepareField", q.PrepareField, "repo_path", "path"),
+		oneOf("VerifiedType", q.VerifiedType, "bool", "string"),
+		oneOf("CopiedEvidence", q.CopiedEvidence, "stay", "follow"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

@@ -100,7 +100,7 @@ func TestUnsupported(t *testing.T) {
 		{"GET", "/artifactory/api/storage/libs-staging-local/a/f?permissions"},
 		{"PATCH", "/artifactory/libs-staging-local/a/f"},
 		{"POST", "/artifactory/libs-staging-local/a/f"},
-		{"POST", "/evidence/api/v1/subject/libs-staging-local/a/f"},
+		{"GET", "/evidence/api/v1/subject/libs-staging-local/a/f"},
 		{"POST", "/lifecycle/api/v2/release_bundle/rb/1/finalize"},
 		{"POST", "/lifecycle/api/v2/distribution/distribute/rb/1"},
 		{"GET", "/access/api/v1/tokens"},
