@@ -54,8 +54,26 @@ type Sandbox struct {
 	URL         string // of the service
 	MetricsURL  string
 	tokens      map[string]string
-	process     *exec.Cmd
-	exited      chan error
+	process     *process
+}
+
+// process is one run of the service. Anyone may wait for done; err may be read afterwards.
+type process struct {
+	*exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+func (p *process) running() bool {
+	if p == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Start builds and starts everything, and returns when the service is ready. What it started is stopped again when it
@@ -99,14 +117,17 @@ func (s *Sandbox) Serve(ctx context.Context) error {
 		defer func() { _ = f.Close() }()
 		out = f
 	}
-	s.process = s.Command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml"))
-	s.process.Stdout, s.process.Stderr = out, out
-	s.process.Env = append(s.process.Env, s.Env...)
-	if err := s.process.Start(); err != nil {
+	p := &process{Cmd: s.Command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml")), done: make(chan struct{})}
+	p.Stdout, p.Stderr = out, out
+	p.Env = append(p.Env, s.Env...)
+	if err := p.Start(); err != nil {
 		return fmt.Errorf("starting the service: %w", err)
 	}
-	s.exited = make(chan error, 1)
-	go func(p *exec.Cmd, done chan<- error) { done <- p.Wait() }(s.process, s.exited)
+	go func() {
+		defer close(p.done)
+		p.err = p.Wait()
+	}()
+	s.process = p
 	return s.ready(ctx)
 }
 
@@ -126,10 +147,9 @@ func (s *Sandbox) ready(ctx context.Context) error {
 			}
 		}
 		select {
-		case err := <-s.exited:
-			s.process = nil
+		case <-s.process.done:
 			log, _ := os.ReadFile(s.Path("hallmark.log"))
-			return fmt.Errorf("the service ended before it was ready: %w\n%s", err, tail(log))
+			return fmt.Errorf("the service ended before it was ready: %w\n%s", s.process.err, tail(log))
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the service: %w", ctx.Err())
 		case <-tick.C:
@@ -144,23 +164,23 @@ func (s *Sandbox) Kill() error { return s.signal(syscall.SIGKILL) }
 func (s *Sandbox) Terminate() error { return s.signal(syscall.SIGTERM) }
 
 func (s *Sandbox) signal(sig syscall.Signal) error {
-	if s.process == nil {
+	p := s.process
+	if !p.running() {
 		return errors.New("the service does not run")
 	}
-	if err := s.process.Process.Signal(sig); err != nil {
+	if err := p.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	err := <-s.exited
-	s.process = nil
+	<-p.done
 	if sig == syscall.SIGKILL {
 		return nil
 	}
-	return err
+	return p.err
 }
 
 // PID is the service's process id; 0 when it does not run.
 func (s *Sandbox) PID() int {
-	if s.process == nil {
+	if !s.process.running() {
 		return 0
 	}
 	return s.process.Process.Pid
@@ -168,7 +188,7 @@ func (s *Sandbox) PID() int {
 
 // Stop ends everything that Start began. The directory stays.
 func (s *Sandbox) Stop() {
-	if s.process != nil {
+	if s.process.running() {
 		_ = s.Terminate()
 	}
 	if s.Artifactory != nil {
