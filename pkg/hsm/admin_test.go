@@ -3,6 +3,7 @@ package hsm_test
 import (
 	"encoding/asn1"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -172,7 +173,7 @@ func TestDiagnose(t *testing.T) {
 	require.Equal(t, all[:2], ok)
 	require.Equal(t, all[2:3], bad)
 
-	missing := hsm.KeyConfig{Name: "gone", Token: "hsm", Lane: "release", SPKI: key.SPKI}
+	missing := hsm.KeyConfig{Name: "gone", Token: "hsm", Lane: "release", SPKI: "sha256:" + strings.Repeat("1", 64)}
 	ok, bad = check(tok.Config(), missing, key)
 	require.Equal(t, all, ok, "one bad key does not hide the others")
 	require.Equal(t, []string{"key gone: key found exactly once"}, bad)

@@ -181,8 +181,9 @@ func TestOpenReportsEveryBadKey(t *testing.T) {
 	t.Parallel()
 	tok := hsmtest.NewToken(t)
 	good := tok.Generate(t, "good", "release", hsm.P256)
+	pin := func(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
 	_, err := hsm.Open(t.Context(), []hsm.Config{tok.Config()}, []hsm.KeyConfig{
-		{Name: "one", Token: "hsm", Lane: "release", SPKI: good.SPKI}, good, {Name: "two", Token: "hsm", Lane: "release", SPKI: good.SPKI},
+		{Name: "one", Token: "hsm", Lane: "release", SPKI: pin("1")}, good, {Name: "two", Token: "hsm", Lane: "release", SPKI: pin("2")},
 	}, hsm.Options{})
 	require.ErrorContains(t, err, "key one")
 	require.ErrorContains(t, err, "key two")

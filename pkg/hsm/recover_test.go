@@ -261,7 +261,7 @@ func TestExchangedKeyKeepsTheTokenDown(t *testing.T) {
 	f.shim.Fail(t, "C_SignInit", pkcs11.CKR_DEVICE_REMOVED, 1)
 	require.Error(t, f.sign(t.Context()))
 	other := *f.tok
-	other.Module = hsmtest.CopyModule(t) // another machine, so to speak
+	other.Module = f.tok.CopyModule(t) // another machine, so to speak
 	generateRaw(t, &other, rawKeyPair{label: "release", id: "intruder"})
 	f.shim.Clear(t)
 	twice := func() bool {

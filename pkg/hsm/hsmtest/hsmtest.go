@@ -1,22 +1,24 @@
 // Package hsmtest gives tests a real PKCS#11 token: SoftHSM, in a directory of its own, with its own copy of the module.
 //
-// Call Main from TestMain, then NewToken in each test. SoftHSM reads SOFTHSM2_CONF when it is initialised, so there is
-// one configuration per process; but every Token loads its own copy of the library, so login state and C_Finalize of one
-// test do not reach another, and tests may run in parallel.
+// Call Main from TestMain, then NewToken in each test. Every Token loads its own copy of the library, which reads its own
+// configuration, so that neither login state nor files nor C_Finalize of one test reach another, and tests may run in
+// parallel.
 //
 // Nothing is skipped where SoftHSM is missing: tests fail and name the package to install.
 package hsmtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,8 +47,17 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Setup makes the process's token directory and sets SOFTHSM2_CONF, for a TestMain that has more to do. Call it before
-// any module is loaded.
+// maxTokens is how many tokens one process may have.
+const maxTokens = 400
+
+// rig is what Setup made for the process.
+var rig struct {
+	dir  string
+	used atomic.Int64
+}
+
+// Setup makes room for the process's tokens, for a TestMain that has more to do. Call it before any module is loaded:
+// SoftHSM finds its configuration through the environment, which must not change once C code may be reading it.
 func Setup() (cleanup func(), err error) {
 	if _, err := exec.LookPath("softhsm2-util"); err != nil {
 		return nil, errors.New(install)
@@ -54,23 +65,23 @@ func Setup() (cleanup func(), err error) {
 	if _, err := softHSM(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "hsmtest-")
-	if err != nil {
+	if rig.dir, err = os.MkdirTemp("", "hsmtest-"); err != nil {
 		return nil, fmt.Errorf("making token directory: %w", err)
 	}
-	tokens := filepath.Join(dir, tokenDir)
-	if err := os.Mkdir(tokens, 0o700); err != nil {
-		return nil, fmt.Errorf("making token directory: %w", err)
+	for n := range maxTokens {
+		if err := os.Setenv(variable(n), filepath.Join(home(n), confName)); err != nil {
+			return nil, fmt.Errorf("setting %s: %w", variable(n), err)
+		}
 	}
-	conf, err := writeConf(dir, tokens)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil {
-		return nil, fmt.Errorf("setting SOFTHSM2_CONF: %w", err)
-	}
-	return func() { _ = os.RemoveAll(dir) }, nil
+	return func() { _ = os.RemoveAll(rig.dir) }, nil
 }
+
+// variable is the environment variable in which copy n of the module looks for its configuration. It is as long as the
+// name that SoftHSM was built with, because it takes that name's place.
+func variable(n int) string { return fmt.Sprintf("SOFTHSM2_%04d", n) }
+
+// home is where the tokens of copy n live.
+func home(n int) string { return filepath.Join(rig.dir, strconv.Itoa(n)) }
 
 // Token is one initialised SoftHSM token.
 type Token struct {
@@ -78,28 +89,32 @@ type Token struct {
 	Label   string // its own label
 	Module  string // its own copy of the module, or a Shim's
 	PINFile string
+	number  int
 }
 
 // NewToken initialises a token. Its label is unlike every other's.
 func NewToken(tb testing.TB) *Token {
 	tb.Helper()
-	require.NotEmpty(tb, os.Getenv("SOFTHSM2_CONF"), "call hsmtest.Main from TestMain")
-	dir := tb.TempDir()
-	tok := &Token{Name: "hsm", Label: "test-" + rand.Text()[:12], PINFile: filepath.Join(dir, "pin")}
+	require.NotEmpty(tb, rig.dir, "call hsmtest.Main from TestMain")
+	n := int(rig.used.Add(1)) - 1
+	require.Less(tb, n, maxTokens, "raise hsmtest's maxTokens")
+	require.NoError(tb, os.MkdirAll(filepath.Join(home(n), tokenDir), 0o700))
+	_, err := writeConf(home(n), filepath.Join(home(n), tokenDir))
+	require.NoError(tb, err)
+	tok := &Token{Name: "hsm", Label: "test-" + rand.Text()[:12], PINFile: filepath.Join(tb.TempDir(), "pin"), number: n}
 	require.NoError(tb, os.WriteFile(tok.PINFile, []byte(UserPIN+"\n"), 0o600))
 	tok.Init(tb, tok.Label)
-	tok.Module = CopyModule(tb)
+	tok.Module = tok.CopyModule(tb)
 	return tok
 }
 
-// Init makes a further token with this label in the process's token directory. A module sees it when it is initialised
-// the next time.
-func (*Token) Init(tb testing.TB, label string) {
+// Init makes a further token with this label beside this one. The module sees it when it is initialised the next time.
+func (tok *Token) Init(tb testing.TB, label string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
-	// Made elsewhere and moved in as a whole: a module that another test initialises meanwhile never sees half a token.
-	shared := filepath.Join(filepath.Dir(os.Getenv("SOFTHSM2_CONF")), tokenDir)
+	// Made elsewhere and moved in as a whole: a module that is initialised meanwhile never sees half a token.
+	shared := filepath.Join(home(tok.number), tokenDir)
 	nursery, err := os.MkdirTemp(filepath.Dir(shared), "nursery-")
 	require.NoError(tb, err)
 	conf, err := writeConf(nursery, nursery)
@@ -116,11 +131,14 @@ func (*Token) Init(tb testing.TB, label string) {
 	require.NoError(tb, os.Rename(from, filepath.Join(shared, filepath.Base(from))))
 }
 
-// tokenDir is the name of the directory that holds the tokens, beside the configuration file.
-const tokenDir = "tokens"
+// tokenDir and confName are a token's directory and SoftHSM's configuration, side by side.
+const (
+	tokenDir = "tokens"
+	confName = "softhsm2.conf"
+)
 
 func writeConf(dir, tokens string) (string, error) {
-	conf := filepath.Join(dir, "softhsm2.conf")
+	conf := filepath.Join(dir, confName)
 	text := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n", tokens)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("writing SoftHSM configuration: %w", err)
@@ -141,19 +159,19 @@ func (tok *Token) Generate(tb testing.TB, name, lane string, algorithm hsm.Algor
 	return hsm.KeyConfig{Name: name, Token: tok.Name, Lane: lane, SPKI: made.Public.Pin()}
 }
 
-// CopyModule returns a copy of the SoftHSM module that shares no state with any other copy.
-func CopyModule(tb testing.TB) string {
+// CopyModule returns a copy of the SoftHSM module that sees this token and shares no state with any other copy, as a
+// second machine would.
+func (tok *Token) CopyModule(tb testing.TB) string {
 	tb.Helper()
 	from, err := softHSM()
 	require.NoError(tb, err)
+	library, err := os.ReadFile(from)
+	require.NoError(tb, err)
+	name := []byte("SOFTHSM2_CONF\x00")
+	require.Equal(tb, 1, bytes.Count(library, name), "%s names its environment variable once", from)
+	library = bytes.Replace(library, name, []byte(variable(tok.number)+"\x00"), 1)
 	to := filepath.Join(tb.TempDir(), "libsofthsm2.so")
-	in, err := os.Open(from)
-	require.NoError(tb, err)
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o700)
-	require.NoError(tb, err)
-	_, err = io.Copy(out, in)
-	require.NoError(tb, errors.Join(err, out.Close()))
+	require.NoError(tb, os.WriteFile(to, library, 0o700))
 	return to
 }
 
