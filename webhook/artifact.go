@@ -8,16 +8,20 @@ import (
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/job"
 )
 
-// artifactEvents are the types of the domain "artifact".
-var artifactEvents = map[string]decode{
-	"deployed": artifactAt,
-	"copied":   artifactTarget,
-	"moved":    artifactTarget,
-	"deleted":  nil, // nothing is left to sign; a gate asks Artifactory itself
-	"cached":   nil, // a remote repository filled its cache: not our release
-}
+// artifactDomain is about files and folders.
+var artifactDomain = domain{types: map[string]eventType{
+	"deployed": {read: artifactAt, lane: job.Upload},
+	"copied":   {read: artifactTarget, lane: job.Promotion},
+	"moved":    {read: artifactTarget, lane: job.Promotion},
+	"deleted":  {read: artifactAt, ignored: gone},
+	"cached":   {read: artifactAt, ignored: "a remote repository filled its cache, which is no release of ours"},
+}}
+
+// gone is why nothing follows from a deletion, in every domain.
+const gone = "nothing is left to sign; the gate asks Artifactory itself"
 
 // artifactData is the data of every type in the domain. Size and name are left out: Artifactory is asked for the one
 // and the path ends in the other.
@@ -32,9 +36,9 @@ type artifactData struct {
 func artifactAt(data []byte) (hint, error) {
 	a, err := readArtifact(data)
 	if err != nil {
-		return hint{}, err
+		return nil, err
 	}
-	return hint{Repo: a.Repo, Path: a.Path, SHA256: a.SHA256}, nil
+	return item{Repo: a.Repo, Path: a.Path, SHA256: a.SHA256}, nil
 }
 
 // artifactTarget points at the place where a copied or moved item stands now. JFrog does not write down the format of
@@ -44,9 +48,9 @@ func artifactAt(data []byte) (hint, error) {
 func artifactTarget(data []byte) (hint, error) {
 	a, err := readArtifact(data)
 	if err != nil {
-		return hint{}, err
+		return nil, err
 	}
-	h := hint{Repo: a.Repo, Path: a.Path, SHA256: a.SHA256}
+	h := item{Repo: a.Repo, Path: a.Path, SHA256: a.SHA256}
 	target := strings.TrimPrefix(a.Target, "/")
 	if target == "" {
 		return h, nil

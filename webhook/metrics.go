@@ -33,11 +33,9 @@ func newMetrics(reg prometheus.Registerer, instances map[string]Instance) *metri
 	}
 	for name := range instances { // a counter that alerts must be there before it is needed
 		m.authFailures.WithLabelValues(name)
-		for domain, types := range domains {
-			for typ, read := range types {
-				if read != nil {
-					m.events.WithLabelValues(name, domain, typ, string(unavailable))
-				}
+		for _, t := range Types() {
+			if t.Ignored == "" {
+				m.events.WithLabelValues(name, t.Domain, t.Name, string(unavailable))
 			}
 		}
 	}
@@ -46,11 +44,11 @@ func newMetrics(reg prometheus.Registerer, instances map[string]Instance) *metri
 
 // labels maps a delivery's words onto the closed sets of the tables.
 func labels(domain, typ string) (string, string) {
-	types, ok := domains[domain]
+	d, ok := domains[domain]
 	if !ok {
 		return other, other
 	}
-	if _, ok := types[typ]; !ok {
+	if _, ok := d.types[typ]; !ok {
 		return domain, other
 	}
 	return domain, typ

@@ -45,9 +45,12 @@ var answers = map[outcome]struct {
 	unavailable:     {http.StatusServiceUnavailable, "the event could not be stored; send it again"},
 }
 
-// respond answers with the outcome's status: a small JSON object, or problem details (RFC 9457) when it is an error.
-func respond(w http.ResponseWriter, o outcome) {
+// respond answers with the outcome's status, and its usual words unless there are better: a small JSON object, or problem details (RFC 9457) when it is an error.
+func respond(w http.ResponseWriter, o outcome, detail string) {
 	a := answers[o]
+	if detail != "" {
+		a.say = detail
+	}
 	media, body := "application/json", any(struct {
 		Outcome outcome `json:"outcome"`
 		Detail  string  `json:"detail"`

@@ -21,13 +21,15 @@ type receiver struct {
 	cfg     Config
 	deps    Deps
 	metrics *metrics
+	unknown acquaintance
 }
 
 // line collects what the one log line of a request says.
 type line struct {
 	instance string // as configured, or other
 	delivery delivery
-	hint     hint
+	place    place
+	detail   string // what the answer says, when it is not the outcome's usual
 	err      error
 }
 
@@ -35,7 +37,7 @@ func (rc *receiver) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	l := line{instance: other}
 	o := rc.receive(w, r, start, &l)
-	respond(w, o)
+	respond(w, o, l.detail)
 	rc.record(r.Context(), l, o, time.Since(start))
 }
 
@@ -72,26 +74,33 @@ func (rc *receiver) receive(w http.ResponseWriter, r *http.Request, now time.Tim
 		l.err = err
 		return malformed
 	}
-	read, ok := domains[l.delivery.Domain][l.delivery.Type]
-	switch {
-	case !ok:
+	t, ok := domains[l.delivery.Domain].types[l.delivery.Type]
+	if !ok {
 		return unknownEvent
-	case read == nil:
-		return notForUs
 	}
-	l.hint, err = read(l.delivery.Data)
-	if err != nil {
-		l.err = err
+	if t.read != nil {
+		h, err := t.read(l.delivery.Data)
+		if err != nil {
+			l.err = err
+		} else {
+			l.place = h.place()
+		}
+	}
+	switch {
+	case t.ignored != "":
+		l.detail = t.ignored
+		return notForUs // also when it could not be read: nothing depends on it
+	case l.err != nil:
 		return malformed
 	}
 
 	// 5: is it for us
-	ref, err := artifact.NewRef(name, l.hint.Repo, l.hint.Path)
+	ref, err := artifact.NewRef(name, l.place.Repo, l.place.Path)
 	if err != nil {
 		l.err = err
 		return refusedPath
 	}
-	if seal.IsAttachment(ref.Name()) {
+	if l.place.Attachment || seal.IsAttachment(ref.Name()) {
 		return ownAttachment
 	}
 	if !rc.deps.Covers(name, ref.Repo, ref.Path, l.delivery.Domain+"/"+l.delivery.Type) {
@@ -107,8 +116,9 @@ func (rc *receiver) receive(w http.ResponseWriter, r *http.Request, now time.Tim
 		Type:       l.delivery.Type,
 		Repo:       ref.Repo,
 		Path:       ref.Path,
-		SHA256:     l.hint.SHA256,
-		Key:        idempotencyKey(l.delivery.Domain, l.delivery.Type, ref, l.hint.SHA256),
+		SHA256:     l.place.SHA256,
+		Lane:       t.lane,
+		Key:        idempotencyKey(l.delivery.Domain, l.delivery.Type, ref, l.place.SHA256),
 		ReceivedAt: now.UTC(),
 	})
 	if err != nil {
@@ -142,6 +152,10 @@ func (rc *receiver) record(ctx context.Context, l line, o outcome, took time.Dur
 
 	level := slog.LevelInfo
 	switch {
+	case o == unknownEvent && rc.unknown.first(l.delivery.Domain, l.delivery.Type):
+		level = slog.LevelWarn
+	case o == unknownEvent:
+		level = slog.LevelDebug // told once; the counter goes on
 	case o == unavailable:
 		level = slog.LevelError
 	case o == refusedPath, answers[o].status >= http.StatusBadRequest:
@@ -151,8 +165,8 @@ func (rc *receiver) record(ctx context.Context, l line, o outcome, took time.Dur
 		slog.String("instance", l.instance),
 		slog.String("domain", short(l.delivery.Domain)),
 		slog.String("type", short(l.delivery.Type)),
-		slog.String("repo", short(l.hint.Repo)),
-		slog.String("path", short(l.hint.Path)),
+		slog.String("repo", short(l.place.Repo)),
+		slog.String("path", short(l.place.Path)),
 		slog.String("subscription", short(l.delivery.Subscription)),
 		slog.String("outcome", string(o)),
 		slog.Int("status", answers[o].status),

@@ -2,7 +2,8 @@
 // makes it durable and answers. It never asks Artifactory anything and believes no payload; what is signed is decided
 // later, from what Artifactory itself reports.
 //
-// A new event domain is one file with its table of types, one line in domains, and a golden payload per type.
+// A new event domain is one file with its table of types, one line in domains, and a payload with its golden file per
+// type.
 package webhook
 
 import (

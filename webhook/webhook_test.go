@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 )
 
@@ -34,7 +35,7 @@ func TestEventIsHandedOverWhole(t *testing.T) {
 	e.ReceivedAt, e.Key = time.Time{}, ""
 	require.Equal(t, ledger.Event{
 		Instance: "main", Domain: "artifact", Type: "deployed", Repo: "fw-staging-local", Path: "modem/x.bin",
-		SHA256: "3f6d0b0e6d1c3d0b6a5e1b7a1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203",
+		SHA256: "3f6d0b0e6d1c3d0b6a5e1b7a1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203", Lane: job.Upload,
 	}, e)
 }
 

@@ -29,6 +29,7 @@ func TestGenerated(t *testing.T) {
 	for name, text := range map[string]string{
 		"configuration.md": configurationPage(),
 		"reasons.md":       reasonsPage(),
+		"events.md":        eventsPage(),
 	} {
 		file := filepath.Join(tooltest.RepoRoot(t), "docs", name)
 		if *update {
@@ -113,6 +114,41 @@ Whenever something is refused, the same object says why: in the command line's o
 	for _, code := range slices.Sorted(maps.Keys(reason.Codes)) {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", code, reason.Codes[code])
 	}
+	return b.String()
+}
+
+func eventsPage() string {
+	var b strings.Builder
+	b.WriteString(generated + `# Events
+
+What Hallmark does with each event that the JFrog platform can send it. An event is a hint where to look: what is signed is
+decided from what Artifactory itself reports. An event that is acted on leads to work in a lane of the queue; any other is
+answered with 200 and counted in ` + "`hallmark_webhook_events_total`" + `, with the outcome ` + "`not-for-us`" + `. Events of a domain or type that
+is not listed are answered with 200 too, counted as ` + "`unknown-event`" + `, and told once in the log of each process. Subscribe to
+those that are acted on; others do no harm.
+
+| domain | types | acted on, in the lane | not for us, because |
+|---|---|---|---|
+`)
+	var row webhook.Type // of several types with one fate
+	var names []string
+	flush := func() {
+		if len(names) > 0 {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", row.Domain, codes(names), row.Lane, markdown.Replace(row.Ignored))
+		}
+		names = nil
+	}
+	for _, t := range webhook.Types() {
+		name := t.Name
+		t.Name = ""
+		if t != row {
+			flush()
+			row = t
+		}
+		names = append(names, name)
+	}
+	flush()
+	b.WriteString("\nJFrog Curation names neither domain nor type in what it sends; those two names are Hallmark's.\n")
 	return b.String()
 }
 
