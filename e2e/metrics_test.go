@@ -92,7 +92,7 @@ var labelValues = map[string][]string{
 	"step":         {"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record"},
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},
-	"queue":        {"default"},
+	"lane":         {"promotion", "upload", "backfill"},
 	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain"},
 	"status":       {"200", "400", "401", "403", "404", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
