@@ -3,25 +3,15 @@
 package docs_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
-	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -30,55 +20,6 @@ func page(t *testing.T, name string) string {
 	content, err := os.ReadFile(name)
 	require.NoError(t, err)
 	return string(content)
-}
-
-// The subscription that operators are told to create is one that Artifactory takes, that fires, that signs its
-// deliveries, and that leaves signature files out.
-func TestSubscriptionWorks(t *testing.T) {
-	t.Parallel()
-	m := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(page(t, "operators.md"))
-	require.NotNil(t, m)
-	var sub struct {
-		Key      string
-		Handlers []struct{ URL, Secret string }
-	}
-	require.NoError(t, json.Unmarshal([]byte(m[1]), &sub))
-	require.Contains(t, sub.Handlers[0].URL, "/webhook/main")
-
-	type delivery struct{ auth, body string }
-	arrived := make(chan delivery, 10)
-	hallmark := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		arrived <- delivery{r.Header.Get("X-JFrog-Event-Auth"), string(body)}
-		w.WriteHeader(http.StatusAccepted)
-	}))
-	t.Cleanup(hallmark.Close)
-	artifactory := artifactorytest.Start(t, standin.Config{})
-	send := func(method, path, token, body string) *http.Response {
-		req, err := http.NewRequestWithContext(t.Context(), method, artifactory.URL()+path, strings.NewReader(body))
-		require.NoError(t, err)
-		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := http.DefaultClient.Do(req)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		return resp
-	}
-	body := strings.Replace(m[1], sub.Handlers[0].URL, hallmark.URL, 1)
-	require.Equal(t, http.StatusCreated, send(http.MethodPost, "/event/api/v1/subscriptions", artifactorytest.Admin, body).StatusCode)
-
-	for _, file := range []string{"a.tgz.sigstore.json", "app/a.tgz.sig", "app/a.tgz"} { // only the last is announced
-		path := "/artifactory/" + artifactorytest.Staging + "/" + file
-		require.Equal(t, http.StatusCreated, send(http.MethodPut, path, artifactorytest.CI, "x").StatusCode)
-	}
-	select {
-	case d := <-arrived:
-		mac := hmac.New(sha256.New, []byte(sub.Handlers[0].Secret))
-		_, _ = io.WriteString(mac, d.body)
-		require.Equal(t, hex.EncodeToString(mac.Sum(nil)), d.auth)
-		require.Contains(t, d.body, `"app/a.tgz"`)
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing was delivered")
-	}
 }
 
 // Every alert of the chart has a line on the operators' page, and the other way round.

@@ -96,7 +96,7 @@ var labelValues = map[string][]string{
 	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain"},
 	"status":       {"200", "400", "401", "403", "404", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
-	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe"},
+	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription"},
 	"reason":       append(slices.Collect(func(yield func(string) bool) { eachCode(yield) }), "allow"),
 }
 
@@ -233,7 +233,7 @@ func TestLogLines(t *testing.T) {
 			require.Contains(t, l, key, line)
 		}
 	}
-	require.Equal(t, map[string]int{
-		"webhook": requests + 1, "job": len(paths), "api": 2, "ready": 1, "draining": 1, "stopped": 1,
+	require.Equal(t, map[string]int{ // the one above, and the sample event of webhook install
+		"webhook": requests + 2, "job": len(paths), "api": 2, "ready": 1, "draining": 1, "stopped": 1,
 	}, count)
 }

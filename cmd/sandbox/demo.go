@@ -62,6 +62,7 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 	t.say("Artifactory  %s   repositories %s, %s", s.Artifactory.URL(), sandbox.Staging, sandbox.Release)
 	t.say("Hallmark     %s   key %s made inside the token", s.URL, sandbox.Key)
 	t.hallmark(0, "all", "doctor")
+	t.hallmark(0, "all", "webhook", "check")
 
 	t.chapter("Two builds are uploaded; nobody asks for a signature")
 	t.upload(sandbox.Developer, sandbox.Staging, app, bytes.Repeat([]byte("a real build "), 5000))

@@ -43,7 +43,7 @@ func (s *Sandbox) prepare() error {
 			return err
 		}
 	}
-	for _, name := range []string{"pin", "so-pin", "artifactory", "webhook", "caller"} {
+	for _, name := range []string{"pin", "so-pin", "artifactory", "admin", "webhook", "caller"} {
 		if err := s.secret(name); err != nil {
 			return err
 		}
@@ -91,6 +91,7 @@ func (s *Sandbox) startArtifactory() error {
 		Webhooks:     s.Timing,
 		Tokens: []standin.Token{
 			{Value: s.tokens["artifactory"], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
+			{Value: s.tokens["admin"], User: "admin", Admin: true},
 			{Value: Developer, User: Developer, Rights: map[string]string{Staging: "rwda"}},
 			{Value: Annotator, User: Annotator, Rights: map[string]string{Staging: "rwda"}},
 		},
@@ -194,25 +195,16 @@ require:
 	)
 }
 
-// subscribe makes Artifactory announce what happens in the staging repository.
-func (s *Sandbox) subscribe() error {
-	sub := standin.Subscription{
-		Key: Subscriber, Enabled: true,
-		EventFilter: standin.EventFilter{
-			Domain: "artifact", EventTypes: []string{"deployed", "copied", "moved", "deleted"},
-			Criteria: standin.Criteria{RepoKeys: []string{Staging}, ExcludePatterns: []string{"**/*.sigstore.json", "**/*.sig"}},
-		},
-		Handlers: []standin.Target{{
-			HandlerType: "webhook", URL: s.URL + "/webhook/main", Secret: s.tokens["webhook"], UseSecretForSigning: true,
-		}},
+// subscribe makes Artifactory announce what happens in the repositories that policies name.
+func (s *Sandbox) subscribe(ctx context.Context) error {
+	out, code, err := s.Run(ctx, "webhook", "install", "--url", s.URL)
+	if err != nil || code != 0 {
+		return fmt.Errorf("installing the webhook: %w\n%s", err, out)
 	}
-	if s.Subscribe != nil {
-		s.Subscribe(&sub)
-	}
-	return s.Artifactory.AddSubscription(sub)
+	return nil
 }
 
-// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, webhook or caller.
+// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, admin, webhook or caller.
 func (s *Sandbox) Secret(name string) string { return s.tokens[name] }
 
 // Secrets lists all of them: none may ever be printed.

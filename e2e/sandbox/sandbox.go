@@ -27,24 +27,23 @@ const (
 	Release    = "libs-release-local"
 	Key        = "release-2026"
 	Developer  = "dev1"
-	Annotator  = "mallory" // may write everything in staging but owns no key
-	Subscriber = "hallmark-artifacts"
+	Annotator  = "mallory"                // may write everything in staging but owns no key
+	Subscriber = "hallmark-main-artifact" // what hallmark webhook install makes
 )
 
 // Config says where and how. Dir and Hallmark are required.
 type Config struct {
-	Dir       string                      // empty directory that everything is kept in
-	Hallmark  string                      // path of the hallmark binary
-	Database  string                      // ledger URL; default: SQLite below Dir
-	Workers   int                         // queue.workers; 0 leaves the default
-	Algorithm string                      // of the key; default P-256
-	Module    string                      // PKCS#11 library; default SoftHSM's
-	Output    io.Writer                   // the service's log; default a file below Dir
-	Standin   func(*standin.Config)       // last changes to the stand-in's configuration
-	Formats   []string                    // what policy signs as; default sigstore and raw
-	Env       []string                    // added to the environment of the service
-	Timing    standin.WebhookTiming       // how the stand-in delivers webhooks
-	Subscribe func(*standin.Subscription) // last changes to the subscription
+	Dir       string                // empty directory that everything is kept in
+	Hallmark  string                // path of the hallmark binary
+	Database  string                // ledger URL; default: SQLite below Dir
+	Workers   int                   // queue.workers; 0 leaves the default
+	Algorithm string                // of the key; default P-256
+	Module    string                // PKCS#11 library; default SoftHSM's
+	Output    io.Writer             // the service's log; default a file below Dir
+	Standin   func(*standin.Config) // last changes to the stand-in's configuration
+	Formats   []string              // what policy signs as; default sigstore and raw
+	Env       []string              // added to the environment of the service
+	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
 }
 
 // Sandbox is a running world. Stop it when done.
@@ -103,7 +102,7 @@ func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
 	if err := s.Serve(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.subscribe()
+	return s, s.subscribe(ctx)
 }
 
 // Serve starts the service and waits until it is ready. Use it after Kill to start it again.
@@ -214,7 +213,8 @@ func (s *Sandbox) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.Hallmark, args...)
 	cmd.Dir = s.Path("work")
 	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+s.Path("softhsm2.conf"), "HALLMARK_SERVER="+s.URL,
-		"HALLMARK_TOKEN_FILE="+s.Path("secrets", "caller"), "HALLMARK_CONFIG="+s.Path("hallmark.yaml"))
+		"HALLMARK_TOKEN_FILE="+s.Path("secrets", "caller"), "HALLMARK_CONFIG="+s.Path("hallmark.yaml"),
+		"HALLMARK_ADMIN_TOKEN_FILE="+s.Path("secrets", "admin"))
 	return cmd
 }
 

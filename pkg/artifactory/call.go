@@ -31,6 +31,7 @@ type request struct {
 	url     string
 	body    []byte
 	headers map[string]string
+	secrets []string // in the body; taken out of what the server says of it
 }
 
 // attempts is the memory of one call across its repetitions; the transport finds it in the request's context.
@@ -94,7 +95,7 @@ func (c *Client) once(ctx context.Context, r request, details httputils.HttpClie
 	if resp.StatusCode >= 300 {
 		// err only says that the retries are used up.
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // held in memory by the transport
-		return &StatusError{Status: resp.StatusCode, Message: message(text, details.AccessToken), RetryAfter: a.asked}
+		return &StatusError{Status: resp.StatusCode, Message: message(text, append(r.secrets, details.AccessToken)...), RetryAfter: a.asked}
 	}
 	if err != nil {
 		return networkError(err)

@@ -21,11 +21,12 @@ const (
 	callVersion
 	callRepository
 	callProbe
+	callSubscription
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

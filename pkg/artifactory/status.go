@@ -91,8 +91,9 @@ func refusal(what string, err error) error {
 	return &Refused{What: what, Status: st.Status, Message: st.Message}
 }
 
-// message is the gist of an error body: the first message of Artifactory's JSON form, else the first line.
-func message(body []byte, token string) string {
+// message is the gist of an error body: the first message of Artifactory's JSON form, else the first line, without the
+// given secrets.
+func message(body []byte, secrets ...string) string {
 	var doc struct {
 		Errors []struct {
 			Message string `json:"message"`
@@ -102,8 +103,10 @@ func message(body []byte, token string) string {
 	if json.Unmarshal(body, &doc) == nil && len(doc.Errors) > 0 {
 		s = doc.Errors[0].Message
 	}
-	if token != "" {
-		s = strings.ReplaceAll(s, token, "***")
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "***")
+		}
 	}
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	if strings.HasPrefix(s, "<") { // a proxy's HTML page says nothing

@@ -23,6 +23,11 @@ type match struct {
 	instances, repositories, paths, exclude, events []string
 }
 
+// about reports whether the match leaves the instance in.
+func (m match) about(instance string) bool {
+	return len(m.instances) == 0 || slices.Contains(m.instances, instance)
+}
+
 // mismatch says which line of a match did not hold.
 type mismatch struct {
 	field string
@@ -44,7 +49,7 @@ func byName(event string) bool { return event == "" || strings.HasPrefix(event, 
 // test returns nil when everything holds, else the first line that does not. A wish by name passes any events list.
 func (m match) test(instance, repo, path, event string) *mismatch {
 	switch {
-	case len(m.instances) > 0 && !slices.Contains(m.instances, instance):
+	case !m.about(instance):
 		return &mismatch{"instance", instance, m.instances}
 	case firstMatch(m.repositories, repo) == "":
 		return &mismatch{"repository", repo, m.repositories}

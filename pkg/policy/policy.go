@@ -79,22 +79,40 @@ func (s *Set) Digest() artifact.Digest { return s.digest }
 // are signed, and those that gates guard. Patterns such as libs-*-local are left out.
 func (s *Set) Repositories(instance string) (signed, guarded []string) {
 	for _, p := range s.signing {
-		signed = append(signed, literals(instance, p.match.instances, p.match.repositories)...)
+		signed = append(signed, literals(instance, p.match)...)
 	}
 	for _, g := range s.gates {
-		guarded = append(guarded, literals(instance, g.target.instances, g.target.repositories)...)
+		guarded = append(guarded, literals(instance, g.target)...)
 	}
 	slices.Sort(signed)
 	slices.Sort(guarded)
 	return slices.Compact(signed), slices.Compact(guarded)
 }
 
+// RepositoryPatterns lists what policies about an instance call repositories by pattern, such as libs-*-local, sorted.
+func (s *Set) RepositoryPatterns(instance string) []string {
+	var out []string
+	add := func(m match) {
+		if m.about(instance) {
+			out = append(out, slices.DeleteFunc(slices.Clone(m.repositories), isLiteral)...)
+		}
+	}
+	for _, p := range s.signing {
+		add(p.match)
+	}
+	for _, g := range s.gates {
+		add(g.target)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // literals are the patterns that stand for one repository alone, when the policy is about the instance at all.
-func literals(instance string, instances, patterns []string) []string {
-	if len(instances) > 0 && !slices.Contains(instances, instance) {
+func literals(instance string, m match) []string {
+	if !m.about(instance) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return !isLiteral(p) })
+	return slices.DeleteFunc(slices.Clone(m.repositories), func(p string) bool { return !isLiteral(p) })
 }
 
 // Covers reports whether any signing policy could have something to say about such an event, so that the receiver may

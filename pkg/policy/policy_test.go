@@ -80,6 +80,29 @@ func TestExamplesLoad(t *testing.T) {
 	require.Empty(t, demand.Judge([]policy.Evidence{{File: "app.tgz.sigstore.json", Format: "sigstore", Key: "release-2026"}}))
 }
 
+// A pattern is never taken for a name, and a policy about another instance is about nothing here.
+func TestRepositoryPatterns(t *testing.T) {
+	t.Parallel()
+	set := policytest.Set(t, policy.Skip, vocabulary, map[string]string{"a.yaml": `kind: SigningPolicy
+name: a
+owner: o
+match: {repositories: [libs-staging-local, "libs-*-local", "{a,b}-local"]}
+sign: [{key: dev-2026, formats: [raw]}]
+---
+kind: GatePolicy
+name: b
+owner: o
+target: {repositories: ["release-?", libs-release-local, "libs-*-local"], instances: [main]}
+require: {signatures: [{lane: release}]}
+`})
+	signed, guarded := set.Repositories("main")
+	require.Equal(t, [2][]string{{"libs-staging-local"}, {"libs-release-local"}}, [2][]string{signed, guarded})
+	require.Equal(t, []string{"libs-*-local", "release-?", "{a,b}-local"}, set.RepositoryPatterns("main"))
+	require.Equal(t, []string{"libs-*-local", "{a,b}-local"}, set.RepositoryPatterns("other"))
+	_, guarded = set.Repositories("other")
+	require.Empty(t, guarded)
+}
+
 func TestDigestNamesNamesAndBytes(t *testing.T) {
 	t.Parallel()
 	const p = "kind: SigningPolicy\nname: a\nowner: o\nmatch: {repositories: [r]}\nsign: [{key: dev-2026, formats: [raw]}]\n"

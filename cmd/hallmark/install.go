@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+)
+
+// What is done to a subscription.
+const (
+	actionCreate = "create"
+	actionUpdate = "update"
+	actionNone   = "none"
+)
+
+// installation is the answer of hallmark webhook install.
+type installation struct {
+	Instance      string   `json:"instance"`
+	DryRun        bool     `json:"dryRun"`
+	Subscriptions []plan   `json:"subscriptions"`
+	Notes         []string `json:"notes"`
+}
+
+// plan is what becomes of one subscription.
+type plan struct {
+	Key          string                   `json:"key"`
+	Action       string                   `json:"action"` // create, update or none
+	Changes      []change                 `json:"changes"`
+	Tested       string                   `json:"tested,omitempty"` // what Artifactory said of a sample event
+	SecretFile   string                   `json:"secretFile"`
+	Subscription artifactory.Subscription `json:"subscription"` // as it should be; its secret is never shown
+
+	secret hookSecret
+}
+
+func newWebhookInstall() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Create or mend the subscriptions that the policies need",
+		Long: `Create the subscriptions that the configured policies need, or mend what is different. What
+is right already is left alone, so it can be run again at any time.
+
+  what      deployed, copied and moved artifacts, in every repository that a policy names;
+            a policy with a pattern (libs-*-local) needs the events of all local ones
+  without   Hallmark's own signature files
+  enabled   set, because through the API a subscription is disabled unless it says otherwise
+  proof     the secret of webhookSecrets, for an HMAC over each delivery; it is read from its
+            file, and neither printed nor taken from the command line
+  debug     with --debug, also deliveries that went well are recorded for troubleshooting
+
+Before anything is written, Artifactory delivers a sample event to the service, which must
+run. By default Artifactory refuses private and loopback addresses. Self-hosted, an
+administrator allows them in system.yaml: event.webhooks.urlStrictPolicy: false (newer
+references name event.security.blacklist.enabled: false).
+
+An update replaces the whole subscription. Project, proxy, fixed headers and anyFederated
+are kept as they are found.`,
+		Example: `  hallmark webhook install --url https://hallmark.example:8443 --admin-token-file admin.token --dry-run
+  hallmark webhook install --url https://hallmark.example:8443 --admin-token-file admin.token
+  hallmark webhook install --admin-token-file admin.token -o json`,
+		Args: cobra.NoArgs,
+	}
+	open, output := webhookFlags(cmd), outputFlag(cmd)
+	base := cmd.Flags().String("url", "", "address under which Artifactory reaches the service (default: where the subscription points now)")
+	dry := cmd.Flags().Bool("dry-run", false, "only show what would change")
+	untested := cmd.Flags().Bool("no-test", false, "write without a test delivery, when the service cannot run yet")
+	debug := cmd.Flags().Bool("debug", false, "have deliveries that went well recorded too (--debug=false ends it)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		h, err := open()
+		if err != nil {
+			return err
+		}
+		defer h.client.Close()
+		if !cmd.Flags().Changed("debug") {
+			debug = nil
+		}
+		in, err := h.plan(cmd.Context(), *base, debug)
+		if err != nil {
+			return err
+		}
+		in.DryRun = *dry
+		if *dry || *untested {
+			in.Notes = append(in.Notes, addressNotes(cmd.Context(), in.Subscriptions)...)
+		}
+		if !*dry {
+			for i := range in.Subscriptions {
+				if err := h.apply(cmd.Context(), &in.Subscriptions[i], !*untested); err != nil {
+					return err
+				}
+			}
+		}
+		return show(cmd.OutOrStdout(), *output, in, func(w io.Writer) { installText(w, in) })
+	}
+	return cmd
+}
+
+// plan compares what is there with what should be. Nothing is changed.
+func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installation, error) {
+	all, err := h.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := &installation{Instance: h.config.Name, Subscriptions: []plan{}}
+	for i := range subscribed {
+		p, _, err := h.compare(all, i, base, debug)
+		if err != nil {
+			return nil, err
+		}
+		in.Subscriptions = append(in.Subscriptions, p)
+	}
+	in.Notes = h.notes(all, in.Subscriptions)
+	return in, nil
+}
+
+// compare makes the plan for one line of the table, and returns what is there now. Its error is about the address.
+func (h *hooks) compare(all []artifactory.Subscription, line int, base string, debug *bool) (plan, *artifactory.Subscription, error) {
+	s := subscribed[line]
+	p := plan{Key: subscriptionName(h.config.Name, s.domain), Action: actionCreate, Changes: []change{}, secret: h.secrets[0]}
+	var found *artifactory.Subscription
+	if i := slices.IndexFunc(all, func(sub artifactory.Subscription) bool { return sub.Key == p.Key }); i >= 0 {
+		found = &all[i]
+		if has, _ := h.secretOf(*found); has != nil {
+			p.secret = *has // a rotation is not undone
+		}
+	}
+	p.SecretFile = p.secret.file
+	where, err := h.target(base, found)
+	if err != nil {
+		return p, found, err
+	}
+	p.Subscription = h.want(s.domain, s.types, where, p.secret, found)
+	if debug != nil {
+		p.Subscription.Debug = *debug
+	}
+	if found != nil {
+		p.Action = actionUpdate
+		if p.Changes = h.drift(*found, p.Subscription, p.secret); len(p.Changes) == 0 {
+			p.Action = actionNone
+		}
+	}
+	return p, found, nil
+}
+
+// target is where a subscription is to deliver: to --url, else where it does now.
+func (h *hooks) target(base string, found *artifactory.Subscription) (string, error) {
+	if base != "" {
+		return target(base, h.config.Name)
+	}
+	if found == nil || len(found.Handlers) != 1 {
+		return "", errors.New("there is no subscription yet: give the address under which Artifactory reaches the service, such as --url https://hallmark.example:8443")
+	}
+	where, err := target(found.Handlers[0].URL, h.config.Name)
+	if err != nil || where != found.Handlers[0].URL {
+		return "", fmt.Errorf("the subscription %s points to %.200q, which is no receiver of this instance; give the right address with --url", found.Key, found.Handlers[0].URL)
+	}
+	return where, nil
+}
+
+// notes says what a reader should know about the plan.
+func (h *hooks) notes(all []artifactory.Subscription, plans []plan) []string {
+	notes := []string{}
+	if len(h.patterns) > 0 {
+		notes = append(notes, fmt.Sprintf("policies name repositories by pattern (%s), so the events of every local repository are asked for, also of later ones; "+
+			"a federated repository must be named in full in a policy. What no policy covers is answered and forgotten", strings.Join(h.patterns, ", ")))
+	}
+	for _, p := range plans {
+		where := p.Subscription.Handlers[0].URL
+		if !p.Subscription.Handlers[0].Signing {
+			notes = append(notes, "webhookAuth is plain: the secret itself travels with every event; use https, and hmac if your release can sign")
+		}
+		for _, sub := range all {
+			if !ours(h.config.Name, sub.Key) && slices.ContainsFunc(sub.Handlers, func(t artifactory.Handler) bool { return t.URL == where }) {
+				notes = append(notes, fmt.Sprintf("the subscription %s delivers to %s too and is not Hallmark's to touch; once this one works, remove it yourself", sub.Key, where))
+			}
+		}
+	}
+	return notes
+}
+
+// addressNotes warns of targets that nobody has tried and that Artifactory may refuse.
+func addressNotes(ctx context.Context, plans []plan) []string {
+	var notes []string
+	for _, p := range plans {
+		if why := private(ctx, p.Subscription.Handlers[0].URL); why != "" && p.Action != actionNone {
+			notes = append(notes, why+". "+privateAddresses)
+		}
+	}
+	return notes
+}
+
+// apply does what the plan says: a test, the write, and a look at what was kept.
+func (h *hooks) apply(ctx context.Context, p *plan, test bool) error {
+	if p.Action == actionNone {
+		return nil
+	}
+	if test {
+		said, err := h.test(ctx, p.Subscription)
+		if err != nil {
+			return fmt.Errorf("%w\nnothing was written; mend it, or write anyway with --no-test", err)
+		}
+		p.Tested = said
+	}
+	return h.write(ctx, p.Subscription, p.secret, p.Action == actionCreate)
+}
+
+// test has a sample event delivered; an error says why it may have failed.
+func (h *hooks) test(ctx context.Context, sub artifactory.Subscription) (said string, err error) {
+	d, err := h.client.TestSubscription(ctx, sub)
+	if err != nil {
+		return "", h.refused(ctx, sub, err)
+	}
+	if !d.OK {
+		return "", undeliverable(ctx, sub, d.Message)
+	}
+	return d.Message, nil
+}
+
+// write creates or replaces a subscription and compares what Artifactory keeps.
+func (h *hooks) write(ctx context.Context, sub artifactory.Subscription, secret hookSecret, create bool) error {
+	put := h.client.Resubscribe
+	if create {
+		put = h.client.Subscribe
+	}
+	failed := put(ctx, sub)
+	kept, unread := h.client.Subscription(ctx, sub.Key)
+	changes := []change{}
+	if unread == nil {
+		changes = h.drift(kept, sub, secret)
+	}
+	switch {
+	case failed != nil && (unread != nil || len(changes) > 0):
+		return h.refused(ctx, sub, failed)
+	case unread != nil:
+		return h.advise(unread)
+	}
+	return mustBe(sub.Key, changes) // a write whose answer was lost may have been done
+}
+
+// refused explains a refusal of the event service, which may be about the target's address.
+func (h *hooks) refused(ctx context.Context, sub artifactory.Subscription, err error) error {
+	st := (*artifactory.StatusError)(nil)
+	if !errors.As(err, &st) || st.Status != http.StatusBadRequest && st.Status != http.StatusUnprocessableEntity {
+		return h.advise(err)
+	}
+	why := private(ctx, sub.Handlers[0].URL)
+	if why == "" {
+		why = "if it is about the address"
+	}
+	return fmt.Errorf("%w\n  %s: %s", err, why, privateAddresses)
+}
+
+func installText(w io.Writer, in *installation) {
+	words := map[string]string{actionCreate: "CREATED", actionUpdate: "UPDATED", actionNone: "UNCHANGED"}
+	if in.DryRun {
+		words = map[string]string{actionCreate: "WOULD BE CREATED", actionUpdate: "WOULD BE UPDATED", actionNone: "IS AS IT SHOULD BE"}
+	}
+	for _, p := range in.Subscriptions {
+		s := p.Subscription
+		fmt.Fprintf(w, "%s  %s\n", words[p.Action], p.Key)
+		fmt.Fprintf(w, "  to       %s\n", s.Handlers[0].URL)
+		fmt.Fprintf(w, "  events   %s: %s\n", s.Filter.Domain, strings.Join(s.Filter.Types, ", "))
+		fmt.Fprintf(w, "  in       %s\n", where(s.Filter.Criteria))
+		fmt.Fprintf(w, "  without  %s\n", strings.Join(s.Filter.Criteria.Exclude, ", "))
+		fmt.Fprintf(w, "  secret   that of %s\n", p.SecretFile)
+		if p.Tested != "" {
+			fmt.Fprintf(w, "  tested   a sample event was delivered: %s\n", p.Tested)
+		}
+		changesText(w, p.Changes)
+	}
+	for _, n := range in.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+}
+
+func changesText(w io.Writer, changes []change) {
+	for _, c := range changes {
+		fmt.Fprintf(w, "  %s\n    found     %s\n    expected  %s\n    why       %s\n", c.Field, c.Found, c.Expected, c.Why)
+	}
+}
+
+// where says which repositories criteria choose.
+func where(c artifactory.Criteria) string {
+	names := slices.Clone(c.Repositories)
+	slices.Sort(names)
+	if c.AnyLocal {
+		names = append(names, "every local repository")
+	}
+	if c.AnyRemote {
+		names = append(names, "every remote repository")
+	}
+	if c.AnyFederated != nil && *c.AnyFederated {
+		names = append(names, "every federated repository")
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/webhook"
+)
+
+// hookRig is a stand-in Artifactory, a configuration, and the real receiver in front of nothing.
+type hookRig struct {
+	t        *testing.T
+	dir      string
+	standin  *standin.Server
+	receiver *httptest.Server
+	serving  atomic.Pointer[http.Handler]
+	named    map[string]string // what runs differ in → what transcripts say
+	out      bytes.Buffer
+}
+
+var hookSecrets = map[string]string{
+	"webhook": "0123456789abcdef0123456789abcdef", "webhook-new": "fedcba9876543210fedcba9876543210", "webhook-newest": "00112233445566778899aabbccddeeff",
+}
+
+func newHookRig(t *testing.T) *hookRig {
+	t.Helper()
+	r := &hookRig{t: t, dir: t.TempDir(), standin: artifactorytest.Start(t, standin.Config{
+		Repositories: []standin.Repository{{Key: artifactorytest.Staging}, {Key: artifactorytest.Release}, {Key: "libs-dev-local"}},
+	})}
+	r.receiver = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { (*r.serving.Load()).ServeHTTP(w, q) }))
+	t.Cleanup(r.receiver.Close)
+	r.named = map[string]string{r.standin.URL(): "https://acme.example", r.receiver.URL: "https://hallmark.example:8443", r.dir: "/etc/hallmark"}
+	for name, secret := range hookSecrets {
+		r.write(name, secret+"\n")
+	}
+	r.write("admin.token", artifactorytest.Admin+"\n")
+	r.write("ci.token", artifactorytest.CI+"\n")
+	r.configure("webhook")
+	r.policies("[libs-staging-local]")
+	r.restart()
+	t.Setenv("HALLMARK_CONFIG", filepath.Join(r.dir, "hallmark.yaml"))
+	t.Setenv("HALLMARK_ADMIN_TOKEN_FILE", filepath.Join(r.dir, "admin.token"))
+	return r
+}
+
+func (r *hookRig) write(name, content string) {
+	r.t.Helper()
+	file := filepath.Join(r.dir, name)
+	require.NoError(r.t, os.MkdirAll(filepath.Dir(file), 0o700))
+	require.NoError(r.t, os.WriteFile(file, []byte(content), 0o600))
+}
+
+// configure writes a configuration with these secrets; the service reads it at its restart.
+func (r *hookRig) configure(secrets ...string) {
+	var files []string
+	for _, s := range secrets {
+		files = append(files, "{file: "+s+"}")
+	}
+	r.write("hallmark.yaml", fmt.Sprintf(`database: {url: "sqlite:///var/lib/hallmark/hallmark.db"}
+artifactory:
+  - name: main
+    url: %s
+    token: {file: artifactory}
+    webhookSecrets: [%s]
+tokens: [{name: hsm, module: /usr/lib/vendor/libpkcs11.so, label: hallmark, pin: {file: pin}}]
+keys: [{name: release-2026, token: hsm, spki: "sha256:%s", lane: release}]
+policies: {dir: policies, noMatch: skip}
+`, r.standin.URL(), strings.Join(files, ", "), strings.Repeat("0", 64)))
+}
+
+func (r *hookRig) policies(repositories string) {
+	r.write("policies/release.yaml", `kind: SigningPolicy
+name: release-binaries
+owner: release-managers
+match: {repositories: `+repositories+`}
+sign: [{key: release-2026, formats: [sigstore, raw]}]
+---
+kind: GatePolicy
+name: libs-release
+owner: release-managers
+target: {repositories: [libs-release-local]}
+require: {signatures: [{lane: release, count: 1}]}
+`)
+}
+
+// restart lets the receiver read the configuration.
+func (r *hookRig) restart() {
+	r.t.Helper()
+	c, err := loadConfig(filepath.Join(r.dir, "hallmark.yaml"))
+	require.NoError(r.t, err)
+	in, err := webhookInstance(c.Artifactory[0].Value)
+	require.NoError(r.t, err)
+	h, err := webhook.New(webhook.Config{Instances: map[string]webhook.Instance{"main": in}}, webhook.Deps{
+		Accept: func(context.Context, ledger.Event) error { return nil },
+		Covers: func(_, repo, _, _ string) bool { return repo == artifactorytest.Staging },
+		Log:    slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+	require.NoError(r.t, err)
+	r.serving.Store(&h)
+}
+
+// run executes a command and adds it to the transcript.
+func (r *hookRig) run(code int, args ...string) string {
+	r.t.Helper()
+	var out bytes.Buffer
+	got := run(r.t.Context(), append([]string{"webhook"}, args...), &out, &out)
+	text, line := out.String(), strings.Join(args, " ")
+	for _, secret := range hookSecrets {
+		require.NotContains(r.t, text, secret)
+	}
+	require.NotContains(r.t, text, artifactorytest.Admin)
+	for real, name := range r.named {
+		text, line = strings.ReplaceAll(text, real, name), strings.ReplaceAll(line, real, name)
+	}
+	require.Equal(r.t, code, got, "%s\n%s", line, text)
+	fmt.Fprintf(&r.out, "$ hallmark webhook %s\n%s(exit status %d)\n\n", line, text, got)
+	return text
+}
+
+func (r *hookRig) say(what string) { fmt.Fprintf(&r.out, "# %s\n\n", what) }
+
+func (r *hookRig) golden(name string) {
+	r.t.Helper()
+	file := filepath.Join("testdata", "webhook", name+".txt")
+	if *update {
+		require.NoError(r.t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(r.t, os.WriteFile(file, r.out.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(r.t, err, "run make generate, and read what it wrote")
+	require.Equal(r.t, string(want), r.out.String(), "run make generate, and read what changed")
+}
+
+// change lets somebody else edit our subscription, secret included.
+func (r *hookRig) change(f func(*standin.Subscription)) {
+	r.t.Helper()
+	sub := standin.Subscription{
+		Key: "hallmark-main-artifact", Enabled: true,
+		EventFilter: standin.EventFilter{
+			Domain: "artifact", EventTypes: []string{"deployed"}, Criteria: standin.Criteria{RepoKeys: []string{"libs-dev-local"}, ExcludePatterns: []string{"app/**"}},
+		},
+		Handlers: []standin.Target{{HandlerType: "webhook", URL: r.receiver.URL + "/webhook/main", Secret: hookSecrets["webhook"]}},
+	}
+	f(&sub)
+	require.NoError(r.t, r.standin.AddSubscription(sub))
+}
+
+// writes counts the requests that can have changed a subscription.
+func (r *hookRig) writes() int {
+	n := 0
+	for _, q := range r.standin.Requests() {
+		if q.Status/100 == 2 && strings.HasPrefix(q.Target, "/event/") && q.Method != http.MethodGet && !strings.HasSuffix(q.Target, "/test") {
+			n++
+		}
+	}
+	return n
+}
+
+// A dry run, the real one, once more, and what the others then say.
+func TestGeneratedWebhookInstall(t *testing.T) {
+	r := newHookRig(t)
+	r.run(exitRefused, "check")
+	r.run(exitUndecided, "install")
+	r.run(exitOK, "list")
+	r.run(exitOK, "install", "--url", r.receiver.URL, "--dry-run")
+	require.Zero(t, r.writes(), "a dry run writes nothing")
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	before := r.writes()
+	require.Equal(t, 1, before)
+	r.run(exitOK, "install", "--url", r.receiver.URL+"/webhook/main")
+	r.run(exitOK, "install", "-o", "json")
+	require.Equal(t, before, r.writes(), "what is right already is left alone")
+	r.run(exitOK, "check")
+	r.run(exitOK, "list")
+	r.run(exitUndecided, "remove")
+	r.run(exitOK, "check", "--no-test", "-o", "json")
+	r.run(exitOK, "remove", "--confirm")
+	r.run(exitOK, "remove", "--confirm", "-o", "json")
+	r.golden("install")
+}
+
+// Somebody changed it: check says what and why, install mends it and keeps what only the administrator knows. Other
+// people's subscriptions are not touched, even under names like ours.
+func TestGeneratedWebhookDrift(t *testing.T) {
+	r := newHookRig(t)
+	headers := []standin.Header{{Name: "X-Tenant", Value: "fw"}}
+	r.change(func(s *standin.Subscription) {
+		s.Enabled, s.ProjectKey, s.Handlers[0].CustomHTTPHeaders = false, "fw", headers
+		s.EventFilter.Criteria.AnyFederated = true
+	})
+	for _, key := range []string{"hallmark-artifacts", "hallmark-main-eu-artifact", "hallmark-main-artifact-2", "audit"} {
+		r.change(func(s *standin.Subscription) {
+			if s.Key = key; key == "audit" {
+				s.Handlers[0].URL = "https://audit.example/hook"
+			}
+		})
+	}
+	foreign := func() []subscriptionView {
+		var all []subscriptionView
+		require.NoError(t, json.Unmarshal([]byte(r.run(exitOK, "list", "--all", "-o", "json")), &all))
+		return slices.DeleteFunc(all, func(v subscriptionView) bool { return v.Ours })
+	}
+	before := foreign()
+	require.Len(t, before, 4)
+	r.out.Reset()
+	r.run(exitRefused, "check")
+	r.run(exitOK, "install", "--dry-run")
+	r.run(exitOK, "install")
+	r.run(exitOK, "check")
+	r.say("a policy with a pattern: events of every local repository")
+	r.policies("[libs-staging-local, \"libs-*-local\"]")
+	r.run(exitRefused, "check", "--no-test")
+	r.run(exitOK, "install", "--debug", "-o", "json")
+	r.run(exitOK, "list", "--all")
+	require.Equal(t, before, foreign())
+	r.run(exitOK, "remove", "--confirm")
+	require.Equal(t, before, foreign())
+	r.out.Truncate(bytes.LastIndex(r.out.Bytes(), []byte("$ hallmark webhook list --all -o json")))
+	r.golden("drift")
+}
+
+// The rotation, with every step tried too early first.
+func TestGeneratedWebhookRotate(t *testing.T) {
+	r := newHookRig(t)
+	r.run(exitUndecided, "rotate")
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	r.out.Reset()
+	r.run(exitRefused, "rotate")
+
+	r.say("the new secret is configured, the service was not restarted")
+	r.configure("webhook", "webhook-new")
+	before := r.writes()
+	r.run(exitRefused, "rotate")
+	r.run(exitOK, "install")
+	require.Equal(t, before, r.writes(), "too early: nothing is changed")
+	r.run(exitRefused, "check")
+
+	r.say("the service was restarted")
+	r.restart()
+	r.run(exitOK, "check")
+	r.run(exitOK, "rotate")
+	r.run(exitOK, "rotate", "-o", "json")
+	r.run(exitOK, "install")
+	require.Equal(t, before+1, r.writes(), "one write, and install does not undo it")
+
+	r.say("five minutes later the old one is taken out, and the service restarted")
+	r.configure("webhook-new")
+	r.restart()
+	r.run(exitOK, "check")
+
+	r.say("wrong order: the secret was replaced in the configuration alone")
+	r.configure("webhook-newest")
+	r.restart()
+	r.run(exitRefused, "check")
+	r.run(exitOK, "rotate")
+	r.run(exitOK, "check")
+
+	r.configure("webhook", "webhook")
+	require.Contains(t, r.run(exitUndecided, "rotate"), "the same secret")
+	r.golden("rotate")
+}
+
+// What Artifactory refuses is said with what to do about it, and nothing is left half done.
+func TestGeneratedWebhookRefusals(t *testing.T) {
+	r := newHookRig(t)
+	none := func() {
+		t.Helper()
+		require.Zero(t, r.writes())
+	}
+	r.run(exitUndecided, "install", "--url", "hallmark.example")
+	r.run(exitUndecided, "install", "--url", "https://hallmark.example/?secret=x")
+	r.run(exitUndecided, "install", "--url", r.receiver.URL, "--instance", "mein")
+	r.run(exitUndecided, "install", "--url", r.receiver.URL, "--admin-token-file", filepath.Join(r.dir, "ci.token"))
+	r.run(exitUndecided, "install", "--url", r.receiver.URL, "--admin-token-file", filepath.Join(r.dir, "webhook"))
+	r.run(exitUndecided, "install", "--url", r.receiver.URL, "--admin-token-file", "")
+	none()
+
+	r.say("the event service is not behind this address")
+	disarm := r.standin.Fail(standin.Fault{Path: "/event/**", Status: http.StatusNotFound, Times: -1})
+	r.run(exitUndecided, "check")
+	disarm()
+
+	r.say("Artifactory refuses the address when the subscription is made")
+	disarm = r.standin.Fail(standin.Fault{
+		Method: http.MethodPost, Path: "/event/api/v1/subscriptions", Status: http.StatusBadRequest, Times: -1,
+		Body: `{"errors":[{"code":"BAD_REQUEST","message":"handlers[0].url: target address is not allowed"}]}`,
+	})
+	r.run(exitUndecided, "install", "--url", r.receiver.URL)
+	require.Empty(t, r.list())
+	disarm()
+
+	r.say("the service has another secret")
+	r.configure("webhook-new")
+	before := r.writes()
+	r.run(exitUndecided, "install", "--url", r.receiver.URL)
+	require.Equal(t, before, r.writes())
+
+	r.say("nothing answers there")
+	r.run(exitUndecided, "install", "--url", "http://127.0.0.1:1")
+
+	r.say("the service does not run yet")
+	r.run(exitOK, "install", "--url", r.receiver.URL, "--no-test")
+	r.run(exitRefused, "check")
+
+	r.say("secrets that will not do")
+	r.write("webhook-new", "too short\n")
+	r.run(exitUndecided, "install")
+	r.write("webhook-new", "sixteen or more\x00characters\n")
+	r.run(exitUndecided, "install")
+	r.golden("refusals")
+}
+
+func (r *hookRig) list() string {
+	var out bytes.Buffer
+	require.Equal(r.t, exitOK, run(r.t.Context(), []string{"webhook", "list", "-o", "json"}, &out, &out))
+	return strings.Trim(out.String(), "[]\n ")
+}
+
+// An answer that got lost does not matter; a server that keeps something else than it was sent is found out.
+func TestWebhookInstallOverFaults(t *testing.T) {
+	r := newHookRig(t)
+	r.standin.Fail(standin.Fault{Method: http.MethodPost, Path: "/event/api/v1/subscriptions", When: standin.After, Reset: true})
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	r.change(func(s *standin.Subscription) { s.Enabled = false })
+	disarm := r.standin.Fail(standin.Fault{Method: http.MethodPut, Path: "/event/**", When: standin.After, Status: http.StatusBadGateway, Times: -1})
+	r.run(exitOK, "install")
+	disarm()
+	r.run(exitOK, "check")
+
+	r.standin.Fail(standin.Fault{
+		Method: http.MethodGet, Path: "/event/api/v1/subscriptions/*", Times: -1,
+		Do: func(*http.Request) { r.change(func(s *standin.Subscription) { s.Enabled = false }) },
+	})
+	r.change(func(*standin.Subscription) {})
+	require.Contains(t, r.run(exitUndecided, "install"), "enabled is false, not true")
+}
+
+// Whatever is asked for is something that the receiver can act on, and a key is ours only when it is exactly so.
+func TestSubscribedEventsAreUnderstood(t *testing.T) {
+	t.Parallel()
+	for _, s := range subscribed {
+		for _, typ := range s.types {
+			require.Contains(t, webhook.Events(), s.domain+"/"+typ)
+		}
+		require.NotContains(t, s.domain, "-")
+		require.True(t, ours("main", subscriptionName("main", s.domain)))
+		require.False(t, ours("main", subscriptionName("main-eu", s.domain)))
+	}
+	for _, key := range []string{"", "hallmark-main-", "hallmark-artifacts", "hallmark-main-artifact-", "Hallmark-main-artifact", "hallmark-main-prod"} {
+		require.False(t, ours("main", key), key)
+	}
+}
