@@ -3,8 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,91 +11,11 @@ import (
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/sandbox"
 	"github.com/hallmark-signing/hallmark/pkg/api"
-	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
 const app = "app/1.4.2/app.tgz"
-
-// A pipeline relies on three exit codes: 0 yes, 1 no, 2 not known. Only 0 may let anything pass.
-func TestGateExitCodes(t *testing.T) {
-	t.Parallel()
-	s := start(t, sandbox.Config{})
-	upload(t, s, app, "good")
-	upload(t, s, "app/tampered.bin", "as signed")
-	upload(t, s, "manual/unsigned.bin", "unsigned")
-	awaitSigned(t, s, app, "app/tampered.bin")
-	s.Artifactory.HoldEvents()
-	upload(t, s, "app/tampered.bin", "as an attacker wants it")
-
-	check := func(artifact, target string) []string {
-		return []string{"gate", "check", sandbox.Staging + "/" + artifact, "--target", target}
-	}
-	for name, c := range map[string]struct {
-		artifact, target string
-		code             int
-		reason           string
-	}{
-		"signed":       {app, sandbox.Release, 0, ""},
-		"signed, path": {app, sandbox.Release + "/other/name.tgz", 0, ""},
-		"unsigned":     {"manual/unsigned.bin", sandbox.Release, 1, "signature-missing"},
-		"tampered":     {"app/tampered.bin", sandbox.Release, 1, "signature-wrong-bytes"},
-		"not there":    {"app/none.bin", sandbox.Release, 1, "artifact-gone"},
-		"unguarded":    {app, "libs-other-local", 1, "no-gate-policy"},
-		"two readings": {"app/semi;a=b", sandbox.Release, 1, "path-refused"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var v gate.Verdict
-			hallmarkJSON(t, s, c.code, &v, check(c.artifact, c.target)...)
-			require.Equal(t, c.code == 0, v.Allow)
-			require.Equal(t, c.code != 2, v.Decided)
-			r := hallmark(t, s, check(c.artifact, c.target)...)
-			require.Equal(t, c.code, r.code)
-			if c.code == 0 {
-				require.Contains(t, r.out, "ALLOWED")
-				require.Empty(t, v.Reasons)
-				return
-			}
-			require.Contains(t, r.out, "REFUSED")
-			require.Equal(t, c.reason, string(v.Reasons[0].Code))
-			require.Contains(t, r.out, c.reason)
-			require.NotEmpty(t, v.Reasons[0].Message)
-			require.NotEmpty(t, v.Reasons[0].Fix)
-		})
-	}
-
-	// What keeps the command from asking at all is 2 as well, with nothing on standard output that could be taken for a yes.
-	wrong := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(wrong, []byte("wrong-token\n"), 0o600))
-	for name, args := range map[string][]string{
-		"nobody listens": append(check(app, sandbox.Release), "--server", "http://127.0.0.1:1"),
-		"wrong token":    append(check(app, sandbox.Release), "--token-file", wrong),
-		"no token file":  append(check(app, sandbox.Release), "--token-file", "nowhere"),
-		"no target":      {"gate", "check", sandbox.Staging + "/" + app},
-		"no path":        check("", sandbox.Release),
-		"dots":           check("../x", sandbox.Release),
-		"not the API":    append(check(app, sandbox.Release), "--server", s.Artifactory.URL()),
-		"output format":  append(check(app, sandbox.Release), "-o", "xml"),
-		"unknown flag":   append(check(app, sandbox.Release), "--force"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := hallmark(t, s, args...)
-			require.Equal(t, 2, r.code, r.out+r.err)
-			require.Empty(t, r.out)
-			require.Len(t, message.FindAllString(r.err, -1), 1, r.err)
-			require.NotContains(t, r.err, "wrong-token")
-		})
-	}
-
-	// Artifactory away: not known.
-	disarm := s.Artifactory.Fail(standin.Fault{Match: func(*http.Request) bool { return true }, Status: http.StatusServiceUnavailable, Times: -1})
-	var v gate.Verdict
-	hallmarkJSON(t, s, 2, &v, check(app, sandbox.Release)...)
-	require.False(t, v.Allow || v.Decided)
-	disarm()
-	require.Equal(t, 0, hallmark(t, s, check(app, sandbox.Release)...).code)
-}
 
 // status tells the truth about everything that can become of an upload; sign asks again.
 func TestStatusAndSign(t *testing.T) {
@@ -215,65 +133,6 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.Serve(t.Context()))
-}
-
-// doctor on a sound installation, beside a running service and without one; and what it says of missing rights.
-func TestDoctor(t *testing.T) {
-	t.Parallel()
-	s := start(t, sandbox.Config{Standin: func(c *standin.Config) {
-		c.Tokens = append(c.Tokens, standin.Token{Value: "reads-only", User: "reader", Rights: map[string]string{"*": "r"}})
-		c.Repositories = append(c.Repositories, standin.Repository{Key: "not-for-hallmark"})
-	}})
-	require.Contains(t, serviceLog(t, s), `"msg":"ready"`)
-	r := hallmark(t, s, "doctor")
-	require.Equal(t, 0, r.code, r.out+r.err)
-	require.Contains(t, r.out, "in use by a running service")
-	require.NoError(t, s.Terminate())
-
-	var checks []hsm.Check
-	hallmarkJSON(t, s, 0, &checks, "doctor")
-	var names []string
-	for _, c := range checks {
-		names = append(names, c.Name)
-		require.True(t, c.OK)
-	}
-	for _, name := range []string{
-		"configuration is sound", "policies are sound", "token hsm: module loads", "token hsm: slots and tokens seen", "token hsm: token found",
-		"token hsm: PIN accepted", "key " + sandbox.Key + ": key found exactly once", "key " + sandbox.Key + ": pinned public key matches",
-		"key " + sandbox.Key + ": test signature verifies", "artifactory main: webhook secrets", "artifactory main: reachable",
-		"artifactory main: token accepted", "artifactory main: signs in " + sandbox.Staging, "artifactory main: guards " + sandbox.Release,
-		"database is writable",
-	} {
-		require.Contains(t, names, name)
-	}
-	require.Len(t, s.Artifactory.Paths(sandbox.Staging), 0, "the probes leave nothing behind")
-
-	fails := func(want, fix string) {
-		t.Helper()
-		var checks []hsm.Check
-		hallmarkJSON(t, s, 1, &checks, "doctor")
-		found := false
-		for _, c := range checks {
-			require.Equal(t, c.Name != want, c.OK, "%+v", c)
-			found = found || c.Name == want && strings.Contains(c.Fix, fix)
-		}
-		require.True(t, found, "%+v", checks)
-	}
-	token := s.Path("secrets", "artifactory")
-	good, err := os.ReadFile(token)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(token, []byte("reads-only\n"), 0o600))
-	fails("artifactory main: signs in "+sandbox.Staging, "read, annotate and deploy")
-	require.NoError(t, os.WriteFile(token, []byte("revoked\n"), 0o600))
-	fails("artifactory main: token accepted", "access token")
-	require.NoError(t, os.WriteFile(token, good, 0o600))
-	edit(t, s.Path("policies", "release.yaml"), sandbox.Release, "nowhere-local")
-	fails("artifactory main: guards nowhere-local", "create the repository")
-	edit(t, s.Path("policies", "release.yaml"), "nowhere-local", sandbox.Release, "["+sandbox.Staging+"]", "["+sandbox.Staging+", nowhere-local]")
-	fails("artifactory main: signs in nowhere-local", "create the repository")
-	edit(t, s.Path("policies", "release.yaml"), ", nowhere-local]", "]")
-	require.NoError(t, s.Artifactory.Close())
-	fails("artifactory main: reachable", "firewall")
 }
 
 // A token opens only what its roles name.

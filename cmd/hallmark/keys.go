@@ -13,20 +13,6 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
-// keyView is a key as list, show and generate print it.
-type keyView struct {
-	Name       string         `json:"name"` // of the configuration; empty for a key that it does not know
-	Label      string         `json:"label"`
-	Token      string         `json:"token"`
-	Lane       string         `json:"lane,omitempty"`
-	Algorithm  string         `json:"algorithm"`
-	SPKI       string         `json:"spki,omitempty"`
-	Pinned     string         `json:"pinned,omitempty"` // what the configuration expects
-	Problem    string         `json:"problem,omitempty"`
-	PEM        string         `json:"pem,omitempty"`
-	Attributes hsm.Attributes `json:"attributes"`
-}
-
 func newKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
@@ -187,72 +173,4 @@ func (c *Config) token(name string) (hsm.Config, error) {
 		names = append(names, t.Name)
 	}
 	return hsm.Config{}, fmt.Errorf("no token %q in the configuration; it has: %s", name, strings.Join(names, ", "))
-}
-
-// listKeys joins what the tokens hold with what the configuration expects.
-func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
-	all := []keyView{}
-	for _, t := range values(c.Tokens) {
-		infos, err := hsm.List(cmd.Context(), t)
-		if err != nil {
-			return nil, err
-		}
-		for _, info := range infos {
-			k := keyView{
-				Label: info.Label, Token: t.Name, Algorithm: info.Algorithm, SPKI: info.SPKI, Problem: info.Problem,
-				PEM: info.PublicPEM, Attributes: info.Attributes,
-			}
-			for _, want := range values(c.Keys) {
-				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
-					k.Name, k.Lane, k.Pinned = want.Name, want.Lane, want.SPKI
-				}
-			}
-			if k.Pinned != "" && k.Pinned != k.SPKI && k.Problem == "" {
-				k.Problem = "the configuration pins another public key"
-			}
-			all = append(all, k)
-		}
-	}
-	return all, nil
-}
-
-func keyText(w io.Writer, k keyView) {
-	fmt.Fprintf(w, "%s\n", k.Label)
-	for _, f := range [...]struct{ name, value string }{
-		{"name", k.Name}, {"token", k.Token}, {"lane", k.Lane}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
-		{"pinned", k.Pinned}, {"problem", k.Problem},
-	} {
-		if f.value != "" {
-			fmt.Fprintf(w, "  %-12s %s\n", f.name, f.value)
-		}
-	}
-	fmt.Fprintf(w, "  %-12s sensitive %s, extractable %s, made on the token %s, modifiable %s\n", "attributes",
-		said(k.Attributes.Sensitive), said(k.Attributes.Extractable), said(k.Attributes.Local), said(k.Attributes.Modifiable))
-	fmt.Fprint(w, k.PEM)
-}
-
-func said(b *bool) string {
-	switch {
-	case b == nil:
-		return "unknown"
-	case *b:
-		return "yes"
-	default:
-		return "no"
-	}
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func algorithmNames() string {
-	var names []string
-	for _, a := range hsm.Algorithms() {
-		names = append(names, string(a))
-	}
-	return strings.Join(names, ", ")
 }

@@ -94,6 +94,10 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 	log.InfoContext(ctx, "ready", slog.String("listen", public.Addr().String()), slog.String("metrics", admin.Addr().String()),
 		slog.String("version", version), slog.String("policy_set", s.policies.Digest().String()), slog.Int("keys", len(s.keys.Keys())))
 
+	if len(c.API.Tokens) == 0 {
+		log.WarnContext(ctx, "api.tokens is empty: nobody can ask the gate or for a status")
+	}
+
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(h http.Handler, on net.Listener) *http.Server {
 		server := api.NewServer(h, log)
