@@ -19,7 +19,8 @@ const busyWait = 100 * time.Millisecond
 type work struct {
 	decision policy.Decision
 	subject  artifact.Subject
-	parts    []part // in the policy's order
+	parts    []part       // in the policy's order
+	digests  seal.Digests // of the subject's bytes, once pulled
 }
 
 // part is one key of the grant, with the signature files it makes.

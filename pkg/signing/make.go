@@ -7,19 +7,20 @@ import (
 	"fmt"
 	"hash"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
-	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // pull is step 4. The stream ends in hash functions; nothing is kept. Bytes are not needed when every signature exists
 // and is over the digest that Artifactory reports.
-func (r *run) pull(ctx context.Context, w *work) (seal.Digests, error) {
+func (r *run) pull(ctx context.Context, w *work) error {
 	needed := false
 	further := make(map[crypto.Hash]hash.Hash)
 	for _, p := range w.parts {
@@ -28,19 +29,19 @@ func (r *run) pull(ctx context.Context, w *work) (seal.Digests, error) {
 			needed, further[h] = true, h.New()
 		}
 	}
-	digests := seal.FromSHA256(w.subject.SHA256)
+	w.digests = seal.FromSHA256(w.subject.SHA256)
 	if !needed {
-		return digests, nil
+		return nil
 	}
 	ctx, release := r.hold(ctx, w)
 	defer release()
 	if err := r.client.Pull(ctx, w.subject.Info, slices.Collect(maps.Values(further))...); err != nil {
-		return nil, &storeError{op: "pulling the artifact", refused: reason.StoreRefused, err: err}
+		return &storeError{op: "pulling the artifact", refused: reason.StoreRefused, err: err}
 	}
 	for h, sum := range further {
-		digests[h] = sum.Sum(nil)
+		w.digests[h] = sum.Sum(nil)
 	}
-	return digests, nil
+	return nil
 }
 
 // hold prolongs the leases of the work's intents until release is called, for a pull may take longer than a lease. The
@@ -70,15 +71,15 @@ func (r *run) hold(ctx context.Context, w *work) (_ context.Context, release fun
 }
 
 // seal is step 5. The grant opens the key; one signature serves all formats.
-func (r *run) seal(ctx context.Context, g *policy.Grant, p *part, digests seal.Digests) error {
+func (r *run) seal(ctx context.Context, w *work, p *part) error {
 	if len(p.missing) == 0 {
 		return nil
 	}
-	signer, err := r.Keys.Signer(g, p.key.Name)
+	signer, err := r.Keys.Signer(w.decision.Grant, p.key.Name)
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}
-	made, err := seal.SealAll(ctx, signer, digests, p.missing)
+	made, err := seal.SealAll(ctx, signer, w.digests, p.missing)
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}
@@ -92,12 +93,12 @@ func (r *run) seal(ctx context.Context, g *policy.Grant, p *part, digests seal.D
 
 // check is step 6. A file that does not verify with the pinned key never leaves the process, also one that the ledger has
 // kept; one that the ledger does not hold neither.
-func (r *run) check(ctx context.Context, subject artifact.Subject, p *part, digests seal.Digests) error {
+func (r *run) check(ctx context.Context, w *work, p *part) error {
 	files := make(map[string][]byte, len(p.files))
 	for _, f := range p.files {
 		files[f.format.Name] = f.content
 	}
-	if err := seal.VerifyAll(p.key.PublicKey, digests, files); err != nil {
+	if err := seal.VerifyAll(p.key.PublicKey, w.digests, files); err != nil {
 		r.metrics.selfCheckFailures.Inc()
 		if len(p.missing) == 0 {
 			return &keptError{key: p.key.Name, err: err}
@@ -111,7 +112,7 @@ func (r *run) check(ctx context.Context, subject artifact.Subject, p *part, dige
 	rows := make([]ledger.Signature, len(p.missing))
 	for i, f := range p.missing {
 		rows[i] = ledger.Signature{
-			Subject: subject.SHA256, KeyName: p.key.Name, KeySPKI: p.key.SPKI, Format: f.Name,
+			Subject: w.subject.SHA256, KeyName: p.key.Name, KeySPKI: p.key.SPKI, Format: f.Name,
 			Content: files[f.Name], MadeAt: now, IntentID: p.intent.ID,
 		}
 	}
@@ -128,7 +129,7 @@ func (r *run) attach(ctx context.Context, w *work) error {
 	for _, p := range w.parts {
 		for _, f := range p.files {
 			a := artifact.Attachment{Ref: r.ref.Beside(f.name), MediaType: f.format.MediaType, Content: f.content}
-			if err := r.client.Store(ctx, a); err != nil {
+			if err := r.client.Store(ctx, a); err != nil && !r.standsAlready(ctx, w, p, f, err) {
 				return &storeError{op: "storing " + f.name, refused: reason.StoreRefused, err: err}
 			}
 		}
@@ -144,4 +145,15 @@ func (r *run) attach(ctx context.Context, w *work) error {
 		return &storeError{op: "the properties", refused: reason.PropertyRefused, err: err}
 	}
 	return nil
+}
+
+// standsAlready reports whether a file that may not be replaced is as good as the one that was to be stored: a signature
+// by the same key over the same bytes. That is so after the ledger was lost; ECDSA signatures are never equal twice.
+func (r *run) standsAlready(ctx context.Context, w *work, p part, f file, cause error) bool {
+	var refused *artifactory.Refused
+	if !errors.As(cause, &refused) || refused.Status != http.StatusForbidden {
+		return false
+	}
+	stored, err := r.client.Read(ctx, r.ref.Beside(f.name), seal.MaxSize)
+	return err == nil && f.format.Verify(p.key.PublicKey, w.digests, stored) == nil
 }

@@ -256,3 +256,28 @@ func (r *rig) takeOver(subject string) {
 			formats, policy, rule, policy_set, event_id, 'other', started_at, held_at, 0, 0, '' FROM intent WHERE subject = $1`, subject)
 	require.NoError(r.t, err)
 }
+
+// A lost ledger must not make artifacts unsigned: what stands beside them is as good as what would be made anew, and the
+// token may not replace it.
+func TestSignaturesOutliveTheLedger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setup{})
+	r.upload("app/a.tgz", "hello")
+	require.NoError(t, r.do("app/a.tgz"))
+	before, err := r.art.Content(artifactorytest.Staging, "app/a.tgz.sigstore.json")
+	require.NoError(t, err)
+	for _, table := range []string{"signature", "intent", "outcome"} {
+		_, err := r.ledger.SQL().ExecContext(t.Context(), "DELETE FROM "+table)
+		require.NoError(t, err)
+	}
+	require.NoError(t, r.do("app/a.tgz"))
+	require.Equal(t, ledger.Signed, r.outcome("app/a.tgz").State)
+	after, err := r.art.Content(artifactorytest.Staging, "app/a.tgz.sigstore.json")
+	require.NoError(t, err)
+	require.Equal(t, before, after, "what stands there was not replaced")
+
+	r.upload("app/b.tgz", "other")
+	require.NoError(t, r.art.Put(artifactorytest.CI, artifactorytest.Staging, "app/b.tgz.sigstore.json", strings.NewReader(string(before)), nil))
+	require.Error(t, r.do("app/b.tgz"), "a signature for other bytes is not as good")
+	require.Equal(t, ledger.Failed, r.outcome("app/b.tgz").State)
+}

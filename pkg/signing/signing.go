@@ -73,20 +73,19 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 func (r *run) make(ctx context.Context, w *work) error {
 	// 4 pull: the bytes once, as a stream, through the hashes that the grant's keys need.
 	r.enter(stepPull)
-	digests, err := r.pull(ctx, w)
-	if err != nil {
+	if err := r.pull(ctx, w); err != nil {
 		return err
 	}
 	for i := range w.parts {
 		// 5 seal: one signature per key, one file per format.
 		r.enter(stepSeal)
-		if err := r.seal(ctx, w.decision.Grant, &w.parts[i], digests); err != nil {
+		if err := r.seal(ctx, w, &w.parts[i]); err != nil {
 			return err
 		}
 
 		// 6 check: verify our own files with the pinned public key, then make them durable before anyone can see them.
 		r.enter(stepCheck)
-		if err := r.check(ctx, w.subject, &w.parts[i], digests); err != nil {
+		if err := r.check(ctx, w, &w.parts[i]); err != nil {
 			return err
 		}
 	}
