@@ -1,11 +1,9 @@
 package artifactory
 
 import (
-	"fmt"
 	"io"
 	"net/http"
-	"sort"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -14,26 +12,6 @@ const aqlParallel = 3
 
 // aqlLength is the limit of a query's text, in characters.
 const aqlLength = 6000
-
-// found is one item as AQL sees it.
-type found struct {
-	repo, path, name string // path is "." at the repository's root
-	node             *node
-	depth            int
-}
-
-// aqlAnswer keeps its order: JFrog's own client finds nothing when range comes before results.
-type aqlAnswer struct {
-	Results []map[string]any `json:"results"`
-	Range   aqlRange         `json:"range"`
-}
-
-type aqlRange struct {
-	Start int `json:"start_pos"`
-	End   int `json:"end_pos"`
-	Total int `json:"total"`
-	Limit int `json:"limit,omitempty"`
-}
 
 // aql answers POST api/search/aql for items.find.
 func (s *Server) aql(w http.ResponseWriter, r *http.Request, c call) error {
@@ -54,14 +32,24 @@ func (s *Server) aql(w http.ResponseWriter, r *http.Request, c call) error {
 	if len([]rune(string(text))) > aqlLength {
 		return refuse(http.StatusBadRequest, "The query is longer than %d characters", aqlLength)
 	}
-	q, err := parseAQL(string(text))
+	q, err := s.parseAQL(string(text))
 	if err != nil {
 		return err
 	}
 	if err := s.mayAsk(c.by, q); err != nil {
 		return err
 	}
-	respond(w, http.StatusOK, s.search(c.by, q))
+	hits, err := s.search(c.by, q)
+	if err != nil {
+		return err
+	}
+	buf := s.blobs.bufs.Get().(*[]byte)
+	defer s.blobs.bufs.Put(buf)
+	body := q.appendAnswer((*buf)[:0], hits)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the client is gone: nothing to tell it
 	return nil
 }
 
@@ -78,118 +66,81 @@ func (s *Server) mayAsk(by *Token, q query) error {
 	return nil
 }
 
-// matching are the items that a query finds, in no order. Callers hold s.mu.
-func (s *Server) matching(by *Token, q query) []*node {
-	var out []*node
-	for key, repo := range s.repos {
-		if !by.allows(key, 'r') {
-			continue
-		}
-		repo.root.walk(nil, func(path []string, n *node) {
-			if f := locate(key, path, n); (q.anyType || n.isFile()) && q.where(f) {
-				out = append(out, n)
-			}
-		})
-	}
-	return out
+// hit is one item of an answer. Its properties are those of the moment of the search.
+type hit struct {
+	*node
+	props map[string][]string
 }
 
-func (s *Server) search(by *Token, q query) aqlAnswer {
+// search finds the page that the query asks for, in its order.
+func (s *Server) search(by *Token, q query) ([]hit, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var hits []found
-	for _, n := range s.matching(by, q) {
-		hits = append(hits, locate(n.repo.Key, n.address().path, n))
+	if err := s.mayName(q); err != nil {
+		return nil, err
 	}
-	sort.Slice(hits, func(i, j int) bool { return hits[i].full() < hits[j].full() })
-	q.order(hits)
-	if q.offset > len(hits) {
-		q.offset = len(hits)
-	}
-	hits = hits[q.offset:]
-	if q.limit > 0 && q.limit < len(hits) {
-		hits = hits[:q.limit]
-	}
-	a := aqlAnswer{Results: []map[string]any{}, Range: aqlRange{Start: q.offset, End: q.offset + len(hits), Total: len(hits), Limit: q.limit}}
-	for _, f := range hits {
-		a.Results = append(a.Results, q.show(f))
-	}
-	return a
+	var hits []hit
+	rows, first := 0, 0
+	s.inOrder(by, q, func(n *node) bool {
+		count := 1
+		if q.rows {
+			count = max(1, valueCount(n.props))
+		}
+		rows += count
+		if rows <= q.offset {
+			return true
+		}
+		h := hit{n, n.props}
+		if q.rows {
+			first = max(0, q.offset-(rows-count))
+			last := count
+			if q.limit > 0 && rows > q.offset+q.limit {
+				last = count - (rows - q.offset - q.limit)
+			}
+			h.props = valueRange(n.props, first, last)
+		}
+		hits = append(hits, h)
+		return q.limit == 0 || rows < q.offset+q.limit
+	})
+	return hits, nil
 }
 
-func locate(repo string, path []string, n *node) found {
-	f := found{repo: repo, path: ".", name: ".", node: n, depth: len(path)}
-	if last := len(path) - 1; last >= 0 {
-		f.name = path[last]
-		if last > 0 {
-			f.path = strings.Join(path[:last], "/")
+// mayName refuses queries of repositories that have no items of their own: what Artifactory answers there differs.
+func (s *Server) mayName(q query) error {
+	for _, sc := range q.scopes {
+		if r := s.repos[sc.repo]; r != nil && (r.Class == Virtual || r.Class == Remote) {
+			return unsupported("AQL on the %s repository %q is not implemented", r.Class, sc.repo)
 		}
 	}
-	return f
+	return nil
 }
 
-func (f found) full() string { return f.repo + "/" + f.path + "/" + f.name }
-
-func (f found) kind() string {
-	if f.node.isFile() {
-		return "file"
-	}
-	return "folder"
-}
-
-// order sorts by the query's fields, stably.
-func (q query) order(hits []found) {
-	for i := len(q.sortBy) - 1; i >= 0; i-- {
-		f := aqlFields[q.sortBy[i]]
-		sort.SliceStable(hits, func(a, b int) bool {
-			if q.descending {
-				a, b = b, a
-			}
-			return f.compare(f.get(hits[a]), f.get(hits[b])) < 0
-		})
-	}
-}
-
-// defaultFields is the answer without include.
-var defaultFields = []string{"repo", "path", "name", "type", "size", "created", "created_by", "modified", "modified_by", "updated"}
-
-// show is one result with the included fields. Folders have no checksums.
-func (q query) show(f found) map[string]any {
-	fields := q.include
-	if len(fields) == 0 {
-		fields = defaultFields
-	}
-	out := map[string]any{}
-	for _, name := range fields {
-		switch {
-		case name == "property" || name == "property.*":
-			showProperties(out, f, "*")
-		case strings.HasPrefix(name, "@"):
-			showProperties(out, f, name[1:])
-		default:
-			v := aqlFields[name].get(f)
-			if t, ok := v.(time.Time); ok {
-				v = stamp(t)
-			}
-			if v != "" {
-				out[name] = v
-			}
-		}
-	}
+// matching are all items that a query finds, without its page. Callers hold s.mu.
+func (s *Server) matching(by *Token, q query) []*node {
+	var out []*node
+	s.inOrder(by, q, func(n *node) bool { out = append(out, n); return true })
 	return out
 }
 
-func showProperties(out map[string]any, f found, pattern string) {
-	list, _ := out["properties"].([]map[string]string)
-	for key, values := range f.node.props {
-		if wildcard(pattern, key) {
-			for _, v := range values {
-				list = append(list, map[string]string{"key": key, "value": v})
+func valueCount(props map[string][]string) int {
+	n := 0
+	for _, values := range props {
+		n += len(values)
+	}
+	return n
+}
+
+// valueRange is the part of the properties between two rows.
+func valueRange(props map[string][]string, from, to int) map[string][]string {
+	out := map[string][]string{}
+	row := 0
+	for _, key := range sortedKeys(props) {
+		for _, v := range props[key] {
+			if row >= from && row < to {
+				out[key] = append(out[key], v)
 			}
+			row++
 		}
 	}
-	sort.SliceStable(list, func(i, j int) bool { return fmt.Sprint(list[i]) < fmt.Sprint(list[j]) })
-	if len(list) > 0 {
-		out["properties"] = list
-	}
+	return out
 }

@@ -105,6 +105,8 @@ func TestAQLRefusals(t *testing.T) {
 		{"clauses out of order", `items.find().limit(1).offset(1)`, 400},
 		{"clause twice", `items.find().limit(1).limit(1)`, 400},
 		{"properties with limit", `items.find().include("repo","path","name","property").limit(1)`, 501},
+		{"build by name alone", `items.find({"artifact.module.build.name":"x"})`, 501},
+		{"two kinds of build", `items.find({"artifact.module.build.name":"x","dependency.module.build.number":"y"})`, 501},
 		{"missing include", `items.find().include("name","repo")`, 400},
 		{"sort by what is not included", `items.find().include("name","repo","path").sort({"$asc":["size"]})`, 400},
 		{"no object", `items.find([])`, 400},

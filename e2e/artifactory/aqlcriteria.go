@@ -8,12 +8,15 @@ import (
 	"time"
 )
 
-// criterion says yes or no to one item.
-type criterion func(found) bool
+// criterion says yes or no to one item, and where such items lie.
+type criterion struct {
+	holds  func(*node) bool
+	scopes []scope
+}
 
-// compileAQL makes a criterion of the argument of find; nothing finds everything. speaksOfType is set when the type is
-// asked for anywhere.
-func compileAQL(args string) (where criterion, speaksOfType bool, err error) {
+// compile makes a criterion of the argument of find; nothing finds everything. speaksOfType is set when the type is asked
+// for anywhere.
+func (s *Server) compile(args string) (where criterion, speaksOfType bool, err error) {
 	if strings.TrimSpace(args) == "" {
 		args = "{}"
 	}
@@ -27,9 +30,9 @@ func compileAQL(args string) (where criterion, speaksOfType bool, err error) {
 	}
 	object, ok := v.([]member)
 	if err != nil || !ok {
-		return nil, false, badAQL("find(%.60s): %v", args, err)
+		return criterion{}, false, badAQL("find(%.60s): %v", args, err)
 	}
-	c := compiler{now: time.Now()}
+	c := compiler{server: s, now: s.now()}
 	where, err = c.object(object, all)
 	return where, c.speaksOfType, err
 }
@@ -77,41 +80,65 @@ func decodeOrdered(d *json.Decoder) (any, error) {
 }
 
 type compiler struct {
+	server       *Server
 	now          time.Time
 	speaksOfType bool
 }
 
 // all and some join criteria.
 func all(cs []criterion) criterion {
-	return func(f found) bool {
+	out := criterion{scopes: anywhere}
+	for _, c := range cs {
+		out.scopes = narrow(out.scopes, c.scopes)
+	}
+	out.holds = func(n *node) bool {
 		for _, c := range cs {
-			if !c(f) {
+			if !c.holds(n) {
 				return false
 			}
 		}
 		return true
 	}
+	if len(cs) == 1 {
+		out.holds = cs[0].holds
+	}
+	return out
 }
 
 func some(cs []criterion) criterion {
-	return func(f found) bool {
+	if len(cs) == 1 {
+		return cs[0]
+	}
+	var out criterion
+	for _, c := range cs {
+		out.scopes = append(out.scopes, c.scopes...)
+	}
+	out.holds = func(n *node) bool {
 		for _, c := range cs {
-			if c(f) {
+			if c.holds(n) {
 				return true
 			}
 		}
 		return false
 	}
+	return out
 }
 
 // object compiles the members and joins them. Within an element of $or the members are joined by or: JFrog's client
 // relies on it for its exclusions.
 func (c *compiler) object(members []member, join func([]criterion) criterion) (criterion, error) {
 	var cs []criterion
+	if built, rest := buildMembers(members); len(built) > 0 {
+		one, err := c.builtBy(built)
+		if err != nil {
+			return criterion{}, err
+		}
+		cs, members = append(cs, one), rest
+	}
 	for _, m := range members {
 		one, err := c.member(m)
 		if err != nil {
-			return nil, err
+			return criterion{}, err
 		}
 		cs = append(cs, one)
 	}
@@ -125,13 +152,13 @@ func (c *compiler) member(m member) (criterion, error) {
 	case m.key == "$or":
 		return c.list(m, some)
 	case strings.HasPrefix(m.key, "$"):
-		return nil, unsupported("the AQL operator %q is not implemented", m.key)
+		return criterion{}, unsupported("the AQL operator %q is not implemented", m.key)
 	case strings.HasPrefix(m.key, "@"):
 		return c.property(m)
 	}
 	f, ok := aqlFields[m.key]
 	if !ok {
-		return nil, unsupported("the AQL field %q is not implemented", m.key)
+		return criterion{}, unsupported("the AQL field %q is not implemented", m.key)
 	}
 	if m.key == "type" {
 		c.speaksOfType = true
@@ -139,58 +166,68 @@ func (c *compiler) member(m member) (criterion, error) {
 			return all(nil), nil
 		}
 	}
-	test, err := c.comparison(m, f.kind)
-	if err != nil {
-		return nil, err
+	ops := operators(m)
+	if len(ops) == 0 {
+		return criterion{}, badAQL("%s has an empty comparison", m.key)
 	}
-	return func(x found) bool { return test(f.get(x)) }, nil
+	var cs []criterion
+	for _, op := range ops {
+		holds, err := f.test(m.key, op, c.now)
+		if err != nil {
+			return criterion{}, err
+		}
+		cs = append(cs, criterion{holds, c.scope(m.key, op)})
+	}
+	return all(cs), nil
+}
+
+// operators are the comparisons of a member: an object of them that must all hold, or a plain value.
+func operators(m member) []member {
+	if ops, ok := m.value.([]member); ok {
+		return ops
+	}
+	return []member{{"$eq", m.value}}
+}
+
+// scope is what a comparison tells about where items lie.
+func (c *compiler) scope(field string, op member) []scope {
+	text, _ := aqlText(op.value)
+	switch {
+	case op.key == "$eq" && field == "repo":
+		return []scope{{repo: text}}
+	case op.key == "$eq" && field == "path":
+		return []scope{{path: text}}
+	case op.key == "$eq" && field == "name":
+		return []scope{{name: text}}
+	case field != "modified" && field != "updated":
+	case op.key == "$last":
+		if span, err := aqlSpan(op.value); err == nil {
+			return []scope{{since: c.now.Add(-span)}}
+		}
+	case op.key == "$gt" || op.key == "$gte" || op.key == "$eq":
+		if t, err := aqlTime(text); err == nil {
+			return []scope{{since: t}}
+		}
+	}
+	return anywhere
 }
 
 func (c *compiler) list(m member, join func([]criterion) criterion) (criterion, error) {
 	elements, ok := m.value.([]any)
 	if !ok || len(elements) == 0 {
-		return nil, badAQL("%s needs a list", m.key)
+		return criterion{}, badAQL("%s needs a list", m.key)
 	}
 	var cs []criterion
 	for _, e := range elements {
 		members, ok := e.([]member)
 		if !ok {
-			return nil, badAQL("%s needs a list of objects", m.key)
+			return criterion{}, badAQL("%s needs a list of objects", m.key)
 		}
 		one, err := c.object(members, join)
 		if err != nil {
-			return nil, err
+			return criterion{}, err
 		}
 		cs = append(cs, one)
 	}
 	return join(cs), nil
-}
-
-// property compiles "@key": … . A negative comparison also finds items that lack the key; a positive one is satisfied
-// by any of several values.
-func (c *compiler) property(m member) (criterion, error) {
-	pattern := m.key[1:]
-	positive, negative := m, false
-	if ops, ok := m.value.([]member); ok && len(ops) == 1 && (ops[0].key == "$ne" || ops[0].key == "$nmatch") {
-		negative = true
-		op := map[string]string{"$ne": "$eq", "$nmatch": "$match"}[ops[0].key]
-		positive.value = []member{{op, ops[0].value}}
-	}
-	test, err := c.comparison(positive, textKind)
-	if err != nil {
-		return nil, err
-	}
-	return func(f found) bool {
-		for key, values := range f.node.props {
-			if !wildcard(pattern, key) {
-				continue
-			}
-			for _, v := range values {
-				if test(v) {
-					return !negative
-				}
-			}
-		}
-		return negative
-	}, nil
 }

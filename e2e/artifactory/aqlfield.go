@@ -16,136 +16,170 @@ const (
 	timeKind
 )
 
-// aqlField is one field of the item domain: its kind (string, int64 or time.Time) and how to read it.
+// aqlField is one field of the item domain: its kind and how to read it.
 type aqlField struct {
-	kind aqlKind
-	get  func(found) any
+	kind   aqlKind
+	text   func(*node) string
+	number func(*node) int64
+	when   func(*node) time.Time
+}
+
+func textField(get func(*node) string) aqlField    { return aqlField{kind: textKind, text: get} }
+func numberField(get func(*node) int64) aqlField   { return aqlField{kind: numberKind, number: get} }
+func timeField(get func(*node) time.Time) aqlField { return aqlField{kind: timeKind, when: get} }
+
+// ofBlob is a field that folders lack.
+func ofBlob(get func(*blob) string) aqlField {
+	return textField(func(n *node) string {
+		if n.blob == nil {
+			return ""
+		}
+		return get(n.blob)
+	})
 }
 
 // aqlFields is the table of what can be asked for and shown.
 var aqlFields = map[string]aqlField{
-	"repo":          {textKind, func(f found) any { return f.repo }},
-	"path":          {textKind, func(f found) any { return f.path }},
-	"name":          {textKind, func(f found) any { return f.name }},
-	"type":          {textKind, func(f found) any { return f.kind() }},
-	"created_by":    {textKind, func(f found) any { return f.node.createdBy }},
-	"modified_by":   {textKind, func(f found) any { return f.node.modifiedBy }},
-	"sha256":        {textKind, func(f found) any { return f.content().sha256 }},
-	"actual_sha1":   {textKind, func(f found) any { return f.content().sha1 }},
-	"actual_md5":    {textKind, func(f found) any { return f.content().md5 }},
-	"original_sha1": {textKind, func(f found) any { return f.content().sha1 }},
-	"original_md5":  {textKind, func(f found) any { return f.content().md5 }},
-	"size":          {numberKind, func(f found) any { return f.content().size }},
-	"depth":         {numberKind, func(f found) any { return int64(f.depth) }},
-	"created":       {timeKind, func(f found) any { return f.node.created }},
-	"modified":      {timeKind, func(f found) any { return f.node.modified }},
-	"updated":       {timeKind, func(f found) any { return f.node.modified }},
+	"repo":          textField(func(n *node) string { return n.repo.Key }),
+	"path":          textField((*node).dir),
+	"name":          textField(func(n *node) string { return cmp.Or(n.name, ".") }),
+	"type":          textField((*node).kind),
+	"created_by":    textField(func(n *node) string { return n.createdBy }),
+	"modified_by":   textField(func(n *node) string { return n.modifiedBy }),
+	"sha256":        ofBlob(func(b *blob) string { return b.sha256 }),
+	"actual_sha1":   ofBlob(func(b *blob) string { return b.sha1 }),
+	"actual_md5":    ofBlob(func(b *blob) string { return b.md5 }),
+	"original_sha1": ofBlob(func(b *blob) string { return b.sha1 }),
+	"original_md5":  ofBlob(func(b *blob) string { return b.md5 }),
+	"size":          numberField((*node).size),
+	"depth":         numberField((*node).depth),
+	"created":       timeField(func(n *node) time.Time { return n.created }),
+	"modified":      timeField(func(n *node) time.Time { return n.modified }),
+	"updated":       timeField(func(n *node) time.Time { return n.modified }),
 }
 
-// content is empty for a folder.
-func (f found) content() blob {
-	if f.node.blob == nil {
-		return blob{}
+func (n *node) kind() string {
+	if n.isFile() {
+		return "file"
 	}
-	return blob{sha256: f.node.blob.sha256, sha1: f.node.blob.sha1, md5: f.node.blob.md5, size: f.node.blob.size}
+	return "folder"
 }
 
-// compare is below, at or above zero, as cmp.Compare; both values are of the field's kind.
-func (f aqlField) compare(a, b any) int {
-	switch x := a.(type) {
-	case int64:
-		y, _ := b.(int64)
-		return cmp.Compare(x, y)
-	case time.Time:
-		y, _ := b.(time.Time)
-		return x.Compare(y)
+func (n *node) size() int64 {
+	if n.blob == nil {
+		return 0
 	}
-	x, _ := a.(string)
-	y, _ := b.(string)
-	return cmp.Compare(x, y)
+	return n.blob.size
 }
 
-// comparison compiles a value, or an object of comparators that must all hold.
-func (c *compiler) comparison(m member, kind aqlKind) (func(any) bool, error) {
-	ops, ok := m.value.([]member)
-	if !ok {
-		ops = []member{{"$eq", m.value}}
+// depth is how many segments the path below the repository has.
+func (n *node) depth() int64 {
+	d := int64(0)
+	for ; n.parent != nil; n = n.parent {
+		d++
 	}
-	if len(ops) == 0 {
-		return nil, badAQL("%s has an empty comparison", m.key)
-	}
-	var tests []func(any) bool
-	for _, op := range ops {
-		t, err := c.operator(m.key, op, kind)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, t)
-	}
-	return func(v any) bool {
-		for _, t := range tests {
-			if !t(v) {
-				return false
-			}
-		}
-		return true
-	}, nil
+	return d
 }
 
-func (c *compiler) operator(field string, op member, kind aqlKind) (func(any) bool, error) {
-	if op.key == "$match" || op.key == "$nmatch" {
-		pattern, ok := op.value.(string)
-		if !ok || kind != textKind {
-			return nil, badAQL("%s: %s needs text", field, op.key)
-		}
-		return func(v any) bool { return wildcard(pattern, v.(string)) == (op.key == "$match") }, nil
+func (f aqlField) compare(a, b *node) int {
+	switch f.kind {
+	case numberKind:
+		return cmp.Compare(f.number(a), f.number(b))
+	case timeKind:
+		return f.when(a).Compare(f.when(b))
 	}
-	if op.key == "$last" || op.key == "$before" {
-		span, err := aqlSpan(op.value)
-		if err != nil || kind != timeKind {
-			return nil, badAQL("%s: %s needs a time field and a span such as 2d", field, op.key)
-		}
-		mark := c.now.Add(-span)
-		return func(v any) bool { return v.(time.Time).After(mark) == (op.key == "$last") }, nil
-	}
-	want, err := aqlValue(op.value, kind)
+	return strings.Compare(f.text(a), f.text(b))
+}
+
+// comparators are those that tell by which side of the wanted value something is.
+var comparators = map[string]func(int) bool{
+	"$eq":  func(c int) bool { return c == 0 },
+	"$ne":  func(c int) bool { return c != 0 },
+	"$gt":  func(c int) bool { return c > 0 },
+	"$gte": func(c int) bool { return c >= 0 },
+	"$lt":  func(c int) bool { return c < 0 },
+	"$lte": func(c int) bool { return c <= 0 },
+}
+
+// textTest compiles a comparison of text.
+func textTest(field string, op member) (func(string) bool, error) {
+	want, err := aqlText(op.value)
 	if err != nil {
 		return nil, badAQL("%s: %v", field, err)
 	}
-	holds, ok := map[string]func(int) bool{
-		"$eq":  func(c int) bool { return c == 0 },
-		"$ne":  func(c int) bool { return c != 0 },
-		"$gt":  func(c int) bool { return c > 0 },
-		"$gte": func(c int) bool { return c >= 0 },
-		"$lt":  func(c int) bool { return c < 0 },
-		"$lte": func(c int) bool { return c <= 0 },
-	}[op.key]
+	switch op.key {
+	case "$match":
+		return func(v string) bool { return wildcard(want, v) }, nil
+	case "$nmatch":
+		return func(v string) bool { return !wildcard(want, v) }, nil
+	case "$eq":
+		return func(v string) bool { return v == want }, nil
+	}
+	holds, ok := comparators[op.key]
 	if !ok {
 		return nil, unsupported("the AQL operator %q is not implemented", op.key)
 	}
-	f := aqlField{kind: kind}
-	return func(v any) bool { return holds(f.compare(v, want)) }, nil
+	return func(v string) bool { return holds(strings.Compare(v, want)) }, nil
 }
 
-// aqlValue reads a literal as the field's kind; numbers and times may be written as strings.
-func aqlValue(v any, kind aqlKind) (any, error) {
-	text, ok := v.(string)
-	if n, isNumber := v.(json.Number); isNumber {
-		text, ok = n.String(), true
-	}
-	if !ok {
-		return nil, badAQL("%v is no value", v)
-	}
-	switch kind {
-	case numberKind:
-		return strconv.ParseInt(text, 10, 64)
-	case timeKind:
-		if t, err := time.Parse(time.DateOnly, text); err == nil {
-			return t, nil
+// test compiles a comparison of the field.
+func (f aqlField) test(field string, op member, now time.Time) (func(*node) bool, error) {
+	if f.kind == textKind {
+		test, err := textTest(field, op)
+		if err != nil {
+			return nil, err
 		}
-		return time.Parse(time.RFC3339Nano, text)
+		return func(n *node) bool { return test(f.text(n)) }, nil
 	}
-	return text, nil
+	if op.key == "$match" || op.key == "$nmatch" {
+		return nil, badAQL("%s: %s needs text", field, op.key)
+	}
+	if op.key == "$last" || op.key == "$before" {
+		span, err := aqlSpan(op.value)
+		if err != nil || f.kind != timeKind {
+			return nil, badAQL("%s: %s needs a time field and a span such as 2d", field, op.key)
+		}
+		mark := now.Add(-span)
+		return func(n *node) bool { return f.when(n).After(mark) == (op.key == "$last") }, nil
+	}
+	holds, ok := comparators[op.key]
+	if !ok {
+		return nil, unsupported("the AQL operator %q is not implemented", op.key)
+	}
+	text, err := aqlText(op.value)
+	if err != nil {
+		return nil, badAQL("%s: %v", field, err)
+	}
+	if f.kind == numberKind {
+		want, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, badAQL("%s: %v", field, err)
+		}
+		return func(n *node) bool { return holds(cmp.Compare(f.number(n), want)) }, nil
+	}
+	want, err := aqlTime(text)
+	if err != nil {
+		return nil, badAQL("%s: %v", field, err)
+	}
+	return func(n *node) bool { return holds(f.when(n).Compare(want)) }, nil
+}
+
+// aqlText reads a literal; numbers and times may be written as strings.
+func aqlText(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	}
+	return "", badAQL("%v is no value", v)
+}
+
+func aqlTime(text string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 // aqlSpan reads "2d", "6h", "30minutes" and the like.

@@ -11,13 +11,15 @@ import (
 
 // query is one items.find, compiled.
 type query struct {
-	where      func(found) bool
+	where      func(*node) bool
+	scopes     []scope
 	anyType    bool // the criteria speak about type; else only files are found
 	include    []string
 	sortBy     []string
 	descending bool
 	offset     int
 	limit      int
+	rows       bool // offset and limit count rows of items and properties, not items
 }
 
 func (q query) includes(field string) bool {
@@ -42,7 +44,7 @@ func badAQL(format string, args ...any) error {
 }
 
 // parseAQL reads items.find({…}).include(…).sort({…}).offset(n).limit(n).
-func parseAQL(text string) (query, error) {
+func (s *Server) parseAQL(text string) (query, error) {
 	text = strings.TrimSpace(text)
 	rest, ok := strings.CutPrefix(text, "items.find(")
 	if !ok {
@@ -53,9 +55,11 @@ func parseAQL(text string) (query, error) {
 		return query{}, err
 	}
 	var q query
-	if q.where, q.anyType, err = compileAQL(args); err != nil {
+	where, anyType, err := s.compile(args)
+	if err != nil {
 		return query{}, err
 	}
+	q.where, q.scopes, q.anyType = where.holds, where.scopes, anyType
 	next := 0
 	for strings.TrimSpace(rest) != "" {
 		m := aqlClause.FindStringSubmatch(rest)
@@ -82,8 +86,13 @@ func parseAQL(text string) (query, error) {
 			return query{}, err
 		}
 	}
-	if q.include != nil && q.includes("property") && (q.sortBy != nil || q.limit > 0 || q.offset > 0) {
-		return query{}, unsupported("sort, offset and limit together with included properties are not reliable at JFrog")
+	if (slices.Contains(q.include, "property") || slices.Contains(q.include, "property.*")) && (q.limit > 0 || q.offset > 0) {
+		switch s.Quirks().PropertyPages {
+		case "":
+			return query{}, unsupported("offset and limit together with included properties are not reliable at JFrog, see the quirk PropertyPages")
+		case "rows":
+			q.rows = true
+		}
 	}
 	return q, nil
 }
@@ -110,9 +119,7 @@ func (q *query) readInclude(args string) error {
 	}
 	if q.include[0] == "*" && len(q.include) == 1 {
 		q.include = nil
-		for name := range aqlFields {
-			q.include = append(q.include, name)
-		}
+		q.include = sortedKeys(aqlFields)
 		return nil
 	}
 	for _, f := range q.include {

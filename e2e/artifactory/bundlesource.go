@@ -87,7 +87,7 @@ func (s *Server) artifactsOf(src bundleSource, add func(*node) error) error {
 }
 
 func (s *Server) itemsOf(c call, aql string, add func(*node) error) error {
-	q, err := parseAQL(aql)
+	q, err := s.parseAQL(aql)
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,16 @@ type notary struct {
 	hash crypto.Hash // 0: the key hashes for itself
 }
 
+func newNotary(t *testing.T) notary {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return notary{key, crypto.SHA256}
+}
+
+// notaries has one for each kind of key.
 func notaries(t *testing.T) map[string]notary {
 	t.Helper()
-	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	require.NoError(t, err)
 	rsa2048, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -57,7 +63,7 @@ func notaries(t *testing.T) map[string]notary {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	return map[string]notary{
-		"p256": {p256, crypto.SHA256}, "p384": {p384, crypto.SHA384}, "rsa2048": {rsa2048, crypto.SHA256}, "rsa3072": {rsa3072, crypto.SHA256}, "ed25519": {ed, 0},
+		"p256": newNotary(t), "p384": {p384, crypto.SHA384}, "rsa2048": {rsa2048, crypto.SHA256}, "rsa3072": {rsa3072, crypto.SHA256}, "ed25519": {ed, 0},
 	}
 }
 
@@ -152,7 +158,7 @@ func TestEvidenceRefusals(t *testing.T) {
 		put(t, s, repo, "a/f")
 	}
 	_, _ = send(t, s, request{method: "GET", target: "/artifactory/mirror/far/f", token: artifactorytest.CI})
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	n.trust(t, s, "k1")
 	good := n.sign(t, "k1", about(helloSHA256))
 	twice := strings.Replace(string(good), `"signatures":[`, `"signatures":[{"keyid":"k2","sig":""},`, 1)
@@ -184,7 +190,7 @@ func TestEvidenceRefusals(t *testing.T) {
 
 func TestSigstoreEvidence(t *testing.T) {
 	t.Parallel()
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	for quirk, want := range map[string]bool{"": false, "verified": true} {
 		s := artifactorytest.Start(t, standin.Config{Quirks: standin.Quirks{SigstoreEvidence: quirk}})
 		put(t, s, artifactorytest.Staging, "f")
@@ -199,7 +205,7 @@ func TestSigstoreEvidence(t *testing.T) {
 // Prepare, sign elsewhere, upload: for a file, a build and a release bundle.
 func TestPrepareEvidence(t *testing.T) {
 	t.Parallel()
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	for _, tt := range []struct {
 		name, quirk, subject string
 		status               int
@@ -242,7 +248,7 @@ func TestPrepareEvidence(t *testing.T) {
 func TestTrustedKeys(t *testing.T) {
 	t.Parallel()
 	s := artifactorytest.Start(t, standin.Config{})
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	kid := n.trust(t, s, "k1")
 	const keys = "/artifactory/api/security/keys/trusted"
 	_, body := send(t, s, request{method: "GET", target: keys, token: artifactorytest.Reader})

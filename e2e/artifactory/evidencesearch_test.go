@@ -14,7 +14,7 @@ import (
 // The queries are those that JFrog's own command line sends.
 func TestServicesSearchEvidence(t *testing.T) {
 	t.Parallel()
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	s := artifactorytest.Start(t, standin.Config{})
 	put(t, s, artifactorytest.Staging, "org/app/1.0/app.tgz")
 	n.trust(t, s, "k1")
@@ -81,7 +81,7 @@ func TestServicesSearchEvidence(t *testing.T) {
 
 func TestEvidenceAfterCopyAndMove(t *testing.T) {
 	t.Parallel()
-	n := notaries(t)["p256"]
+	n := newNotary(t)
 	for quirk, want := range map[string]string{"": `"totalCount":0`, "follow": `"totalCount":1`} {
 		s := artifactorytest.Start(t, standin.Config{Quirks: standin.Quirks{CopiedEvidence: quirk}})
 		put(t, s, artifactorytest.Staging, "f")

@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -67,15 +68,27 @@ func FuzzParseAQL(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	item := locate("r", []string{"p", "f"}, &node{blob: &blob{size: 1}, props: map[string][]string{"k": {"v"}}})
+	s, err := New(Config{Dir: f.TempDir(), Repositories: []Repository{{Key: "r"}}})
+	require.NoError(f, err)
+	f.Cleanup(func() { require.NoError(f, s.Close()) })
+	for _, path := range []string{"f", "p/f", "p/q/g"} {
+		require.NoError(f, s.Put("ci", "r", path, strings.NewReader(path), map[string][]string{"k": {"v", "w"}}))
+	}
+	admin := &Token{Admin: true}
 	f.Fuzz(func(t *testing.T, text string) {
-		q, err := parseAQL(text)
+		q, err := s.parseAQL(text)
 		if err != nil {
 			var r *refusal
 			require.ErrorAs(t, err, &r, "a bad query is the client's fault")
 			return
 		}
-		q.where(item)
-		q.show(item)
+		hits, err := s.search(admin, q)
+		require.NoError(t, err)
+		require.True(t, json.Valid(q.appendAnswer(nil, hits)))
+		// What the plan leaves out, the criteria do not hold for.
+		q.offset, q.limit = 0, 0
+		planned := len(s.matching(admin, q))
+		q.scopes = anywhere
+		require.Len(t, s.matching(admin, q), planned)
 	})
 }

@@ -77,6 +77,9 @@ type Quirks struct {
 	CopiedEvidence string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
+	// PropertyPages says what offset and limit count in a query that includes all properties: "" (default, such a query is
+	// refused with 501), "items", or "rows" of an item and one property, so that a page may cut an item's properties.
+	PropertyPages string
 	// ListRights makes AQL insist that non-admins include repo, path and name: "insist" (default) or "ignore".
 	ListRights string
 }
@@ -112,6 +115,7 @@ func (q Quirks) Validate() error {
 		oneOf("PrepareField", q.PrepareField, "repo_path", "path"),
 		oneOf("VerifiedType", q.VerifiedType, "bool", "string"),
 		oneOf("CopiedEvidence", q.CopiedEvidence, "stay", "follow"),
+		oneOf("PropertyPages", q.PropertyPages, "items", "rows"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

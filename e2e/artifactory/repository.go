@@ -116,5 +116,5 @@ func (s *Server) repository(key string) (*repository, error) {
 	return nil, refuse(http.StatusNotFound, "The repository '%s' was not found", key)
 }
 
-// now is the server's clock.
-func (s *Server) now() time.Time { return s.cfg.Now() }
+// now is the server's clock. It knows milliseconds, which is what answers tell: a client can go on where a page ended.
+func (s *Server) now() time.Time { return s.cfg.Now().Truncate(time.Millisecond) }

@@ -98,7 +98,7 @@ func delivered(t *testing.T, s *standin.Server) {
 	require.NoError(t, s.WaitDelivered(ctx))
 }
 
-func put(t *testing.T, s *standin.Server, repo, path string) {
+func put(t testing.TB, s *standin.Server, repo, path string) {
 	t.Helper()
 	require.NoError(t, s.Put("ci", repo, path, strings.NewReader("hello\n"), nil))
 }
