@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,6 +69,45 @@ func TestWrongPINIsTriedOnce(t *testing.T) {
 	shim.Clear(t)
 
 	require.NoError(t, s.Serve(t.Context()), "the token was not locked")
+}
+
+// A supervisor that restarts what ends would spend the tries that lock a token. With --hold-on-refused-pin nothing ends.
+func TestHoldAfterARefusedPIN(t *testing.T) {
+	t.Parallel()
+	var c sandbox.Config
+	shim := counted(t, &c)
+	s := start(t, c)
+	require.NoError(t, s.Terminate())
+	file := copyConfig(t, s)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(file), "pin"), []byte("9999-wrong-pin\n"), 0o600))
+	edit(t, file, s.Path("secrets", "pin"), "pin")
+
+	before := shim.Calls(t, "C_Login")
+	cmd := s.Command(t.Context(), "serve", "--hold-on-refused-pin", "--config", file)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	status := func(path string) int {
+		resp, err := http.Get(s.MetricsURL + path)
+		if err != nil {
+			return 0
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode
+	}
+	require.Eventually(t, func() bool { return status("/healthz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
+	for range 5 {
+		require.Equal(t, http.StatusServiceUnavailable, status("/readyz"))
+	}
+	require.Equal(t, before+1, shim.Calls(t, "C_Login"), "however often it is asked")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	var exit *exec.ExitError
+	require.ErrorAs(t, <-ended, &exit)
+	require.Equal(t, 2, exit.ExitCode())
+	require.Contains(t, said.String(), "PIN not accepted")
+	require.Contains(t, said.String(), "holding")
 }
 
 // Two keys with one label: nobody can tell which would sign, so none does.

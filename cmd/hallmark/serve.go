@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
 )
 
 func newServe() *cobra.Command {
@@ -31,6 +33,7 @@ which and what to do. On SIGTERM it takes no new work, finishes what runs and ex
 	config := configFlag(cmd)
 	level := cmd.Flags().String("log-level", "info", "debug, info, warn or error")
 	format := cmd.Flags().String("log-format", "json", "json or text")
+	hold := cmd.Flags().Bool("hold-on-refused-pin", false, "after a refused PIN stay up, not ready, until SIGTERM, so that automatic restarts do not spend the tries that lock a token")
 	software := cmd.Flags().Bool("insecure-software-keys", false, "allow keys that are PEM files. NOT FOR PRODUCTION: anyone who reads the file owns the key")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		log, err := newLogger(cmd.ErrOrStderr(), *level, *format)
@@ -44,12 +47,35 @@ which and what to do. On SIGTERM it takes no new work, finishes what runs and ex
 		if *software {
 			log.WarnContext(cmd.Context(), "SOFTWARE KEYS ARE ALLOWED. Signatures by them prove nothing: anyone who can read the key file can make them. Never use this for a release.")
 		}
-		if err := serve(cmd.Context(), c, *software, log); err != nil {
+		err = serve(cmd.Context(), c, *software, log)
+		if *hold && errors.Is(err, hsm.ErrPIN) {
+			err = errors.Join(err, holdRefusedPIN(cmd.Context(), c, err, log))
+		}
+		if err != nil {
 			return fmt.Errorf("%w\n(to see everything checked one by one: hallmark doctor --config %s)", err, *config)
 		}
 		return nil
 	}
 	return cmd
+}
+
+// holdRefusedPIN keeps the process alive, answering /healthz and refusing /readyz, without touching the token again.
+func holdRefusedPIN(ctx context.Context, c *Config, cause error, log *slog.Logger) error {
+	log.ErrorContext(ctx, "a PIN was refused; holding, and trying nothing more, until this process is ended", slog.Any("err", cause))
+	handler, err := api.Admin(prometheus.NewRegistry(), []api.Check{{Name: "hsm", Run: func(context.Context) error { return cause }}}, log)
+	if err != nil {
+		return err
+	}
+	on, err := listen(ctx, c.Server.Metrics, nil)
+	if err != nil {
+		return err
+	}
+	server := api.NewServer(handler, log)
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving %s: %w", on.Addr(), err)
+	}
+	return nil
 }
 
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {

@@ -64,11 +64,11 @@ func (s *Sandbox) prepare() error {
 		}
 		s.Module = module
 	}
-	listen, err := freeAddress()
+	listen, err := s.reserve()
 	if err != nil {
 		return err
 	}
-	metrics, err := freeAddress()
+	metrics, err := s.reserve()
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -53,6 +51,7 @@ type Sandbox struct {
 	URL         string // of the service
 	MetricsURL  string
 	tokens      map[string]string
+	reserved    []*os.File // locks on the ports in use
 	process     *process
 }
 
@@ -193,6 +192,9 @@ func (s *Sandbox) Stop() {
 	if s.Artifactory != nil {
 		_ = s.Artifactory.Close()
 	}
+	for _, f := range s.reserved {
+		_ = f.Close()
+	}
 }
 
 // Run executes one hallmark command as a user would and returns what it printed and its exit code.
@@ -221,20 +223,6 @@ func (s *Sandbox) Command(ctx context.Context, args ...string) *exec.Cmd {
 // Path names a file below the sandbox's directory.
 func (s *Sandbox) Path(parts ...string) string {
 	return filepath.Join(append([]string{s.Dir}, parts...)...)
-}
-
-// freeAddress finds a loopback address that nobody listens on. It lies below the ports that systems give to outgoing
-// connections, so that it is still free when a killed service comes back.
-func freeAddress() (string, error) {
-	var err error
-	for range 100 {
-		var l net.Listener
-		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.N(15_000))
-		if l, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err == nil {
-			return l.Addr().String(), l.Close()
-		}
-	}
-	return "", fmt.Errorf("finding a free port: %w", err)
 }
 
 func tail(log []byte) string {
