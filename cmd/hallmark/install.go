@@ -154,8 +154,11 @@ func (h *hooks) target(base string, found *artifactory.Subscription) (string, er
 	if base != "" {
 		return target(base, h.config.Name)
 	}
-	if found == nil || len(found.Handlers) != 1 {
+	switch {
+	case found == nil:
 		return "", errors.New("there is no subscription yet: give the address under which Artifactory reaches the service, such as --url https://hallmark.example:8443")
+	case len(found.Handlers) != 1:
+		return "", fmt.Errorf("the subscription %s has %d targets instead of one; give the right address with --url", found.Key, len(found.Handlers))
 	}
 	where, err := target(found.Handlers[0].URL, h.config.Name)
 	if err != nil || where != found.Handlers[0].URL {

@@ -162,6 +162,22 @@ func (r *hookRig) change(f func(*standin.Subscription)) {
 	require.NoError(r.t, r.standin.AddSubscription(sub))
 }
 
+// kept is a subscription as Artifactory shows it.
+func (r *hookRig) kept(key string) string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.standin.URL()+"/event/api/v1/subscriptions/"+key, nil)
+	require.NoError(r.t, err)
+	req.Header.Set("Authorization", "Bearer "+artifactorytest.Admin)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(r.t, err)
+	defer resp.Body.Close()
+	var doc any
+	require.NoError(r.t, json.NewDecoder(resp.Body).Decode(&doc))
+	compact, err := json.Marshal(doc)
+	require.NoError(r.t, err)
+	return string(compact)
+}
+
 // writes counts the requests that can have changed a subscription.
 func (r *hookRig) writes() int {
 	n := 0
@@ -208,7 +224,7 @@ func TestGeneratedWebhookDrift(t *testing.T) {
 	for _, key := range []string{"hallmark-artifacts", "hallmark-main-eu-artifact", "hallmark-main-artifact-2", "audit"} {
 		r.change(func(s *standin.Subscription) {
 			if s.Key = key; key == "audit" {
-				s.Handlers[0].URL = "https://audit.example/hook"
+				s.Handlers[0].URL = "https://audit.example/services/their-own-token?key=their-own-key"
 			}
 		})
 	}
@@ -219,6 +235,7 @@ func TestGeneratedWebhookDrift(t *testing.T) {
 	}
 	before := foreign()
 	require.Len(t, before, 4)
+	require.NotContains(t, r.out.String(), "their-own")
 	r.out.Reset()
 	r.run(exitRefused, "check")
 	r.run(exitOK, "install", "--dry-run")
@@ -230,6 +247,7 @@ func TestGeneratedWebhookDrift(t *testing.T) {
 	r.run(exitOK, "install", "--debug", "-o", "json")
 	r.run(exitOK, "list", "--all")
 	require.Equal(t, before, foreign())
+	require.Contains(t, r.kept("hallmark-main-artifact"), `[{"name":"X-Tenant","value":"fw"}]`, "as it was, although it is not shown")
 	r.run(exitOK, "remove", "--confirm")
 	require.Equal(t, before, foreign())
 	r.out.Truncate(bytes.LastIndex(r.out.Bytes(), []byte("$ hallmark webhook list --all -o json")))
@@ -275,6 +293,30 @@ func TestGeneratedWebhookRotate(t *testing.T) {
 	r.configure("webhook", "webhook")
 	require.Contains(t, r.run(exitUndecided, "rotate"), "the same secret")
 	r.golden("rotate")
+}
+
+// What the configuration says about instances and their proof is what is asked for.
+func TestWebhookInstances(t *testing.T) {
+	r := newHookRig(t)
+	file := filepath.Join(r.dir, "hallmark.yaml")
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	second := "  - {name: edge, url: \"" + r.standin.URL() + "\", token: {file: artifactory}, webhookSecrets: [{file: webhook-new}], webhookAuth: plain}\n"
+	r.write("hallmark.yaml", strings.Replace(string(content), "tokens:", second+"tokens:", 1))
+	require.Contains(t, r.run(exitUndecided, "list"), "choose one with --instance: main, edge")
+	out := r.run(exitOK, "install", "--instance", "edge", "--url", r.receiver.URL, "--no-test")
+	require.Contains(t, out, "CREATED  hallmark-edge-artifact")
+	require.Contains(t, out, "webhookAuth is plain")
+	require.NotContains(t, r.run(exitOK, "list", "--instance", "edge", "-o", "json"), "\"use_secret_for_signing\": true")
+	require.Contains(t, r.run(exitOK, "list", "--instance", "main"), "no subscription")
+	require.Contains(t, r.run(exitOK, "remove", "--instance", "main", "--confirm"), "there was none")
+
+	policies := filepath.Join(r.dir, "policies", "release.yaml")
+	content, err = os.ReadFile(policies)
+	require.NoError(t, err)
+	limited := strings.NewReplacer("match: {", "match: {instances: [main], ", "target: {", "target: {instances: [main], ").Replace(string(content))
+	require.NoError(t, os.WriteFile(policies, []byte(limited), 0o600))
+	require.Contains(t, r.run(exitUndecided, "check", "--instance", "edge"), "no policy is about the instance edge")
 }
 
 // What Artifactory refuses is said with what to do about it, and nothing is left half done.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -46,9 +47,13 @@ subscription of the platform. Secrets are not shown: of Hallmark's own, the file
 			if has, _ := h.secretOf(sub); v.Ours && has != nil {
 				v.Secret = has.file
 			}
-			if *everything || v.Ours || h.delivers(sub) {
-				views = append(views, v)
+			if !v.Ours && !h.delivers(sub) {
+				if !*everything {
+					continue
+				}
+				v.Handlers = strangers(sub.Handlers)
 			}
+			views = append(views, v)
 		}
 		return show(cmd.OutOrStdout(), *output, views, func(w io.Writer) { listViews(w, views) })
 	}
@@ -58,6 +63,18 @@ subscription of the platform. Secrets are not shown: of Hallmark's own, the file
 // delivers reports whether a subscription goes to a receiver of this instance's name.
 func (h *hooks) delivers(sub artifactory.Subscription) bool {
 	return slices.ContainsFunc(sub.Handlers, func(t artifactory.Handler) bool { return strings.HasSuffix(t.URL, "/webhook/"+h.config.Name) })
+}
+
+// strangers leaves of other people's targets what can hold no credential: theirs may have them in paths and queries.
+func strangers(all []artifactory.Handler) []artifactory.Handler {
+	out := slices.Clone(all)
+	for i := range out {
+		u, err := url.Parse(out[i].URL)
+		if out[i].URL = ""; err == nil && u.Host != "" {
+			out[i].URL = u.Scheme + "://" + u.Host + "/…"
+		}
+	}
+	return out
 }
 
 func listViews(w io.Writer, views []subscriptionView) {
@@ -71,7 +88,7 @@ func listViews(w io.Writer, views []subscriptionView) {
 			owner = "hallmark"
 		}
 		if len(v.Handlers) > 0 {
-			to = v.Handlers[0].URL
+			to = orDash(v.Handlers[0].URL)
 		}
 		events := v.Filter.Domain + ": " + strings.Join(v.Filter.Types, ", ")
 		rows[i] = []string{v.Key, state, owner, events, where(v.Filter.Criteria), to, orDash(v.Secret)}

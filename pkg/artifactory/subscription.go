@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Secret is text that must not be seen: formatted, logged or marshalled it is ***, or nothing.
+// Secret is text that must not be seen: formatted, logged or marshalled it is ***.
 type Secret string
 
 // String hides the secret.
@@ -17,6 +17,9 @@ func (Secret) String() string { return "***" }
 
 // GoString hides the secret.
 func (Secret) GoString() string { return "***" }
+
+// MarshalJSON hides the secret.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"***"`), nil }
 
 // Subscription is a webhook that JFrog's event service keeps: which events go where. Only what Hallmark sets or shows
 // is here; a subscription that somebody else made may hold more.
@@ -57,10 +60,10 @@ type Handler struct {
 	Headers []Header `json:"custom_http_headers,omitempty"` // fixed headers
 }
 
-// Header is one fixed header of a delivery.
+// Header is one fixed header of a delivery. People put credentials there.
 type Header struct {
 	Name  string `json:"name"`
-	Value string `json:"value"`
+	Value Secret `json:"value"`
 }
 
 // Delivered is what the event service says of a test delivery.
@@ -178,13 +181,21 @@ func (c *Client) writeSubscription(ctx context.Context, doing, method, url strin
 
 // wire is the subscription with its secrets, for the event service alone.
 func (s Subscription) wire() ([]byte, error) {
+	type header struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
 	type handler struct {
 		Handler
-		Secret string `json:"secret,omitempty"`
+		Secret  string   `json:"secret,omitempty"`
+		Headers []header `json:"custom_http_headers,omitempty"`
 	}
 	handlers := make([]handler, len(s.Handlers))
 	for i, h := range s.Handlers {
-		handlers[i] = handler{h, string(h.Secret)}
+		handlers[i] = handler{Handler: h, Secret: string(h.Secret)}
+		for _, fixed := range h.Headers {
+			handlers[i].Headers = append(handlers[i].Headers, header{fixed.Name, string(fixed.Value)})
+		}
 	}
 	list := func(l []string) []string { return append([]string{}, l...) } // [], never null
 	c := &s.Filter.Criteria
@@ -198,9 +209,18 @@ func (s Subscription) wire() ([]byte, error) {
 // secrets are what must not be seen in what the server or the target says: as they are, and as they stand in the body.
 func (s Subscription) secrets() []string {
 	var out []string
+	add := func(secret Secret) {
+		if len(secret) < 8 { // no secret, and a word that messages may well have
+			return
+		}
+		quoted, _ := json.Marshal(string(secret))
+		out = append(out, string(secret), strings.Trim(string(quoted), `"`))
+	}
 	for _, h := range s.Handlers {
-		quoted, _ := json.Marshal(string(h.Secret))
-		out = append(out, string(h.Secret), strings.Trim(string(quoted), `"`))
+		add(h.Secret)
+		for _, fixed := range h.Headers {
+			add(fixed.Value)
+		}
 	}
 	return out
 }

@@ -58,11 +58,13 @@ func TestSubscriptionsComeAndGo(t *testing.T) {
 	require.Equal(t, unseen, got)
 
 	want.Filter.Criteria.AnyLocal, want.Debug = true, true
+	want.Handlers[0].Headers = []artifactory.Header{{Name: "X-Tenant", Value: "fw"}}
 	require.NoError(t, c.Resubscribe(t.Context(), want))
 	all, err := c.Subscriptions(t.Context())
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.True(t, all[0].Debug && all[0].Filter.Criteria.AnyLocal)
+	require.Equal(t, want.Handlers[0].Headers, all[0].Handlers[0].Headers)
 
 	require.NoError(t, c.Unsubscribe(t.Context(), want.Key))
 	all, err = c.Subscriptions(t.Context())
@@ -120,6 +122,7 @@ func TestSubscriptionSecretIsNeverSeen(t *testing.T) {
 		})
 	}
 	sub := subscription("http://hallmark.example")
+	sub.Handlers[0].Headers = []artifactory.Header{{Name: "Authorization", Value: hookSecret}}
 	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict} {
 		c := newClient(t, echo(status).URL)
 		for _, err := range []error{c.Subscribe(t.Context(), sub), c.Resubscribe(t.Context(), sub)} {
