@@ -12,8 +12,8 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 )
 
-// MaxBatch is how many events AcceptMany takes at once: what everybody else's writes can wait for.
-const MaxBatch = 10_000
+// MaxBatch is how many events AcceptMany takes at once: as many as everybody else's writes can wait for.
+const MaxBatch = 1000
 
 // Accept stores the event and its work durably, together with what other callers bring at the same moment. An event with
 // the key of one whose work has not started is recorded as a duplicate and causes no work of its own: the work to come
@@ -23,8 +23,9 @@ func (q *Queue) Accept(ctx context.Context, e ledger.Event) error {
 	return q.AcceptMany(ctx, []ledger.Event{e})
 }
 
-// AcceptMany is Accept for up to MaxBatch events that belong together: all are stored, or none is. Many callers that
-// bring one event each need it not; they share their transactions anyway. A lane is full when it and those before it
+// AcceptMany is Accept for up to MaxBatch events that belong together: all are stored, or none is. Who has more brings
+// them in pages; a page that is brought again joins the work that waits. Many callers that bring one event each need it
+// not: they share their transactions anyway. A lane is full when it and those before it
 // hold Config.MaxBacklog events, so that what comes in bulk never turns away what cannot wait.
 func (q *Queue) AcceptMany(ctx context.Context, events []ledger.Event) error {
 	if len(events) == 0 {

@@ -143,14 +143,14 @@ func TestManyAreStoredWholeOrNotAtAll(t *testing.T) {
 		require.ErrorIs(t, q.AcceptMany(t.Context(), many(job.Backfill, 0, 50)), broken)
 		fail.Store(false)
 		require.ErrorContains(t, q.AcceptMany(t.Context(), append(many(job.Upload, 0, 50), in("fast", event(50)))), `there is no lane "fast"`)
-		require.ErrorContains(t, q.AcceptMany(t.Context(), make([]ledger.Event, job.MaxBatch+1)), "10001 are too many")
+		require.ErrorContains(t, q.AcceptMany(t.Context(), make([]ledger.Event, job.MaxBatch+1)), "1001 are too many")
 		require.NoError(t, q.AcceptMany(t.Context(), nil))
 		require.Empty(t, outcomes(t, l))
 		require.Empty(t, states(t, l))
 
-		require.NoError(t, q.AcceptMany(t.Context(), many(job.Backfill, 0, 3000)))
-		require.Len(t, outcomes(t, l), 3000)
-		require.Equal(t, map[string]int{"available": 3000}, states(t, l))
+		require.NoError(t, q.AcceptMany(t.Context(), many(job.Backfill, 0, job.MaxBatch)))
+		require.Len(t, outcomes(t, l), job.MaxBatch)
+		require.Equal(t, map[string]int{"available": job.MaxBatch}, states(t, l))
 	})
 }
 

@@ -37,6 +37,7 @@ type Queue struct {
 	work    func(context.Context, Work) error
 
 	slots    *slots
+	patience time.Duration
 	draining chan struct{} // closed when no more work may begin
 	stopping atomic.Bool   // running work is being interrupted
 	rounds   sync.WaitGroup
@@ -52,7 +53,7 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuring queue: %w", err)
 	}
-	q := &Queue{cfg: cfg, log: opts.Log, ledger: l, metrics: newMetrics(opts.Registerer), work: work}
+	q := &Queue{cfg: cfg, log: opts.Log, ledger: l, metrics: newMetrics(opts.Registerer), work: work, patience: patience}
 	q.slots, q.draining = newSlots(cfg.Workers, cfg.ReservedWorkers, cfg.BackfillWorkers), make(chan struct{})
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)

@@ -46,6 +46,41 @@ func TestWorkOfASilentReplicaIsTaken(t *testing.T) {
 	require.NoError(t, q.Stop(t.Context()))
 }
 
+// Work that was fetched ahead and gets no place goes back, and so can still move up.
+func TestWorkThatWaitsTooLongForAPlaceGoesBack(t *testing.T) {
+	t.Parallel()
+	ledgertest.Each(t, func(t *testing.T, d ledger.Dialect) {
+		l := ledgertest.Open(t, d)
+		begun, goOn := make(chan Work, 10), make(chan struct{})
+		q, err := New(l, Config{Workers: 1}, Options{}, func(_ context.Context, w Work) error {
+			begun <- w
+			<-goOn
+			return nil
+		})
+		require.NoError(t, err)
+		q.patience = time.Millisecond
+		e := ledger.Event{Instance: "main", Repo: "r", Path: "p", Key: "p", ReceivedAt: time.Now()}
+		busy := e
+		busy.Path, busy.Key = "busy", "busy"
+		require.NoError(t, q.Accept(t.Context(), busy))
+		require.NoError(t, q.Start(t.Context()))
+		<-begun
+		e.Lane = Backfill
+		require.NoError(t, q.Accept(t.Context(), e))
+		wentBack := func() bool {
+			var n int
+			err := l.Reader().QueryRow("SELECT count(*) FROM river_job WHERE state = 'available' AND CAST(metadata AS TEXT) LIKE '%snoozes%'").Scan(&n)
+			return err == nil && n == 1
+		}
+		require.Eventually(t, wentBack, 30*time.Second, 2*time.Millisecond)
+		close(goOn)
+		w := <-begun
+		require.Equal(t, []any{"p", 1, Backfill}, []any{w.Event.Path, w.Attempt, w.Event.Lane})
+		require.NoError(t, q.Stop(t.Context()))
+		require.Empty(t, begun, "it is worked on once")
+	})
+}
+
 func TestPausesGrowToALimitAndAreSpread(t *testing.T) {
 	t.Parallel()
 	b := &backoff{base: time.Second, limit: 10 * time.Second}

@@ -44,7 +44,7 @@ func TestStopLetsRunningWorkEnd(t *testing.T) {
 	})
 }
 
-func states(t *testing.T, l *ledger.Ledger) map[string]int {
+func states(t testing.TB, l *ledger.Ledger) map[string]int {
 	t.Helper()
 	rows, err := l.Reader().Query("SELECT state, count(*) FROM river_job GROUP BY state")
 	require.NoError(t, err)

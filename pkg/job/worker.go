@@ -34,7 +34,7 @@ type worker struct {
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 	r := rankOfQueue(j.Queue) // it may have moved up since it was stored
-	if !w.q.slots.take(r, w.q.draining, patience) {
+	if !w.q.slots.take(r, w.q.draining, w.q.patience) {
 		return river.JobSnooze(0) // fetched ahead and not begun: it goes back
 	}
 	defer w.q.slots.give(r)
