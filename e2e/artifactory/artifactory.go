@@ -109,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.aqlSlot = make(chan struct{}, aqlParallel)
 	s.hooks = &subscriptions{byKey: map[string]Subscription{}}
-	s.sender = newSender(cfg.Webhooks)
+	s.sender = newSender(cfg.Webhooks, func() bool { return s.Quirks().PrivateTargets == "refuse" })
 	s.routes = s.table()
 	return s, nil
 }

@@ -137,7 +137,7 @@ func (o *outbox) wait(d Distortion) time.Duration {
 }
 
 func (s *Server) delivery(sub Subscription, e Event, d Distortion) *delivery {
-	return &delivery{Delivery: Delivery{Subscription: sub.Key, Event: e}, target: sub.Handlers[0], body: s.body(sub.Key, e, d)}
+	return &delivery{Delivery: Delivery{Subscription: sub.Key, Event: e}, target: sub.Handlers[0], debug: sub.Debug, body: s.body(sub.Key, e, d)}
 }
 
 // authorise is the value of X-JFrog-Event-Auth: nothing, the secret itself, or the lowercase hexadecimal HMAC-SHA256 of

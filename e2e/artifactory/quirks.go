@@ -75,6 +75,11 @@ type Quirks struct {
 	VerifiedType string
 	// CopiedEvidence says whether evidence goes with a copied or moved file: "stay" (default) or "follow".
 	CopiedEvidence string
+	// PrivateTargets says what webhooks to loopback and private addresses get: "allow" (default) or "refuse", as the
+	// platform does unless told otherwise.
+	PrivateTargets string
+	// AnyFederated says what releases that do not know this criterion do about it: "known" (default) or "refuse" (400).
+	AnyFederated string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// PropertyPages says what offset and limit count in a query that includes all properties: "" (default, such a query is
@@ -116,6 +121,8 @@ func (q Quirks) Validate() error {
 		oneOf("VerifiedType", q.VerifiedType, "bool", "string"),
 		oneOf("CopiedEvidence", q.CopiedEvidence, "stay", "follow"),
 		oneOf("PropertyPages", q.PropertyPages, "items", "rows"),
+		oneOf("PrivateTargets", q.PrivateTargets, "allow", "refuse"),
+		oneOf("AnyFederated", q.AnyFederated, "known", "refuse"),
 		oneOf("ListRights", q.ListRights, "insist", "ignore"),
 	)
 }

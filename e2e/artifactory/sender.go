@@ -26,27 +26,6 @@ func (t WebhookTiming) validate() error {
 	return nil
 }
 
-// Delivery is what became of one event for one subscription.
-type Delivery struct {
-	Subscription string
-	Event        Event
-	Tries        int
-	Status       int    // of the last try; 0 when there was no answer
-	Error        string // of the last try, without an answer
-	Done         bool   // no further try will be made
-}
-
-// delivery is one in the works.
-type delivery struct {
-	Delivery
-	target Target
-	body   []byte
-	then   []*delivery // sent when this one is settled
-}
-
-// keepDeliveries bounds the record of deliveries, as JFrog's own does.
-const keepDeliveries = 10_000
-
 // sender delivers with JFrog's rules: a transport failure or a status of 500 and above is tried again after a fixed
 // pause, anything else is final. Deliveries run concurrently, so their order is not promised.
 type sender struct {
@@ -62,10 +41,11 @@ type sender struct {
 	pending int
 	idle    []chan struct{}
 	record  []*delivery
+	made    int64
 	running sync.WaitGroup
 }
 
-func newSender(t WebhookTiming) *sender {
+func newSender(t WebhookTiming, guarded func() bool) *sender {
 	if t.Tries == 0 {
 		t.Tries = 5
 	}
@@ -81,7 +61,7 @@ func newSender(t WebhookTiming) *sender {
 	s := &sender{timing: t}
 	s.client = &http.Client{
 		Timeout:       t.Timeout,
-		Transport:     &http.Transport{MaxIdleConns: t.Workers, MaxIdleConnsPerHost: t.Workers, DisableCompression: true},
+		Transport:     &http.Transport{MaxIdleConns: t.Workers, MaxIdleConnsPerHost: t.Workers, DisableCompression: true, DialContext: dialer(guarded)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -103,14 +83,6 @@ func (s *sender) send(wait time.Duration, d *delivery) {
 		defer s.mu.Unlock()
 		s.enqueue(d)
 	})
-}
-
-// note records a delivery. Callers hold s.mu.
-func (s *sender) note(d *delivery) {
-	s.record = append(s.record, d)
-	if extra := len(s.record) - keepDeliveries; extra > keepDeliveries/10 {
-		s.record = append(s.record[:0:0], s.record[extra:]...)
-	}
 }
 
 // sendInOrder takes new deliveries of which each waits for the one before.
@@ -234,15 +206,4 @@ func (s *sender) close() {
 	s.mu.Unlock()
 	s.running.Wait()
 	s.client.CloseIdleConnections()
-}
-
-// Deliveries returns the record of the latest deliveries in the order they were made.
-func (s *Server) Deliveries() []Delivery {
-	s.sender.mu.Lock()
-	defer s.sender.mu.Unlock()
-	out := make([]Delivery, 0, len(s.sender.record))
-	for _, d := range s.sender.record {
-		out = append(out, d.Delivery)
-	}
-	return out
 }

@@ -70,6 +70,7 @@ func (s *Server) table() []route {
 		{"GET", "/artifactory/api/system/version", nothing, s.version},
 		{"GET", "/artifactory/api/repositories", nothing, s.listRepositories},
 		{"GET", "/artifactory/api/repositories/", rest, s.getRepository},
+		{"GET", "/event/api/v1/troubleshooting", nothing, s.troubleshooting},
 		{"GET", "/event/api/v1/subscriptions", nothing, s.listSubscriptions},
 		{"POST", "/event/api/v1/subscriptions", nothing, s.createSubscription},
 		{"POST", "/event/api/v1/subscriptions/test", nothing, s.testSubscription},

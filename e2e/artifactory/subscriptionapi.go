@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -57,7 +58,7 @@ func (s *Server) getSubscription(w http.ResponseWriter, _ *http.Request, c call)
 }
 
 func (s *Server) createSubscription(w http.ResponseWriter, r *http.Request, c call) error {
-	sub, err := readSubscription(r, c)
+	sub, err := s.readSubscription(r, c)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (s *Server) createSubscription(w http.ResponseWriter, r *http.Request, c ca
 
 // replaceSubscription is a full replacement: what the body leaves out falls back to its default.
 func (s *Server) replaceSubscription(w http.ResponseWriter, r *http.Request, c call) error {
-	sub, err := readSubscription(r, c)
+	sub, err := s.readSubscription(r, c)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ type testResult struct {
 // testSubscription sends dummy data once, to a subscription that need not exist. It answers 200 also when the target
 // failed.
 func (s *Server) testSubscription(w http.ResponseWriter, r *http.Request, c call) error {
-	sub, err := readSubscription(r, c)
+	sub, err := s.readSubscription(r, c)
 	if err != nil {
 		return err
 	}
@@ -129,15 +130,25 @@ func (s *Server) testSubscription(w http.ResponseWriter, r *http.Request, c call
 	return nil
 }
 
-func readSubscription(r *http.Request, c call) (Subscription, error) {
+func (s *Server) readSubscription(r *http.Request, c call) (Subscription, error) {
 	if err := admin(c); err != nil {
 		return Subscription{}, err
 	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return Subscription{}, refuse(http.StatusBadRequest, "The body could not be read: %v", err)
+	}
+	if s.Quirks().AnyFederated == "refuse" && bytes.Contains(body, []byte(`"anyFederated"`)) {
+		return Subscription{}, refuse(http.StatusBadRequest, "Unknown field anyFederated")
+	}
 	var sub Subscription
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&sub); err != nil {
 		return Subscription{}, refuse(http.StatusBadRequest, "The body is not a subscription: %v", err)
 	}
-	return sub, sub.check()
+	if err := sub.check(); err != nil {
+		return Subscription{}, err
+	}
+	return sub, s.guard(sub)
 }
