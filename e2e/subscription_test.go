@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -128,22 +127,29 @@ func TestWebhookRotationLosesNothing(t *testing.T) {
 	require.NotContains(t, serviceLog(t, s), renewed)
 }
 
-// A platform that refuses private addresses says so when the subscription is written; the command says which setting
-// an administrator changes, and leaves the subscription as it was.
+// By default a platform refuses private addresses. The command says which setting an administrator changes, leaves
+// everything as it was, and works once that is done.
 func TestWebhookInstallOfARefusedAddress(t *testing.T) {
 	t.Parallel()
 	s := start(t, sandbox.Config{})
-	require.Equal(t, 0, hallmark(t, s, "webhook", "remove", "--confirm").code)
-	disarm := s.Artifactory.Fail(standin.Fault{
-		Method: http.MethodPost, Path: "/event/**", Status: http.StatusBadRequest, Times: -1,
-		Body: `{"errors":[{"code":"BAD_REQUEST","message":"Invalid URL: address is in the block list"}]}`,
-	})
-	r := hallmark(t, s, "webhook", "install", "--url", s.URL)
-	require.Equal(t, 2, r.code)
-	require.Empty(t, r.out)
-	for _, words := range []string{"block list", "private address", "event.webhooks.urlStrictPolicy: false", "event.security.blacklist.enabled: false"} {
-		require.Contains(t, r.err, words)
+	advice := []string{"not allowed", "private address", "event.webhooks.urlStrictPolicy: false", "event.security.blacklist.enabled: false"}
+	require.NoError(t, s.Artifactory.SetQuirks(standin.Quirks{PrivateTargets: "refuse"}))
+	r := hallmark(t, s, "webhook", "check")
+	require.Equal(t, 1, r.code)
+	for _, words := range advice {
+		require.Contains(t, r.out, words)
 	}
-	disarm()
+	require.Equal(t, 0, hallmark(t, s, "webhook", "remove", "--confirm").code)
+	for _, how := range []string{"--no-test", "--no-test=false"} {
+		r = hallmark(t, s, "webhook", "install", "--url", s.URL, how)
+		require.Equal(t, 2, r.code)
+		require.Empty(t, r.out)
+		for _, words := range advice {
+			require.Contains(t, r.err, words)
+		}
+	}
+	require.NoError(t, s.Artifactory.SetQuirks(standin.Quirks{}))
 	require.Equal(t, 0, hallmark(t, s, "webhook", "install", "--url", s.URL).code)
+	upload(t, s, "app/allowed.bin", "announced")
+	awaitSigned(t, s, "app/allowed.bin")
 }

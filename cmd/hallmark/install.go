@@ -247,10 +247,15 @@ func (h *hooks) write(ctx context.Context, sub artifactory.Subscription, secret 
 	return mustBe(sub.Key, changes) // a write whose answer was lost may have been done
 }
 
+// rejected reports whether the event service found the subscription itself wanting.
+func rejected(err error) bool {
+	st := (*artifactory.StatusError)(nil)
+	return errors.As(err, &st) && (st.Status == http.StatusBadRequest || st.Status == http.StatusUnprocessableEntity)
+}
+
 // refused explains a refusal of the event service, which may be about the target's address.
 func (h *hooks) refused(ctx context.Context, sub artifactory.Subscription, err error) error {
-	st := (*artifactory.StatusError)(nil)
-	if !errors.As(err, &st) || st.Status != http.StatusBadRequest && st.Status != http.StatusUnprocessableEntity {
+	if !rejected(err) {
 		return h.advise(err)
 	}
 	why := private(ctx, sub.Handlers[0].URL)
@@ -299,7 +304,7 @@ func where(c artifactory.Criteria) string {
 	if c.AnyRemote {
 		names = append(names, "every remote repository")
 	}
-	if c.AnyFederated != nil && *c.AnyFederated {
+	if c.AnyFederated {
 		names = append(names, "every federated repository")
 	}
 	if len(names) == 0 {

@@ -109,10 +109,7 @@ func (h *hooks) want(domain string, types []string, target string, secret hookSe
 		sub.Filter.Criteria.Exclude = append(sub.Filter.Criteria.Exclude, "**/*"+f.Suffix)
 	}
 	if found != nil {
-		sub.ProjectKey, sub.Debug = found.ProjectKey, found.Debug
-		if f := found.Filter.Criteria.AnyFederated; f != nil && *f { // releases that do not know it refuse it
-			sub.Filter.Criteria.AnyFederated = f
-		}
+		sub.ProjectKey, sub.Debug, sub.Filter.Criteria.AnyFederated = found.ProjectKey, found.Debug, found.Filter.Criteria.AnyFederated
 		if len(found.Handlers) == 1 {
 			sub.Handlers[0].Proxy, sub.Handlers[0].Headers = found.Handlers[0].Proxy, found.Handlers[0].Headers
 		}

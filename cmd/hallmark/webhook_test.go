@@ -394,6 +394,17 @@ func TestWebhookInstallOverFaults(t *testing.T) {
 	require.Contains(t, r.run(exitUndecided, "install"), "enabled is false, not true")
 }
 
+// Releases that do not know anyFederated refuse it, even false.
+func TestWebhookInstallOnOlderReleases(t *testing.T) {
+	r := newHookRig(t)
+	require.NoError(t, r.standin.SetQuirks(standin.Quirks{AnyFederated: "refuse"}))
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	r.change(func(s *standin.Subscription) { s.Enabled = false; s.Handlers[0].UseSecretForSigning = true })
+	require.Contains(t, r.run(exitOK, "install"), "UPDATED")
+	r.run(exitOK, "check")
+	r.run(exitRefused, "rotate")
+}
+
 // Whatever is asked for is something that the receiver can act on, and a key is ours only when it is exactly so.
 func TestSubscribedEventsAreUnderstood(t *testing.T) {
 	t.Parallel()

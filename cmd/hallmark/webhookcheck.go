@@ -128,14 +128,17 @@ func (h *hooks) try(ctx context.Context, sub artifactory.Subscription) ([]hsm.Ch
 	var checks []hsm.Check
 	for i, secret := range h.secrets {
 		d, err := h.sample(ctx, sub, secret)
-		if err != nil {
+		if err != nil && !rejected(err) {
 			return nil, err
 		}
 		check := hsm.Check{
 			Name: fmt.Sprintf("%s: sample event with secret %d of %d", sub.Key, i+1, len(h.secrets)), OK: d.OK,
 			Detail: fmt.Sprintf("delivered with that of %s: %s", secret.file, d.Message),
 		}
-		if !d.OK {
+		switch {
+		case err != nil:
+			check.Detail, check.Fix = err.Error(), "see what is refused; for another address: "+h.installFix(someURL)
+		case !d.OK:
 			check.Detail = "with the secret of " + secret.file + ": " + undeliverable(ctx, sub, d.Message).Error()
 			check.Fix = "restart every replica if webhookSecrets changed; else see the causes"
 		}

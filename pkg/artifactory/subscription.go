@@ -44,7 +44,7 @@ type EventFilter struct {
 type Criteria struct {
 	AnyLocal     bool     `json:"anyLocal"`
 	AnyRemote    bool     `json:"anyRemote"`
-	AnyFederated *bool    `json:"anyFederated,omitempty"` // some releases do not know it: nil leaves it out
+	AnyFederated bool     `json:"anyFederated,omitempty"` // some releases refuse the word: it is sent only when true
 	Repositories []string `json:"repoKeys"`
 	Include      []string `json:"includePatterns"`
 	Exclude      []string `json:"excludePatterns"`

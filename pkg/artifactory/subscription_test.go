@@ -54,7 +54,7 @@ func TestSubscriptionsComeAndGo(t *testing.T) {
 	unseen := want
 	unseen.Handlers = []artifactory.Handler{want.Handlers[0]}
 	unseen.Handlers[0].Secret, unseen.Handlers[0].Headers = "", got.Handlers[0].Headers
-	unseen.Filter.Criteria.Include, unseen.Filter.Criteria.AnyFederated = []string{}, new(bool)
+	unseen.Filter.Criteria.Include = []string{}
 	require.Equal(t, unseen, got)
 
 	want.Filter.Criteria.AnyLocal, want.Debug = true, true
