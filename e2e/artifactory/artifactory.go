@@ -1,7 +1,15 @@
-// Package artifactory is a stand-in for a JFrog Artifactory server: strict, small, made for tests and the sandbox.
-// It keeps the promises that JFrog documents and refuses what it does not implement with 501 and a message, so that a
-// client can never pass here by luck. What JFrog leaves undocumented is a switch in Quirks. Files live on disk under
-// their digest, everything else in memory: a stopped server forgets. Users import it as "standin".
+// Package artifactory is a stand-in for a JFrog platform: strict, small, made for tests and the sandbox. It keeps the
+// promises that JFrog documents and refuses what it does not implement with 501 and a message, so that a client can never
+// pass here by luck. What JFrog leaves undocumented is a switch in Quirks. Files live on disk under their digest,
+// everything else in memory: a stopped server forgets. Users import it as "standin".
+//
+// What stands: files, properties, copy and move, AQL on items; local, federated, virtual and remote repositories;
+// build-info and build promotion; the registry API on Docker's and OCI's terms with Artifactory's layout, referrers and
+// promotion; release bundles v2 with promotions; evidence with trusted keys and its search; webhooks of every domain.
+// What is refused: folder listings by GET, conditional and exploded deploys, multipart uploads, mandatory properties, AQL
+// other than items.find or on virtual and remote repositories, build append, rename and retention, release bundles of
+// packages, their drafts and distribution, evidence about packages, GraphQL beyond evidence of one item, custom webhooks
+// and proxies, users, groups, permissions, access tokens, workers, replication and Xray.
 package artifactory
 
 import (

@@ -57,16 +57,9 @@ type bundleName struct {
 // creation is the body of POST release_bundle: one source with its type beside it, or a list.
 type creation struct {
 	bundleName
-	SourceType      string         `json:"source_type"`
-	Source          *bundleSource  `json:"source"`
-	Sources         []bundleSource `json:"sources"`
-	SkipDockerCheck bool           `json:"skip_docker_manifest_resolution"` // nothing is resolved here
-}
-
-type createdBundle struct {
-	Repo string `json:"repository_key"`
-	bundleName
-	Created string `json:"created"`
+	SourceType string         `json:"source_type"`
+	Source     *bundleSource  `json:"source"`
+	Sources    []bundleSource `json:"sources"`
 }
 
 var bundleWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$`)
@@ -118,7 +111,11 @@ func (s *Server) createBundle(w http.ResponseWriter, r *http.Request, c call) er
 	} else {
 		s.finishBundle(b, c.by)
 	}
-	respond(w, status, createdBundle{bundleRepository(key.project), body.bundleName, stamp(b.created)})
+	respond(w, status, struct {
+		Repo string `json:"repository_key"`
+		bundleName
+		Created string `json:"created"`
+	}{bundleRepository(key.project), body.bundleName, stamp(b.created)})
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/jfrog/jfrog-client-go/lifecycle/services"
 	"github.com/stretchr/testify/require"
 
@@ -74,6 +76,22 @@ func TestServicesPromoteBundle(t *testing.T) {
 			require.Equal(t, services.Completed, status.Status)
 			require.Equal(t, tt.params.Environment, p.Environment)
 		})
+	}
+}
+
+// An image in a bundle brings its layers and platforms along, and is whole in the target.
+func TestPromoteImageInBundle(t *testing.T) {
+	t.Parallel()
+	s := registry(t, standin.Quirks{})
+	require.NoError(t, remote.WriteIndex(ref(t, s, ociStaging+"/team/app:1"), multi(t), as(artifactorytest.CI)))
+	m := bundles(t, s, artifactorytest.CI)
+	require.NoError(t, m.CreateReleaseBundleFromArtifacts(rb, waiting, "", fromArtifacts(ociStaging+"/team/app/1/list.manifest.json")))
+	_, err := m.PromoteReleaseBundle(rb, waiting, "", services.RbPromotionParams{Environment: artifactorytest.Production})
+	require.NoError(t, err)
+	for _, arch := range []string{"amd64", "arm64"} {
+		img, err := remote.Image(ref(t, s, ociRelease+"/team/app:1"), as(artifactorytest.Reader), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: arch}))
+		require.NoError(t, err)
+		readLayers(t, img)
 	}
 }
 

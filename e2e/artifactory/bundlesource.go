@@ -42,7 +42,14 @@ func (s *Server) gatherBundle(c call, sources []bundleSource) ([]*bundled, error
 		}
 		return nil
 	}
-	plain := func(n *node) error { return add(n, n.address(), n.repo.PackageType) }
+	plain := func(n *node) error {
+		for _, part := range s.imageParts(n) {
+			if err := add(part, part.address(), part.repo.PackageType); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for _, src := range sources {
 		var err error
 		switch src.Type {
@@ -67,6 +74,25 @@ func (s *Server) gatherBundle(c call, sources []bundleSource) ([]*bundled, error
 		return nil, refuse(http.StatusBadRequest, "The sources of the release bundle have no artifacts")
 	}
 	return out, nil
+}
+
+// imageParts is the item itself; for an image's manifest also its layers and, of an index, the manifests it names.
+func (s *Server) imageParts(n *node) []*node {
+	if registryTypes[n.repo.PackageType] == "" || n.parent.parent == nil || manifestIn(n.parent) != n {
+		return []*node{n}
+	}
+	var out []*node
+	for _, d := range s.manifestOf(n).children() {
+		if child := manifestIn(n.parent.parent.children[d.Digest]); child != nil && child != n {
+			out = append(out, s.imageParts(child)...)
+		}
+	}
+	for _, name := range sortedKeys(n.parent.children) {
+		if part := n.parent.children[name]; part.isFile() && part != n {
+			out = append(out, part)
+		}
+	}
+	return append(out, n)
 }
 
 func (s *Server) artifactsOf(src bundleSource, add func(*node) error) error {

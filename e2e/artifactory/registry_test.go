@@ -22,16 +22,15 @@ import (
 )
 
 const (
-	ociStaging = "oci-staging-local"
-	ociRelease = "oci-release-local"
+	ociStaging = artifactorytest.OCIStaging
+	ociRelease = artifactorytest.OCIRelease
 )
 
 func registry(t *testing.T, quirks standin.Quirks) *standin.Server {
 	t.Helper()
-	return artifactorytest.Start(t, standin.Config{Quirks: quirks, Repositories: []standin.Repository{
-		{Key: ociStaging, PackageType: "docker"}, {Key: ociRelease, PackageType: "docker"}, {Key: "pure-oci", PackageType: "oci"}, {Key: "files"},
-		{Key: "oci", PackageType: "docker", Class: standin.Virtual, Members: []string{ociRelease, ociStaging}, DeployTo: ociStaging},
-	}})
+	cfg := artifactorytest.Wide()
+	cfg.Quirks, cfg.Repositories = quirks, append(cfg.Repositories, standin.Repository{Key: "pure-oci", PackageType: "oci"}, standin.Repository{Key: "files"})
+	return artifactorytest.Start(t, cfg)
 }
 
 // as logs in; the user of a token is its name without "token-", except for the signer.
@@ -67,6 +66,20 @@ func push(t *testing.T, s *standin.Server, at string, img v1.Image) v1.Hash {
 	return d
 }
 
+// readLayers reads them all; the library checks their digests.
+func readLayers(t *testing.T, img v1.Image) {
+	t.Helper()
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	for _, l := range layers {
+		rc, err := l.Compressed()
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, rc)
+		require.NoError(t, err)
+		require.NoError(t, rc.Close())
+	}
+}
+
 // multi is an index of two platforms.
 func multi(t *testing.T) v1.ImageIndex {
 	t.Helper()
@@ -94,15 +107,7 @@ func TestPushAndPull(t *testing.T) {
 			gotDigest, err := got.Digest()
 			require.NoError(t, err)
 			require.Equal(t, digest, gotDigest)
-			layers, err := got.Layers()
-			require.NoError(t, err)
-			for _, l := range layers {
-				rc, err := l.Compressed()
-				require.NoError(t, err)
-				_, err = io.Copy(io.Discard, rc) // verified by the library
-				require.NoError(t, err)
-				require.NoError(t, rc.Close())
-			}
+			readLayers(t, got)
 			_, err = remote.Head(ref(t, s, repo+"/gateway/agent@"+digest.String()), as(artifactorytest.Reader))
 			require.NoError(t, err, "by digest, although only a tag has it")
 
