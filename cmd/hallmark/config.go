@@ -118,7 +118,7 @@ func (c *Config) paths() []*string {
 	all := []*string{&c.Server.TLS.Certificate, &c.Server.TLS.Key, &c.Policies.Value.Dir, &c.Database.Value.Password.File}
 	for i := range c.Artifactory {
 		a := &c.Artifactory[i].Value
-		all = append(all, &a.Token.File, &a.CA)
+		all = append(all, &a.Token.File, &a.PromotionToken.File, &a.CA)
 		for j := range a.WebhookSecrets {
 			all = append(all, &a.WebhookSecrets[j].File)
 		}

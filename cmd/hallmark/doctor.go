@@ -96,7 +96,8 @@ func examineInstance(ctx context.Context, a artifactory.Config, set *policy.Set)
 	if err != nil || set == nil {
 		return checks
 	}
-	return append(checks, examineRepositories(ctx, client, a.Name, set)...)
+	checks = append(checks, examineRepositories(ctx, client, a.Name, set)...)
+	return append(checks, examinePromoting(ctx, a, set)...)
 }
 
 func verdict(name, detail string, err error, fix string) hsm.Check {

@@ -64,7 +64,7 @@ func newRoot() *cobra.Command {
 leave an HSM, and answers the promotion gate.
 
   operators          serve, doctor, keys, webhook
-  release managers   policy, gate, status, sign
+  release managers   policy, gate, promote, status, sign
   everyone           verify
 
 Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not done.`,
@@ -76,7 +76,7 @@ Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not 
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newSign(), newStatus(), newVerify(), newWebhook(), newCompletion())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newVerify(), newWebhook(), newCompletion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

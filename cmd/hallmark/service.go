@@ -21,6 +21,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/promotion"
 	"github.com/hallmark-signing/hallmark/pkg/signing"
 	"github.com/hallmark-signing/hallmark/webhook"
 )
@@ -32,10 +33,12 @@ type service struct {
 	metrics   *prometheus.Registry
 	policies  *policy.Set
 	instances map[string]*artifactory.Client
+	promoting map[string]*artifactory.Client // with the identity that writes to release repositories
 	keys      *hsm.Keyring
 	ledger    *ledger.Ledger
 	queue     *job.Queue
 	gate      *gate.Gate
+	promotion *promotion.Service
 	public    http.Handler
 	admin     http.Handler
 	draining  atomic.Bool // not ready any more
@@ -43,7 +46,7 @@ type service struct {
 
 // newService opens every part and refuses with the first that is broken: a service that starts can sign.
 func newService(ctx context.Context, c *Config, software bool, log *slog.Logger) (_ *service, err error) {
-	s := &service{config: c, log: log, metrics: prometheus.NewRegistry(), instances: map[string]*artifactory.Client{}}
+	s := &service{config: c, log: log, metrics: prometheus.NewRegistry(), instances: map[string]*artifactory.Client{}, promoting: map[string]*artifactory.Client{}}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -59,6 +62,9 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	for _, a := range values(c.Artifactory) {
 		if s.instances[a.Name], err = artifactory.New(a, artifactory.Options{Log: log, Registerer: s.metrics}); err != nil {
 			return nil, err
+		}
+		if s.promoting[a.Name], err = artifactory.New(a.Promoting(), artifactory.Options{Log: log, Registerer: s.metrics}); err != nil {
+			return nil, fmt.Errorf("with promotionToken: %w", err)
 		}
 	}
 	if s.ledger, err = ledger.Open(ctx, c.Database.Value, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
@@ -76,6 +82,15 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	}
 	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Ledger: s.ledger, Log: log}
 	if err = s.gate.Init(s.metrics); err != nil {
+		return nil, err
+	}
+	s.promotion = &promotion.Service{
+		Instances: s.promoting, Policies: s.policySet, Gate: s.gate.Check, Ledger: s.ledger, Follow: s.request, Log: log,
+	}
+	for _, k := range s.keys.Keys() {
+		s.promotion.Keys = append(s.promotion.Keys, k.Name)
+	}
+	if err = s.promotion.Init(s.metrics); err != nil {
 		return nil, err
 	}
 	return s, s.face()
@@ -98,7 +113,8 @@ func (s *service) face() error {
 		return err
 	}
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
-		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.policies.Explain, Log: s.log, Registerer: s.metrics,
+		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.policies.Explain,
+		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return err
@@ -152,9 +168,11 @@ func (s *service) close() {
 	if s.ledger != nil {
 		errs = append(errs, s.ledger.Close())
 	}
-	for _, c := range s.instances {
-		if c != nil {
-			c.Close()
+	for _, clients := range []map[string]*artifactory.Client{s.instances, s.promoting} {
+		for _, c := range clients {
+			if c != nil {
+				c.Close()
+			}
 		}
 	}
 	if s.keys != nil {

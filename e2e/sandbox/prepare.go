@@ -43,7 +43,7 @@ func (s *Sandbox) prepare() error {
 			return err
 		}
 	}
-	for _, name := range []string{"pin", "so-pin", "artifactory", "admin", "webhook", "caller"} {
+	for _, name := range []string{"pin", "so-pin", "artifactory", "admin", "promotion", "webhook", "caller"} {
 		if err := s.secret(name); err != nil {
 			return err
 		}
@@ -92,6 +92,7 @@ func (s *Sandbox) startArtifactory() error {
 		Tokens: []standin.Token{
 			{Value: s.tokens["artifactory"], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
 			{Value: s.tokens["admin"], User: "admin", Admin: true},
+			{Value: s.tokens["promotion"], User: Promoter, Rights: map[string]string{Staging: "rd", Release: "rwda"}},
 			{Value: Developer, User: Developer, Rights: map[string]string{Staging: "rwda"}},
 			{Value: Annotator, User: Annotator, Rights: map[string]string{Staging: "rwda"}},
 		},
@@ -155,6 +156,7 @@ artifactory:
   - name: main
     url: %s
     token: {file: %s}
+    promotionToken: {file: %s}
     webhookSecrets: [{file: %s}]
 tokens:
   - name: hsm
@@ -162,7 +164,7 @@ tokens:
     label: hallmark
     pin: {file: %s}
 `, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.Artifactory.URL(),
-		s.Path("secrets", "artifactory"), s.Path("secrets", "webhook"), s.Module, s.Path("secrets", "pin"))
+		s.Path("secrets", "artifactory"), s.Path("secrets", "promotion"), s.Path("secrets", "webhook"), s.Module, s.Path("secrets", "pin"))
 	if spki != "" {
 		fmt.Fprintf(&b, "keys:\n  - name: %s\n    token: hsm\n    spki: %s\n    lane: release\n", Key, spki)
 	}
@@ -170,7 +172,7 @@ tokens:
 		fmt.Fprintf(&b, "queue:\n  workers: %d\n", s.Workers)
 	}
 	fmt.Fprintf(&b, "policies: {dir: %s, noMatch: skip}\n", s.Path("policies"))
-	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status]}\n", caller)
+	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote]}\n", caller)
 	policies := fmt.Sprintf(`kind: SigningPolicy
 name: release-binaries
 owner: release-managers
@@ -188,7 +190,7 @@ target:
 require:
   signatures:
     - {lane: release, count: 1}
-`, Staging, Key, strings.Join(s.Formats, ", "), Release)
+%s`, Staging, Key, strings.Join(s.Formats, ", "), Release, s.Policies)
 	return errors.Join(
 		os.WriteFile(s.Path("hallmark.yaml"), []byte(b.String()), 0o600),
 		os.WriteFile(filepath.Join(s.Path("policies"), "release.yaml"), []byte(policies), 0o600),
@@ -204,7 +206,7 @@ func (s *Sandbox) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, admin, webhook or caller.
+// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, admin, promotion, webhook or caller.
 func (s *Sandbox) Secret(name string) string { return s.tokens[name] }
 
 // Secrets lists all of them: none may ever be printed.

@@ -26,6 +26,7 @@ const (
 	Key        = "release-2026"
 	Developer  = "dev1"
 	Annotator  = "mallory"                // may write everything in staging but owns no key
+	Promoter   = "hallmark-promoter"      // the only one who may write to the release repository
 	Subscriber = "hallmark-main-artifact" // what hallmark webhook install makes
 )
 
@@ -40,6 +41,7 @@ type Config struct {
 	Output    io.Writer             // the service's log; default a file below Dir
 	Standin   func(*standin.Config) // last changes to the stand-in's configuration
 	Formats   []string              // what policy signs as; default sigstore and raw
+	Policies  string                // added to the policies; begins with ---
 	Env       []string              // added to the environment of the service
 	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
 }

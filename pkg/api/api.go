@@ -19,6 +19,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
 
 // The routes.
@@ -27,6 +28,8 @@ const (
 	pathSign    = "/v1/sign"
 	pathStatus  = "/v1/status"
 	pathExplain = "/v1/policy/explain"
+	pathPromote = "/v1/promotions"
+	pathRecord  = "/v1/promotions/{id}"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -66,6 +69,11 @@ type Deps struct {
 	// Explain says what policy would do. The event is "domain/type", or empty for a request by name.
 	Explain func(ref artifact.Ref, event string) policy.Explanation
 
+	// Promote checks, and when confirmed performs, a promotion.
+	Promote func(ctx context.Context, req promotion.Request) (promotion.Report, error)
+	// Promotion reads the record of one; ledger.ErrUnknown when there is none.
+	Promotion func(ctx context.Context, id int64) (ledger.Promotion, error)
+
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -83,7 +91,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if deps.Gate == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil || deps.Log == nil || deps.Registerer == nil {
+	if deps.Gate == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
+		deps.Promote == nil || deps.Promotion == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -92,6 +101,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Post(pathSign, s.serve(pathSign, RoleSign, s.sign))
 	r.Get(pathStatus, s.serve(pathStatus, RoleStatus, s.status))
 	r.Get(pathExplain, s.serve(pathExplain, RoleStatus, s.explain))
+	r.Post(pathPromote, s.serve(pathPromote, RolePromote, s.promote))
+	r.Get(pathRecord, s.serve(pathRecord, RolePromote, s.promotion))
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, problem(http.StatusNotFound, "there is no such route"))
 	})

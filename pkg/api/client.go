@@ -14,10 +14,11 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
 
 // maxAnswer bounds what a client reads of an answer, in bytes.
-const maxAnswer = 8 << 20
+const maxAnswer = 64 << 20
 
 // Client calls the API. A refusal comes back as *Problem. Safe for concurrent use; deadlines come from the context.
 type Client struct {
@@ -59,6 +60,20 @@ func (c *Client) Explain(ctx context.Context, instance, ref, event string) (poli
 	var e policy.Explanation
 	err := c.do(ctx, http.MethodGet, pathExplain+"?"+refQuery(instance, ref, event), nil, &e)
 	return e, err
+}
+
+// Promote checks, and when confirmed performs, a promotion. Its time is bounded by promotion.Timeout.
+func (c *Client) Promote(ctx context.Context, req PromotionRequest) (promotion.Report, error) {
+	var r promotion.Report
+	err := c.do(ctx, http.MethodPost, pathPromote, req, &r)
+	return r, err
+}
+
+// Promotion reads the record of one.
+func (c *Client) Promotion(ctx context.Context, id int64) (Promotion, error) {
+	var p Promotion
+	err := c.do(ctx, http.MethodGet, fmt.Sprintf("%s/%d", pathPromote, id), nil, &p)
+	return p, err
 }
 
 func refQuery(instance, ref, event string) string {

@@ -17,8 +17,11 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
-// maxBody bounds a request's body in bytes. A request names at most two artifacts.
-const maxBody = 16 << 10
+// Bounds of a request's body in bytes. Most requests name at most two artifacts, a promotion many.
+const (
+	maxBody      = 16 << 10
+	maxPromotion = 1 << 20
+)
 
 // errTryAgain marks a failure that may be over at the next try.
 var errTryAgain = errors.New("not possible now")
@@ -80,10 +83,12 @@ func (s *server) answer(c *call, role Role, do endpoint) (any, error) {
 }
 
 // body decodes the request's JSON strictly: one object, known fields only, each of the right type.
-func (c *call) body(into any) error {
-	content, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
+func (c *call) body(into any) error { return c.bodyOf(into, maxBody) }
+
+func (c *call) bodyOf(into any, most int64) error {
+	content, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, most))
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-		return problem(http.StatusRequestEntityTooLarge, "the body is over %d bytes", maxBody)
+		return problem(http.StatusRequestEntityTooLarge, "the body is over %d bytes", most)
 	}
 	if err != nil {
 		return problem(http.StatusBadRequest, "the body did not arrive whole")

@@ -20,6 +20,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
 
 // The tokens of the tests, by what they may do.
@@ -27,6 +28,7 @@ const (
 	tokenGate   = "gate-token-51b0"
 	tokenSign   = "sign-token-99ce"
 	tokenStatus = "status-token-07aa"
+	tokenPromo  = "promo-token-7d1e"
 	tokenAll    = "all-token-c41d"
 )
 
@@ -45,6 +47,9 @@ type rig struct {
 	verdict   gate.Verdict
 	known     ledger.Status
 	explained policy.Explanation
+	promoted  []promotion.Request
+	report    promotion.Report
+	record    ledger.Promotion
 }
 
 func newRig(t testing.TB, instances ...string) *rig {
@@ -64,6 +69,7 @@ func tokens() []Token {
 		{Name: "promoter", SHA256: hash(tokenGate), Roles: []Role{RoleGate}},
 		{Name: "ci", SHA256: hash(tokenSign), Roles: []Role{RoleSign}},
 		{Name: "dashboard", SHA256: hash(tokenStatus), Roles: []Role{RoleStatus}},
+		{Name: "releaser", SHA256: hash(tokenPromo), Roles: []Role{RolePromote}},
 		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus}},
 	}
 }
@@ -98,6 +104,17 @@ func (r *rig) deps() Deps {
 			defer r.mu.Unlock()
 			r.looked, r.events = append(r.looked, ref), append(r.events, event)
 			return r.explained
+		},
+		Promote: func(_ context.Context, req promotion.Request) (promotion.Report, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.promoted = append(r.promoted, req)
+			return r.report, r.err
+		},
+		Promotion: func(context.Context, int64) (ledger.Promotion, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.record, r.err
 		},
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}

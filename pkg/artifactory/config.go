@@ -47,6 +47,7 @@ type Config struct {
 	Name           string        `yaml:"name" required:"true" doc:"name of the instance, in lowercase letters, digits and '-'; the webhook's URL ends in it"`
 	URL            string        `yaml:"url" required:"true" doc:"base URL of the JFrog platform; /artifactory is added unless it ends so"`
 	Token          SecretFile    `yaml:"token" required:"true" doc:"access token with read, annotate and deploy rights; read again when the server rejects it, so it can be rotated in place"`
+	PromotionToken SecretFile    `yaml:"promotionToken" doc:"access token of the identity that promotes, with read, deploy and annotate rights on release repositories, and delete rights there and, for moves, on staging repositories; without it promotions use token"`
 	WebhookSecrets []SecretFile  `yaml:"webhookSecrets" required:"true" doc:"secrets that webhooks of this instance may use; several during a rotation, the newest last"`
 	WebhookAuth    string        `yaml:"webhookAuth" default:"hmac" oneof:"hmac,plain" doc:"hmac: the webhook signs its payload with the secret; plain: it sends the secret itself"`
 	CA             string        `yaml:"ca" doc:"path of a PEM file with certificate authorities to trust beside the system's"`
@@ -74,6 +75,14 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PathSemicolon == "" {
 		c.PathSemicolon = SemicolonRefuse
+	}
+	return c
+}
+
+// Promoting is the same instance under the identity that promotes.
+func (c Config) Promoting() Config {
+	if c.PromotionToken.File != "" {
+		c.Token = c.PromotionToken
 	}
 	return c
 }

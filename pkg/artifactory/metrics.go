@@ -22,11 +22,14 @@ const (
 	callRepository
 	callProbe
 	callSubscription
+	callFolder
+	callCopy
+	callRemove
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

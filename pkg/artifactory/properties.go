@@ -106,6 +106,9 @@ func (c *Client) patch(ctx context.Context, call callName, item string, props ma
 	return refusal("setting properties", gone(err))
 }
 
+// Faithful reports whether Merge would send a property.
+func Faithful(key string, values []string) bool { return checkProperty(key, values) == nil }
+
 func checkProperty(key string, values []string) error {
 	switch {
 	case key == "" || len(key) > MaxPropertyKey:

@@ -36,7 +36,7 @@ func (e *StatusError) Error() string {
 
 // Refused means that the server understood a write and will not do it, now or on a repetition. Nothing was written.
 type Refused struct {
-	What    string // "storing" or "setting properties"
+	What    string // "storing", "setting properties", "copying" or "deleting"
 	Status  int    // HTTP status
 	Message string // what the server said, one short line, without credentials
 }
@@ -91,17 +91,21 @@ func refusal(what string, err error) error {
 	return &Refused{What: what, Status: st.Status, Message: st.Message}
 }
 
-// message is the gist of an error body: the first message of Artifactory's JSON form, else the first line, without the
-// given secrets.
+// message is the gist of an error body: the first message of Artifactory's JSON forms (copies have their own), else the first
+// line, without the given secrets.
 func message(body []byte, secrets ...string) string {
+	type text struct {
+		Message string `json:"message"`
+	}
 	var doc struct {
-		Errors []struct {
-			Message string `json:"message"`
-		} `json:"errors"`
+		Errors   []text `json:"errors"`
+		Messages []text `json:"messages"`
 	}
 	s := string(body)
-	if json.Unmarshal(body, &doc) == nil && len(doc.Errors) > 0 {
-		s = doc.Errors[0].Message
+	if json.Unmarshal(body, &doc) == nil {
+		if all := append(doc.Errors, doc.Messages...); len(all) > 0 {
+			s = all[0].Message
+		}
 	}
 	for _, secret := range secrets {
 		if secret != "" {

@@ -151,12 +151,13 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 
 	// 2 read the signature files, 3 verify them with pinned trust.
 	in := newInspection(client, g.Trust, demand, subject)
+	in.all = req.All
 	found, err := in.run(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range found {
-		v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, Problem: e.Problem})
+		v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem})
 	}
 
 	// 4 policy. Then the artifact once more: a yes must be about bytes that still stand.

@@ -35,7 +35,8 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, "policies/gate.yaml:8 (libs-release)", v.Policy)
 	require.WithinDuration(t, time.Now(), v.At, time.Minute)
 	require.ElementsMatch(t, []gate.Signature{
-		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a"}, {File: "a.tgz.sig", Format: "raw", Key: "dev-a"},
+		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a", SHA256: r.stored("a.tgz.sigstore.json")},
+		{File: "a.tgz.sig", Format: "raw", Key: "dev-a", SHA256: r.stored("a.tgz.sig")},
 	}, v.Signatures)
 	require.Len(t, r.art.Requests(), 4, "facts, two files, facts again")
 	require.Empty(t, r.log.String(), "who asked through the API stands in its line")
@@ -240,4 +241,23 @@ hallmark_gate_verdicts_total{reason="signature-missing"} 1
 hallmark_gate_verdicts_total{reason="undecided"} 0
 `), "hallmark_gate_verdicts_total"))
 	require.Error(t, (&gate.Gate{}).Init(nil))
+}
+
+// Who carries an artifact away with its signature files wants to know all of them, in every format and by every key that
+// counts; the answer is the same.
+func TestEverySignatureFileOnRequest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, strings.Replace(oneSignature, "count: 1", "count: 1, formats: [sigstore]", 1))
+	r.sign("release-a", "sigstore")
+	r.sign("release-a", "raw")
+	r.signAs("release-b", "raw", false)
+	req := gate.Request{Artifact: ref(staging, path), Target: ref(release, path), Caller: "ci"}
+	require.Len(t, r.ask(req).Signatures, 1)
+	req.All = true
+	v := r.ask(req)
+	require.True(t, v.Allow)
+	require.Len(t, v.Signatures, 3)
+	for _, s := range v.Signatures {
+		require.Equal(t, r.stored(s.File), s.SHA256)
+	}
 }

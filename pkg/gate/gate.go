@@ -16,6 +16,7 @@ type Request struct {
 	Artifact artifact.Ref
 	Target   artifact.Ref
 	Caller   string // the authenticated name of who asks, for the record
+	All      bool   // look at every signature file of a key that counts, in any format, and not only until the answer is yes
 }
 
 // Verdict is the gate's answer. Allow is true only when Decided is; Decided is false when the gate could not learn
@@ -36,8 +37,9 @@ type Verdict struct {
 
 // Signature is one signature file that the gate looked at. Problem is empty when it verified.
 type Signature struct {
-	File    string      `json:"file"`
-	Format  string      `json:"format"`
-	Key     string      `json:"key,omitempty"`
-	Problem reason.Code `json:"problem,omitempty"`
+	File    string          `json:"file"`
+	Format  string          `json:"format"`
+	Key     string          `json:"key,omitempty"`
+	SHA256  artifact.Digest `json:"sha256"` // of the file that was looked at
+	Problem reason.Code     `json:"problem,omitempty"`
 }

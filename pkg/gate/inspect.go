@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -35,6 +36,7 @@ type inspection struct {
 	trust   []hsm.Public
 	demand  policy.Demand
 	subject artifact.Subject
+	all     bool // see Request.All
 
 	mu      sync.Mutex // guards digests; held while the artifact is hashed
 	digests seal.Digests
@@ -50,6 +52,9 @@ func newInspection(client *artifactory.Client, trust []hsm.Public, demand policy
 // run reads and judges the files that may hold a signature, the likeliest first, until the demand is met.
 func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	formats := in.demand.Formats()
+	if in.all {
+		formats = seal.Formats()
+	}
 	all := seal.Candidates(in.subject.Ref.Name(), in.demand.Keys(), formats)
 	likely := min(len(formats), len(all)) // the names without a key stand first
 	var found []policy.Evidence
@@ -59,7 +64,7 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 			return nil, err
 		}
 		found = append(found, more...)
-		if len(in.demand.Judge(found)) == 0 {
+		if !in.all && len(in.demand.Judge(found)) == 0 {
 			break
 		}
 	}
@@ -106,6 +111,7 @@ func (in *inspection) file(ctx context.Context, format seal.Format, name string)
 		return policy.Evidence{}, nil, err
 	}
 	e, err := in.verify(ctx, format, name, content)
+	e.SHA256 = sha256.Sum256(content)
 	return e, content, err
 }
 

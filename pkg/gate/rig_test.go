@@ -161,6 +161,14 @@ func (r *rig) signAs(key, format string, plain bool) {
 	r.put("app/1.0/"+seal.FileName("a.tgz", format, key, plain), r.made(r.keys[key], format, content))
 }
 
+// stored is the digest of a file beside the artifact.
+func (r *rig) stored(name string) artifact.Digest {
+	r.t.Helper()
+	content, err := r.art.Content(staging, "app/1.0/"+name)
+	require.NoError(r.t, err)
+	return artifact.Attachment{Content: content}.SHA256()
+}
+
 func ref(repo, path string) artifact.Ref {
 	return artifact.Ref{Instance: "main", Repo: repo, Path: path}
 }

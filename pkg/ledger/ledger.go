@@ -50,6 +50,7 @@ type Ledger struct {
 	abandoned  *Group[*abandonOp]
 	outcomes   *Group[*Outcome]
 	verdicts   *Group[*Verdict]
+	promotions *Group[promotionOp]
 	heartbeats *Group[time.Time]
 }
 
@@ -104,6 +105,7 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.abandoned = NewGroup(l, "abandon", abandon)
 	l.outcomes = NewGroup(l, "finish", finish)
 	l.verdicts = NewGroup(l, "verdict", recordVerdicts)
+	l.promotions = NewGroup(l, "promotion", writePromotions)
 	l.heartbeats = NewGroup(l, "ping", heartbeat(cfg.Replica))
 	l.commit.start()
 	return l, nil

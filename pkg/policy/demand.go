@@ -26,8 +26,9 @@ type Evidence struct {
 	Format  string
 	Key     string // empty when unknown
 	Problem reason.Code
-	Detail  string    // what exactly is wrong, for people
-	At      time.Time // when it was made; zero when unknown
+	Detail  string          // what exactly is wrong, for people
+	At      time.Time       // when it was made; zero when unknown
+	SHA256  artifact.Digest // of the file; zero when it was not read whole
 }
 
 // Demand returns what an artifact must carry to stand at target. Without a policy for it the answer is false and a

@@ -21,6 +21,9 @@ const (
 	PropertyRefused     Code = "property-refused"
 	KeyUnavailable      Code = "key-unavailable"
 	Undecided           Code = "undecided"
+	NothingSelected     Code = "nothing-selected"
+	TargetOccupied      Code = "target-occupied"
+	PromotionRefused    Code = "promotion-refused"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -44,4 +47,7 @@ var Codes = map[Code]string{
 	PropertyRefused:     "Artifactory refused the properties that mark the artifact.",
 	KeyUnavailable:      "The signing key cannot be used now.",
 	Undecided:           "The gate could not learn what it needs in time; the answer is no.",
+	NothingSelected:     "No artifact is where the request says; nothing was promoted.",
+	TargetOccupied:      "Something else stands at the target; a promotion overwrites nothing.",
+	PromotionRefused:    "Artifactory refused a step of a promotion.",
 }

@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 
-	"github.com/hallmark-signing/hallmark/pkg/artifact"
-	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
@@ -126,10 +123,11 @@ func (r *run) check(ctx context.Context, w *work, p *part) error {
 // attach is step 7. Properties come last: they say "signed" only when every file is stored and the bytes are still the
 // same.
 func (r *run) attach(ctx context.Context, w *work) error {
-	for _, p := range w.parts {
-		for _, f := range p.files {
-			a := artifact.Attachment{Ref: r.ref.Beside(f.name), MediaType: f.format.MediaType, Content: f.content}
-			if err := r.client.Store(ctx, a); err != nil && !r.standsAlready(ctx, w, p, f, err) {
+	for i := range w.parts {
+		p := &w.parts[i]
+		for j := range p.files {
+			f := &p.files[j]
+			if err := r.store(ctx, w, p, f); err != nil {
 				return &storeError{op: "storing " + f.name, refused: reason.StoreRefused, err: err}
 			}
 		}
@@ -145,15 +143,4 @@ func (r *run) attach(ctx context.Context, w *work) error {
 		return &storeError{op: "the properties", refused: reason.PropertyRefused, err: err}
 	}
 	return nil
-}
-
-// standsAlready reports whether a file that may not be replaced is as good as the one that was to be stored: a signature
-// by the same key over the same bytes. That is so after the ledger was lost; ECDSA signatures are never equal twice.
-func (r *run) standsAlready(ctx context.Context, w *work, p part, f file, cause error) bool {
-	var refused *artifactory.Refused
-	if !errors.As(cause, &refused) || refused.Status != http.StatusForbidden {
-		return false
-	}
-	stored, err := r.client.Read(ctx, r.ref.Beside(f.name), seal.MaxSize)
-	return err == nil && f.format.Verify(p.key.PublicKey, w.digests, stored) == nil
 }

@@ -24,14 +24,22 @@ func signedProperties(w *work) map[string][]string {
 	for _, p := range w.parts {
 		keys = append(keys, p.key.Name)
 	}
+	return Mark(w.subject.SHA256, keys, w.decision.Policy)
+}
+
+// Mark is what the properties of a signed artifact say: the digest that was signed, with which keys, by which policy.
+func Mark(digest artifact.Digest, keys []string, policy string) map[string][]string {
 	return map[string][]string{
 		propState:  {"signed"},
-		propSHA256: {w.subject.SHA256.String()},
+		propSHA256: {digest.String()},
 		propKeys:   keys,
-		propPolicy: {w.decision.Policy},
+		propPolicy: {policy},
 		propReason: nil,
 	}
 }
+
+// IsMark reports whether a property is one of Hallmark's own.
+func IsMark(key string) bool { return strings.HasPrefix(key, "hallmark.") }
 
 func deniedProperties(digest artifact.Digest, why []reason.Reason) map[string][]string {
 	lines := make([]string, len(why))

@@ -1,0 +1,144 @@
+package promotion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// Service promotes. Its fields are set once, before the first Promote; all are required. It is safe for concurrent use.
+type Service struct {
+	Instances map[string]*artifactory.Client // with the identity that may write to guarded repositories
+	Policies  func() *policy.Set
+	Gate      func(ctx context.Context, req gate.Request) gate.Verdict
+	Keys      []string // names of all configured keys
+	Ledger    *ledger.Ledger
+	// Follow has the signing policy of the target carried out on a promoted artifact. It returns when the wish is durable.
+	Follow func(ctx context.Context, ref artifact.Ref, caller string) error
+	Log    *slog.Logger
+
+	mu    sync.Mutex
+	busy  map[string]chan struct{} // target repositories with a promotion under way
+	items *prometheus.CounterVec
+}
+
+// Init registers the service's metrics and checks that nothing was left out.
+func (s *Service) Init(reg prometheus.Registerer) error {
+	if s.Instances == nil || s.Policies == nil || s.Gate == nil || s.Ledger == nil || s.Follow == nil || s.Log == nil {
+		return errors.New("starting the promotion service: a dependency is missing")
+	}
+	s.busy = map[string]chan struct{}{}
+	s.items = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "hallmark_promotion_items_total",
+		Help: "Artifacts of confirmed promotions, by the state in which the promotion left them.",
+	}, []string{"state"})
+	return nil
+}
+
+// run is one promotion.
+type run struct {
+	*Service
+	req      Request
+	client   *artifactory.Client
+	policies *policy.Set // that were in force when it began
+	items    []*item
+	index    map[artifact.Ref]*item // by source
+	folders  folders
+	reasons  []reason.Reason
+	id       int64
+	at       time.Time
+	ended    ledger.PromotionState
+}
+
+// item is one artifact of a run. After judge it is written by one goroutine at a time.
+type item struct {
+	source  artifact.Ref
+	target  artifact.Ref
+	digest  artifact.Digest
+	verdict State // allowed, refused or undecided
+	files   []file
+	left    []string
+	keys    []string // of the signature files
+	rule    string   // of the gate policy
+	state   ledger.ItemState
+	reasons []reason.Reason
+	known   bool // an earlier promotion has brought it to the target, and its source is gone
+	there   bool // it stood at the target, with its bytes, before this run
+}
+
+// file is a signature file that goes along.
+type file struct {
+	name   string
+	digest artifact.Digest
+	there  bool // at the target before this run
+}
+
+// start refuses what cannot be followed.
+func (s *Service) start(req Request) (*run, error) {
+	client, ok := s.Instances[req.Instance]
+	if !ok {
+		return nil, refuse(reason.PathRefused, "the instance is not configured", fmt.Sprintf("%q", req.Instance), "a configured instance")
+	}
+	if _, err := artifact.NewRef(req.Instance, req.Target, "x"); err != nil {
+		return nil, refuse(reason.PathRefused, "the target is not a repository's name", err.Error(), "the name of a repository")
+	}
+	if len(req.Artifacts) == 0 {
+		return nil, refuse(reason.NothingSelected, "no artifact is named", "nothing", "repository/path, once or more")
+	}
+	return &run{Service: s, req: req, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
+}
+
+func refuse(code reason.Code, message, found, expected string) error {
+	return &reason.Refused{Reasons: []reason.Reason{{
+		Code: code, Message: message, Found: found, Expected: expected, Fix: "correct the request", Who: "the caller",
+	}}}
+}
+
+// lock waits until no other promotion of this process runs into the same repository.
+func (s *Service) lock(ctx context.Context, r *run) error {
+	key := r.req.Instance + "/" + r.req.Target
+	for {
+		s.mu.Lock()
+		other, busy := s.busy[key]
+		if !busy {
+			s.busy[key] = make(chan struct{})
+		}
+		s.mu.Unlock()
+		if !busy {
+			return nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for another promotion into %s: %w", r.req.Target, ctx.Err())
+		}
+	}
+}
+
+func (s *Service) unlock(r *run) {
+	key := r.req.Instance + "/" + r.req.Target
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.busy[key])
+	delete(s.busy, key)
+}
+
+// allowed reports whether everything may go.
+func (r *run) allowed() bool {
+	return len(r.reasons) == 0 && len(r.items) > 0 &&
+		!slices.ContainsFunc(r.items, func(it *item) bool { return it.verdict != StateAllowed })
+}

@@ -1,0 +1,42 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// store stores one signature file. Where a file has the name already and may not be replaced, it is looked at:
+//   - A signature by the same key over the same bytes is as good. That is so after the ledger was lost; ECDSA signatures
+//     are never equal twice.
+//   - A signature of the same bytes by another of our keys stays, as when a development signature came along with a
+//     promoted artifact. Ours takes the name that bears its key, which every gate looks at.
+//   - Anything else stays in the way: it would be taken for ours.
+func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
+	err := r.client.Store(ctx, artifact.Attachment{Ref: r.ref.Beside(f.name), MediaType: f.format.MediaType, Content: f.content})
+	if no, ok := errors.AsType[*artifactory.Refused](err); !ok || no.Status != http.StatusForbidden {
+		return err
+	}
+	stored, unread := r.client.Read(ctx, r.ref.Beside(f.name), seal.MaxSize)
+	if unread != nil {
+		return err
+	}
+	if f.format.Verify(p.key.PublicKey, w.digests, stored) == nil {
+		return nil
+	}
+	named := seal.FileName(r.ref.Name(), f.format.Name, p.key.Name, false)
+	another := slices.ContainsFunc(r.Keys.Keys(), func(k hsm.Public) bool { // not one that signs a digest which was not needed
+		return k.SPKI != p.key.SPKI && f.format.Verify(k.PublicKey, w.digests, stored) == nil
+	})
+	if f.name == named || !another {
+		return err
+	}
+	f.name = named
+	return r.store(ctx, w, p, f)
+}
