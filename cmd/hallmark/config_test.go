@@ -16,6 +16,7 @@ artifactory:
   - name: main
     url: https://acme.example
     token: {file: secrets/token}
+    promotionToken: {file: secrets/promotion}
     webhookSecrets: [{file: secrets/webhook}, {file: /run/secrets/webhook}]
     ca: ca.pem
 tokens:
@@ -40,7 +41,7 @@ func TestRelativePaths(t *testing.T) {
 		got = append(got, strings.TrimPrefix(*p, dir+"/"))
 	}
 	require.ElementsMatch(t, []string{
-		"tls/cert.pem", "tls/key.pem", "policies", "secrets/db", "secrets/token", "ca.pem", "secrets/webhook", "/run/secrets/webhook",
+		"tls/cert.pem", "tls/key.pem", "policies", "secrets/db", "secrets/token", "secrets/promotion", "ca.pem", "secrets/webhook", "/run/secrets/webhook",
 		"secrets/pin", "", "dev.pem",
 	}, got)
 	for _, p := range c.paths() {

@@ -111,10 +111,9 @@ func TestValidate(t *testing.T) {
 func TestNoTokens(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	h, err := New(Config{Instances: []string{"main"}}, Deps{
-		Gate: r.deps().Gate, Sign: r.deps().Sign, Status: r.deps().Status, Explain: r.deps().Explain,
-		Log: r.deps().Log, Registerer: prometheus.NewRegistry(),
-	})
+	deps := r.deps()
+	deps.Registerer = prometheus.NewRegistry()
+	h, err := New(Config{Instances: []string{"main"}}, deps)
 	require.NoError(t, err)
 	for _, token := range []string{tokenAll, "", " "} {
 		req := httptest.NewRequest(http.MethodPost, pathGate, strings.NewReader(gateBody))
