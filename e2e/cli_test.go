@@ -140,7 +140,7 @@ func TestCallersNeedTheirRole(t *testing.T) {
 	t.Parallel()
 	s := start(t, sandbox.Config{})
 	require.NoError(t, s.Terminate())
-	edit(t, s.Path("hallmark.yaml"), "roles: [gate, sign, status]", "roles: [gate]")
+	edit(t, s.Path("hallmark.yaml"), "roles: [gate, sign, status, promote]", "roles: [gate]")
 	require.NoError(t, s.Serve(t.Context()))
 	require.Equal(t, 1, hallmark(t, s, "gate", "check", sandbox.Staging+"/x", "--target", sandbox.Release).code)
 	for _, command := range []string{"status", "sign"} {
@@ -148,6 +148,9 @@ func TestCallersNeedTheirRole(t *testing.T) {
 		require.Equal(t, 2, r.code)
 		require.Contains(t, r.err, "lacks the role "+command)
 	}
+	r := hallmark(t, s, "promote", sandbox.Staging+"/x", "--target", sandbox.Release)
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "lacks the role promote")
 	status, answer := send(t, s.URL+"/v1/gate/check", "", `{}`)
 	require.Equal(t, http.StatusUnauthorized, status)
 	require.True(t, json.Valid([]byte(answer)))

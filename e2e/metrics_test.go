@@ -88,15 +88,15 @@ var labelValues = map[string][]string{
 		"unknown-instance", "too-large", "incomplete", "unavailable", // of webhooks
 		"done", "retry", "later", "failed", "interrupted", // of jobs
 	},
-	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed"},
+	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "waiting", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
 	"step":         {"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record"},
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},
 	"lane":         {"promotion", "upload", "backfill"},
-	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain"},
+	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/promotions", "/v1/promotions/{id}"},
 	"status":       {"200", "400", "401", "403", "404", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
-	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription"},
+	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove"},
 	"reason":       append(slices.Collect(func(yield func(string) bool) { eachCode(yield) }), "allow"),
 }
 
@@ -125,6 +125,8 @@ func TestMetrics(t *testing.T) {
 		hallmark(t, s, "gate", "check", sandbox.Staging+"/"+path, "--target", sandbox.Release)
 	}
 	hallmark(t, s, "gate", "check", sandbox.Staging+"/app/one.bin", "--target", "unguarded")
+	hallmark(t, s, "promote", sandbox.Staging+"/app/one.bin", "--target", sandbox.Release, "--confirm")
+	hallmark(t, s, "promote", "show", "1")
 	hallmark(t, s, "status", sandbox.Staging+"/app/one.bin")
 	hallmark(t, s, "status", sandbox.Staging+"/app/none.bin")
 	hallmark(t, s, "sign", sandbox.Staging+"/app/none.bin")
@@ -155,6 +157,7 @@ func TestMetrics(t *testing.T) {
 		"hallmark_artifactory_request_seconds":         8,
 		"hallmark_gate_verdicts_total":                 4,
 		"hallmark_gate_seconds":                        4,
+		"hallmark_promotion_items_total":               1,
 		"hallmark_api_requests_total":                  7,
 		"hallmark_signature_self_check_failures_total": 0,
 		"hallmark_signing_outcomes_total":              2,

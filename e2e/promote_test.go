@@ -36,7 +36,7 @@ sign:
 // openRelease lets people copy into the release repository and Hallmark's signing token write there.
 func openRelease(c *standin.Config) {
 	for i := range c.Tokens {
-		if c.Tokens[i].User != sandbox.Promoter {
+		if c.Tokens[i].Rights != nil && c.Tokens[i].User != sandbox.Promoter {
 			c.Tokens[i].Rights[sandbox.Release] = "rwa"
 		}
 	}

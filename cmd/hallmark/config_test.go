@@ -16,7 +16,6 @@ artifactory:
   - name: main
     url: https://acme.example
     token: {file: secrets/token}
-    promotionToken: {file: secrets/promotion}
     webhookSecrets: [{file: secrets/webhook}, {file: /run/secrets/webhook}]
     ca: ca.pem
 tokens:
@@ -33,7 +32,8 @@ api:
 // Relative paths are meant from the configuration file, wherever the process was started; no field is forgotten.
 func TestRelativePaths(t *testing.T) {
 	t.Parallel()
-	dir := write(t, map[string]string{"hallmark.yaml": sound})
+	text := strings.Replace(sound, "    ca: ca.pem", "    ca: ca.pem\n    promotionToken: {file: secrets/promotion}", 1)
+	dir := write(t, map[string]string{"hallmark.yaml": text})
 	c, err := loadConfig(filepath.Join(dir, "hallmark.yaml"))
 	require.NoError(t, err)
 	var got []string
