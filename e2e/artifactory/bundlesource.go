@@ -30,6 +30,7 @@ type bundleSource struct {
 // gatherBundle finds the contents of all sources, each item once. Callers hold s.mu.
 func (s *Server) gatherBundle(c call, sources []bundleSource) ([]*bundled, error) {
 	var out []*bundled
+	seen := map[string]bool{}
 	add := func(n *node, from address, packageType string) error {
 		if n.repo.Class != Local && n.repo.Class != Federated {
 			return refuse(http.StatusBadRequest, "'%s' is neither local nor federated", from)
@@ -37,7 +38,8 @@ func (s *Server) gatherBundle(c call, sources []bundleSource) ([]*bundled, error
 		if err := permission(c.by, n.repo.Key, 'r'); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(out, func(x *bundled) bool { return x.from.String() == from.String() }) {
+		if key := from.String(); !seen[key] {
+			seen[key] = true
 			out = append(out, &bundled{from: from, at: from, packageType: packageType, stored: n})
 		}
 		return nil
