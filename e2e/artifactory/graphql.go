@@ -18,9 +18,10 @@ type selection struct {
 // graphqlParser reads the subset that clients of the evidence service write: one anonymous or named query without
 // variables, fragments or directives.
 type graphqlParser struct {
-	s   scanner.Scanner
-	tok rune
-	err error
+	s     scanner.Scanner
+	tok   rune
+	depth int
+	err   error
 }
 
 func parseGraphQL(text string) ([]selection, error) {
@@ -35,7 +36,7 @@ func parseGraphQL(text string) ([]selection, error) {
 			p.next()
 		}
 	}
-	out := p.selections(0)
+	out := p.selections()
 	if p.tok != scanner.EOF {
 		p.fail("unexpected %q", p.s.TokenText())
 	}
@@ -70,10 +71,16 @@ func (p *graphqlParser) expect(tok rune) string {
 	return text
 }
 
-func (p *graphqlParser) selections(depth int) []selection {
-	if depth > 20 {
+// deeper bounds nesting; the returned function comes up again.
+func (p *graphqlParser) deeper() func() {
+	if p.depth++; p.depth > 20 {
 		p.fail("too deep")
 	}
+	return func() { p.depth-- }
+}
+
+func (p *graphqlParser) selections() []selection {
+	defer p.deeper()()
 	p.expect('{')
 	var out []selection
 	for p.err == nil && p.tok != '}' {
@@ -88,7 +95,7 @@ func (p *graphqlParser) selections(depth int) []selection {
 			f.args = p.members(')')
 		}
 		if p.tok == '{' {
-			f.fields = p.selections(depth + 1)
+			f.fields = p.selections()
 		}
 		out = append(out, f)
 	}
@@ -108,6 +115,7 @@ func (p *graphqlParser) members(end rune) map[string]any {
 }
 
 func (p *graphqlParser) value() any {
+	defer p.deeper()()
 	text := p.s.TokenText()
 	switch p.tok {
 	case scanner.String:
