@@ -35,6 +35,7 @@ func (c *Config) check() error {
 		k.missing("keys", "list at least one; make one with: hallmark keys generate")
 	}
 	k.found(c.Queue.Pos, "queue", c.Queue.Value.Validate())
+	k.found(c.Sweep.Pos, "sweep", c.Sweep.Value.Validate())
 	checkEach(k, "artifactory", c.Artifactory, func(i int) (string, error) {
 		a := c.Artifactory[i].Value
 		return a.Name, a.Validate()

@@ -15,6 +15,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/signing"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 	"github.com/hallmark-signing/hallmark/webhook"
 )
@@ -23,14 +24,15 @@ import (
 // No section is required to read the file, because hallmark keys works before there are keys to list; check says what
 // the service needs.
 type Config struct {
-	Server      ServerConfig             `yaml:"server" doc:"Where the service listens."`
-	Database    located[ledger.Config]   `yaml:"database" doc:"Where events, intents, signatures and verdicts are kept."`
-	Artifactory list[artifactory.Config] `yaml:"artifactory" doc:"The Artifactory instances to serve, at least one."`
-	Tokens      list[hsm.Config]         `yaml:"tokens" doc:"The PKCS#11 tokens that hold keys."`
-	Keys        list[hsm.KeyConfig]      `yaml:"keys" doc:"The signing keys, at least one, each pinned by its public key."`
-	Policies    located[PoliciesConfig]  `yaml:"policies" doc:"Who decides what is signed."`
-	Queue       located[job.Config]      `yaml:"queue" doc:"How many artifacts are worked on at once."`
-	API         APIConfig                `yaml:"api" doc:"Who may call /v1."`
+	Server      ServerConfig                 `yaml:"server" doc:"Where the service listens."`
+	Database    located[ledger.Config]       `yaml:"database" doc:"Where events, intents, signatures and verdicts are kept."`
+	Artifactory list[artifactory.Config]     `yaml:"artifactory" doc:"The Artifactory instances to serve, at least one."`
+	Tokens      list[hsm.Config]             `yaml:"tokens" doc:"The PKCS#11 tokens that hold keys."`
+	Keys        list[hsm.KeyConfig]          `yaml:"keys" doc:"The signing keys, at least one, each pinned by its public key."`
+	Policies    located[PoliciesConfig]      `yaml:"policies" doc:"Who decides what is signed."`
+	Queue       located[job.Config]          `yaml:"queue" doc:"How many artifacts are worked on at once."`
+	Sweep       located[signing.SweepConfig] `yaml:"sweep" doc:"Comparing repositories with the ledger, so that lost webhooks are made good."`
+	API         APIConfig                    `yaml:"api" doc:"Who may call /v1."`
 
 	file string // the configuration's own name, for errors about it as a whole
 }

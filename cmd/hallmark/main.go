@@ -63,7 +63,7 @@ func newRoot() *cobra.Command {
 		Long: `Hallmark signs what leaves an Artifactory staging repository, with keys that never
 leave an HSM, and answers the promotion gate.
 
-  operators          serve, doctor, keys, webhook
+  operators          serve, doctor, keys, webhook, sweep, backfill
   release managers   policy, gate, promote, status, sign
   everyone           verify
 
@@ -76,7 +76,7 @@ Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not 
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newVerify(), newWebhook(), newCompletion())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newSweep(), newBackfill(), newVerify(), newWebhook(), newCompletion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

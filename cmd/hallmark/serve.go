@@ -136,6 +136,10 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 		return server
 	}
 	publicServer, adminServer := run(s.public, public), run(s.admin, admin)
+	group.Go(func() error {
+		s.sweeper.Run(ctx)
+		return nil
+	})
 	<-ctx.Done()
 
 	s.draining.Store(true)

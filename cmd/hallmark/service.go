@@ -39,6 +39,7 @@ type service struct {
 	queue     *job.Queue
 	gate      *gate.Gate
 	promotion *promotion.Service
+	sweeper   *signing.Sweeper
 	public    http.Handler
 	admin     http.Handler
 	draining  atomic.Bool // not ready any more
@@ -80,6 +81,10 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	if s.queue, err = job.New(s.ledger, queue, job.Options{Log: log, Registerer: s.metrics}, work); err != nil {
 		return nil, err
 	}
+	s.sweeper = &signing.Sweeper{Service: signer, Accept: s.queue.Accept, Config: c.Sweep.Value}
+	if err = s.sweeper.Init(s.metrics); err != nil {
+		return nil, err
+	}
 	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Ledger: s.ledger, Log: log}
 	if err = s.gate.Init(s.metrics); err != nil {
 		return nil, err
@@ -114,7 +119,8 @@ func (s *service) face() error {
 	}
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
 		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.policies.Explain,
-		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Log: s.log, Registerer: s.metrics,
+		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
+		Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return err
@@ -152,6 +158,22 @@ func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error
 		Instance: ref.Instance, Domain: "request", Type: "sign", Repo: ref.Repo, Path: ref.Path,
 		Key: artifact.Digest(key).String(), ReceivedAt: now, Lane: job.Promotion,
 	})
+}
+
+// sweep makes the order of a sweep durable.
+func (s *service) sweep(ctx context.Context, req api.SweepRequest, caller string) (ledger.Sweep, error) {
+	run := ledger.Sweep{Instance: req.Instance, Repo: req.Repository, Prefix: req.Prefix, Kind: kindOf(req), Caller: caller, Rate: req.Rate}
+	switch {
+	case req.Since != nil:
+		run.Since = *req.Since
+	case !req.Full && !req.Backfill:
+		since, err := s.sweeper.Since(ctx, req.Instance, req.Repository)
+		if err != nil {
+			return ledger.Sweep{}, err
+		}
+		run.Since = since
+	}
+	return s.sweeper.Request(ctx, run)
 }
 
 // serving tells load balancers to send nothing more once the drain has begun.

@@ -172,7 +172,10 @@ tokens:
 		fmt.Fprintf(&b, "queue:\n  workers: %d\n", s.Workers)
 	}
 	fmt.Fprintf(&b, "policies: {dir: %s, noMatch: skip}\n", s.Path("policies"))
-	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote]}\n", caller)
+	if s.Sweep != "" {
+		fmt.Fprintf(&b, "sweep: %s\n", s.Sweep)
+	}
+	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep]}\n", caller)
 	policies := fmt.Sprintf(`kind: SigningPolicy
 name: release-binaries
 owner: release-managers

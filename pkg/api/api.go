@@ -30,6 +30,7 @@ const (
 	pathExplain = "/v1/policy/explain"
 	pathPromote = "/v1/promotions"
 	pathRecord  = "/v1/promotions/{id}"
+	pathSweeps  = "/v1/sweeps"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -68,6 +69,11 @@ type Deps struct {
 	Status func(ctx context.Context, ref artifact.Ref) (ledger.Status, error)
 	// Explain says what policy would do. The event is "domain/type", or empty for a request by name.
 	Explain func(ref artifact.Ref, event string) policy.Explanation
+	// Sweep makes a sweep durable before it returns nil; ledger.ErrSweeping comes with the one that is under way.
+	Sweep func(ctx context.Context, req SweepRequest, caller string) (ledger.Sweep, error)
+	// Sweeps tells the newest sweep of every kind and place, Findings what one of them found.
+	Sweeps   func(ctx context.Context) ([]ledger.Sweep, error)
+	Findings func(ctx context.Context, sweep int64, limit int) ([]ledger.Finding, error)
 
 	// Promote checks, and when confirmed performs, a promotion.
 	Promote func(ctx context.Context, req promotion.Request) (promotion.Report, error)
@@ -92,7 +98,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 		return nil, err
 	}
 	if deps.Gate == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
-		deps.Promote == nil || deps.Promotion == nil || deps.Log == nil || deps.Registerer == nil {
+		deps.Promote == nil || deps.Promotion == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -103,6 +109,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathExplain, s.serve(pathExplain, RoleStatus, s.explain))
 	r.Post(pathPromote, s.serve(pathPromote, RolePromote, s.promote))
 	r.Get(pathRecord, s.serve(pathRecord, RolePromote, s.promotion))
+	r.Post(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweep))
+	r.Get(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweeps))
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, problem(http.StatusNotFound, "there is no such route"))
 	})

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/gate"
@@ -74,6 +75,27 @@ func (c *Client) Promotion(ctx context.Context, id int64) (Promotion, error) {
 	var p Promotion
 	err := c.do(ctx, http.MethodGet, fmt.Sprintf("%s/%d", pathPromote, id), nil, &p)
 	return p, err
+}
+
+// Sweep orders a comparison of a repository with the ledger; nil means that the order is durable.
+func (c *Client) Sweep(ctx context.Context, req SweepRequest) (Sweep, error) {
+	var s Sweep
+	err := c.do(ctx, http.MethodPost, pathSweeps, req, &s)
+	return s, err
+}
+
+// SweepStatus tells how far a sweep has come and what it found.
+func (c *Client) SweepStatus(ctx context.Context, id int64) (Sweep, error) {
+	var s Sweep
+	err := c.do(ctx, http.MethodGet, pathSweeps+"?id="+strconv.FormatInt(id, 10), nil, &s)
+	return s, err
+}
+
+// Sweeps lists the newest sweep of every kind and place.
+func (c *Client) Sweeps(ctx context.Context) ([]Sweep, error) {
+	var s Sweeps
+	err := c.do(ctx, http.MethodGet, pathSweeps, nil, &s)
+	return s.Sweeps, err
 }
 
 func refQuery(instance, ref, event string) string {

@@ -50,6 +50,9 @@ type rig struct {
 	promoted  []promotion.Request
 	report    promotion.Report
 	record    ledger.Promotion
+	ordered   []SweepRequest
+	runs      []ledger.Sweep
+	found     []ledger.Finding
 }
 
 func newRig(t testing.TB, instances ...string) *rig {
@@ -70,7 +73,7 @@ func tokens() []Token {
 		{Name: "ci", SHA256: hash(tokenSign), Roles: []Role{RoleSign}},
 		{Name: "dashboard", SHA256: hash(tokenStatus), Roles: []Role{RoleStatus}},
 		{Name: "releaser", SHA256: hash(tokenPromo), Roles: []Role{RolePromote}},
-		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus}},
+		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus, RoleSweep}},
 	}
 }
 
@@ -116,7 +119,15 @@ func (r *rig) deps() Deps {
 			defer r.mu.Unlock()
 			return r.record, r.err
 		},
-		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
+		Sweep: func(_ context.Context, req SweepRequest, caller string) (ledger.Sweep, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.ordered, r.events = append(r.ordered, req), append(r.events, caller)
+			return ledger.Sweep{ID: 7, Instance: req.Instance, Repo: req.Repository, Kind: "manual", State: ledger.SweepWaiting}, r.err
+		},
+		Sweeps:   func(context.Context) ([]ledger.Sweep, error) { return r.runs, r.err },
+		Findings: func(context.Context, int64, int) ([]ledger.Finding, error) { return r.found, r.err },
+		Log:      slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	RoleSign    Role = "sign"    // ask for an artifact to be signed, as far as policy lets it
 	RoleStatus  Role = "status"  // read status, and why a policy applies
 	RolePromote Role = "promote" // promote what the gate lets through, with Hallmark's own identity
+	RoleSweep   Role = "sweep"   // order sweeps and backfills, and read what they found
 )
 
 // Token is a caller. The configuration holds only the token's hash, which is worth nothing to who reads it as long as
@@ -28,7 +29,7 @@ const (
 type Token struct {
 	Name   string `yaml:"name" required:"true" doc:"Who the caller is; stands in logs and verdicts."`
 	SHA256 string `yaml:"sha256" required:"true" doc:"SHA-256 of the bearer token, 64 lowercase hexadecimal characters: printf %s TOKEN | sha256sum"`
-	Roles  []Role `yaml:"roles" required:"true" doc:"What the caller may do: gate, sign, status, promote."`
+	Roles  []Role `yaml:"roles" required:"true" doc:"What the caller may do: gate, sign, status, promote, sweep."`
 }
 
 // Validate reports everything that is wrong with the token by itself, at once.
@@ -43,11 +44,11 @@ func (t Token) Validate() error {
 		errs = append(errs, fmt.Errorf("API token %q: sha256 is that of an empty token", t.Name))
 	}
 	if len(t.Roles) == 0 {
-		errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status, promote", t.Name))
+		errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status, promote, sweep", t.Name))
 	}
 	for _, r := range t.Roles {
-		if r != RoleGate && r != RoleSign && r != RoleStatus && r != RolePromote {
-			errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status, promote", t.Name, r))
+		if !slices.Contains([]Role{RoleGate, RoleSign, RoleStatus, RolePromote, RoleSweep}, r) {
+			errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status, promote, sweep", t.Name, r))
 		}
 	}
 	return errors.Join(errs...)

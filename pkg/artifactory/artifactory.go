@@ -36,8 +36,9 @@ type Client struct {
 	wire    *transport
 	log     *slog.Logger
 	token   atomic.Pointer[string]
-	literal atomic.Bool // the server was seen to take %3B as part of a name
-	buffers sync.Pool   // *[]byte for streaming
+	literal atomic.Bool   // the server was seen to take %3B as part of a name
+	buffers sync.Pool     // *[]byte for streaming
+	query   chan struct{} // holds an element while a query is under way
 }
 
 // Options are what the client needs from its house.
@@ -77,6 +78,7 @@ func New(cfg Config, opts Options) (*Client, error) {
 		retries:   cfg.Retries,
 		tokenFile: cfg.Token,
 		semicolon: cfg.PathSemicolon,
+		query:     make(chan struct{}, 1),
 		http:      &http.Client{Transport: wire, CheckRedirect: wire.checkRedirect},
 		wire:      wire,
 		log:       log,

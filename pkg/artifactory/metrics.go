@@ -25,11 +25,13 @@ const (
 	callFolder
 	callCopy
 	callRemove
+	callFind
+	callList
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

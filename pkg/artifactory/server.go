@@ -72,6 +72,24 @@ func (c *Client) repository(ctx context.Context, key string) (Repository, error)
 	return Repository{Key: key}, nil
 }
 
+// Repositories lists the repositories that the token may see, with their classes. Their order means nothing.
+func (c *Client) Repositories(ctx context.Context) ([]Repository, error) {
+	var docs []struct {
+		Key     string `json:"key"`
+		Class   string `json:"type"`
+		Package string `json:"packageType"`
+	}
+	err := c.do(ctx, request{call: callList, method: http.MethodGet, url: c.base + "api/repositories"}, decodeInto(&docs))
+	if err != nil {
+		return nil, fmt.Errorf("listing repositories: %w", err)
+	}
+	list := make([]Repository, len(docs))
+	for i, d := range docs {
+		list[i] = Repository{Key: d.Key, Class: strings.ToLower(d.Class), Package: strings.ToLower(d.Package)}
+	}
+	return list, nil
+}
+
 // checkRepository holds a repository's name to the rules of artifact.NewRef.
 func checkRepository(key string) error {
 	if _, err := artifact.NewRef("", key, "x"); err != nil {

@@ -52,6 +52,7 @@ type Ledger struct {
 	verdicts   *Group[*Verdict]
 	promotions *Group[promotionOp]
 	heartbeats *Group[time.Time]
+	sweeps     *Group[sweepWrite]
 }
 
 // Open connects, brings the schema up to date and releases the leases that an earlier run of the same replica left
@@ -107,6 +108,7 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.verdicts = NewGroup(l, "verdict", recordVerdicts)
 	l.promotions = NewGroup(l, "promotion", writePromotions)
 	l.heartbeats = NewGroup(l, "ping", heartbeat(cfg.Replica))
+	l.sweeps = NewGroup(l, "sweep", applySweeps)
 	l.commit.start()
 	return l, nil
 }

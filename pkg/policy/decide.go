@@ -10,8 +10,8 @@ import (
 )
 
 // Request asks what to do with one subject. Event is "domain/type", for example "artifact/deployed"; the empty event
-// and those of the domain "request" mean that somebody asked for this artifact by name (hallmark sign, the sweep), and
-// no events list applies to them.
+// and those of the domains "request" and "sweep" mean that somebody asked for this artifact by name (hallmark sign), or
+// that the sweep found it and cannot know which event was lost; no events list applies to them.
 type Request struct {
 	Subject artifact.Subject
 	Event   string

@@ -15,7 +15,7 @@ type Match struct {
 	Repositories []strictyaml.Located[string] `yaml:"repositories" required:"true" doc:"repository names; * stands for any characters"`
 	Paths        []strictyaml.Located[string] `yaml:"paths" default:"**" doc:"path patterns; * stays within a folder, ** spans folders, {a,b} is either"`
 	Exclude      []strictyaml.Located[string] `yaml:"exclude" default:"nothing" doc:"path patterns that are taken out again"`
-	Events       []strictyaml.Located[string] `yaml:"events" default:"all" doc:"events such as artifact/deployed; who asks by name (hallmark sign) is not held to them"`
+	Events       []strictyaml.Located[string] `yaml:"events" default:"all" doc:"events such as artifact/deployed; who asks by name (hallmark sign) and the sweep are not held to them"`
 }
 
 // match is a Match that was checked. An empty list means any, except for exclude.
@@ -43,8 +43,10 @@ func (m *mismatch) String() string {
 }
 
 // byName reports whether an event is somebody's wish for this very artifact rather than news from Artifactory: none at
-// all, or one of Hallmark's own domain "request".
-func byName(event string) bool { return event == "" || strings.HasPrefix(event, "request/") }
+// all, or one of Hallmark's own domains "request" and "sweep".
+func byName(event string) bool {
+	return event == "" || strings.HasPrefix(event, "request/") || strings.HasPrefix(event, "sweep/")
+}
 
 // test returns nil when everything holds, else the first line that does not. A wish by name passes any events list.
 func (m match) test(instance, repo, path, event string) *mismatch {

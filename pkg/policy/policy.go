@@ -107,6 +107,15 @@ func (s *Set) RepositoryPatterns(instance string) []string {
 	return slices.Compact(out)
 }
 
+// Names reports whether any policy, of either kind, is about a repository: by its name or by a pattern.
+func (s *Set) Names(instance, repo string) bool {
+	about := func(m match) bool {
+		return m.about(instance) && firstMatch(m.repositories, repo) != ""
+	}
+	return slices.ContainsFunc(s.signing, func(p *signingRule) bool { return about(p.match) }) ||
+		slices.ContainsFunc(s.gates, func(g *gateRule) bool { return about(g.target) })
+}
+
 // literals are the patterns that stand for one repository alone, when the policy is about the instance at all.
 func literals(instance string, m match) []string {
 	if !m.about(instance) {

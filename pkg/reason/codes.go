@@ -15,6 +15,8 @@ const (
 	SignatureInvalid    Code = "signature-invalid"
 	SignatureWrongBytes Code = "signature-wrong-bytes"
 	SignatureWrongKey   Code = "signature-wrong-key"
+	SignatureOrphaned   Code = "signature-orphaned"
+	PropertyFalse       Code = "property-false"
 	DigestMismatch      Code = "digest-mismatch"
 	StoreRefused        Code = "store-refused"
 	StoreUnavailable    Code = "store-unavailable"
@@ -41,6 +43,8 @@ var Codes = map[Code]string{
 	SignatureInvalid:    "A signature file is stored but is damaged or does not verify.",
 	SignatureWrongBytes: "A signature file is stored but was made for other bytes.",
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
+	SignatureOrphaned:   "A signature file lies in a repository without its artifact.",
+	PropertyFalse:       "An artifact's properties say that it is signed, and it is not.",
 	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
 	StoreRefused:        "Artifactory refused to store a signature file.",
 	StoreUnavailable:    "Artifactory did not answer as it should.",

@@ -1,0 +1,176 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// maxSignature bounds a signature file in bytes; ours have two thousand at most.
+const maxSignature = 128 << 10
+
+// inspection is what stands beside an artifact, held against what policy wants there.
+type inspection struct {
+	missing []string
+	wrong   []string
+	reasons []reason.Reason
+}
+
+func (s *inspection) complete() bool { return len(s.missing) == 0 && len(s.wrong) == 0 }
+
+// inspect verifies every signature file that the orders want, with its pinned key over the bytes that are there now. A
+// file is read only when it is not one that the ledger has kept. Files that are not on the pages at hand are asked for
+// when there is a reason to believe that they exist: others would be looked for in vain, one request each.
+func (p *pass) inspect(ctx context.Context, item artifactory.Item, orders []policy.Order, kept []ledger.Signature, expected bool) (*inspection, error) {
+	state := &inspection{}
+	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
+	taken := make(map[string]bool)
+	for _, order := range orders {
+		key, ok := p.Service.Keys.Key(order.Key)
+		if !ok {
+			return nil, fmt.Errorf("%w: %s", hsm.ErrUnknownKey, order.Key)
+		}
+		for _, name := range order.Formats {
+			format, ok := seal.Lookup(name)
+			if !ok {
+				return nil, fmt.Errorf("the format %q is unknown", name)
+			}
+			file := seal.FileName(item.Ref.Name(), name, key.Name, !taken[name])
+			taken[name] = true
+			var ours []byte
+			for _, s := range kept {
+				if s.KeySPKI == key.SPKI && s.Format == name {
+					ours = s.Content
+				}
+			}
+			problem, err := v.file(ctx, file, format, []hsm.Public{key}, ours, expected)
+			if err != nil {
+				return nil, err
+			}
+			state.add(item, file, key.Name, problem)
+		}
+	}
+	return state, nil
+}
+
+func (s *inspection) add(item artifactory.Item, file, key string, problem reason.Code) {
+	if problem == "" {
+		return
+	}
+	r := reason.Reason{
+		Code: problem, Message: "a signature that policy wants does not stand beside the artifact as it should", Found: file,
+		Expected: "a signature by " + key + " over " + item.SHA256.String(), Fix: "hallmark sign " + item.Ref.String(), Who: "release managers",
+	}
+	if problem == reason.SignatureMissing {
+		s.missing = append(s.missing, file)
+		r.Found = "no " + file
+	} else {
+		s.wrong = append(s.wrong, file)
+	}
+	s.reasons = append(s.reasons, r)
+}
+
+// evidence verifies whatever signature files stand beside an artifact, with every pinned key.
+func (p *pass) evidence(ctx context.Context, item artifactory.Item, candidates []seal.Candidate) ([]policy.Evidence, error) {
+	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
+	var found []policy.Evidence
+	for _, c := range candidates {
+		format, _ := seal.Lookup(c.Format)
+		problem, err := v.file(ctx, c.Name, format, p.Service.Keys.Keys(), nil, true)
+		if err != nil {
+			return nil, err
+		}
+		if problem != reason.SignatureMissing {
+			found = append(found, policy.Evidence{File: c.Name, Format: c.Format, Key: v.by, Problem: problem})
+		}
+	}
+	return found, nil
+}
+
+// verifier holds the digests of one artifact, which are made when a key needs others than Artifactory reports.
+type verifier struct {
+	*pass
+	item    artifactory.Item
+	digests seal.Digests
+	by      string // the key that verified last
+}
+
+// file says what is wrong with a signature file: nothing, that it is missing, or why it does not verify.
+func (v *verifier) file(ctx context.Context, name string, format seal.Format, keys []hsm.Public, ours []byte, expected bool) (reason.Code, error) {
+	ref := v.item.Ref.Beside(name)
+	digest, here := v.near(ref.Path)
+	if !here && !expected {
+		return reason.SignatureMissing, nil
+	}
+	content := ours
+	if !here && ours != nil {
+		info, err := v.client.Info(ctx, ref)
+		if errors.Is(err, artifact.ErrGone) || errors.Is(err, artifactory.ErrNotFile) {
+			return reason.SignatureMissing, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		digest = info.SHA256
+	}
+	same := ours != nil && artifact.Attachment{Content: ours}.SHA256() == digest
+	if !same {
+		var err error
+		content, err = v.client.Read(ctx, ref, maxSignature)
+		switch {
+		case errors.Is(err, artifact.ErrGone), errors.Is(err, artifactory.ErrNotFile), errors.Is(err, artifactory.ErrPath):
+			return reason.SignatureMissing, nil
+		case errors.Is(err, artifactory.ErrTooLarge):
+			return reason.SignatureInvalid, nil
+		case err != nil:
+			return "", err
+		}
+	}
+	problem := reason.SignatureWrongKey
+	v.by = ""
+	for _, k := range keys {
+		err := v.verify(ctx, k, format, content, same)
+		switch code := seal.Problem(err); code {
+		case "":
+			v.by = k.Name
+			return "", nil
+		case reason.Undecided:
+			return "", err
+		case reason.SignatureWrongKey:
+		default:
+			problem = code
+		}
+	}
+	return problem, nil
+}
+
+// verify holds a file against one key. For a key that signs another digest than Artifactory reports, the artifact is read,
+// unless the file is the very one that was verified when it was made.
+func (v *verifier) verify(ctx context.Context, k hsm.Public, format seal.Format, content []byte, ours bool) error {
+	if hint, ok := format.KeyHint(content); ok && hint != k.SPKI {
+		return seal.ErrWrongKey
+	}
+	if v.digests[k.Hash] == nil {
+		if ours {
+			return nil
+		}
+		sum := k.Hash.New()
+		if err := v.client.Pull(ctx, v.item.Info, sum); err != nil {
+			return fmt.Errorf("hashing the artifact: %w", err)
+		}
+		more := seal.Digests{k.Hash: sum.Sum(nil)}
+		for h, d := range v.digests {
+			more[h] = d
+		}
+		v.digests = more
+	}
+	return format.Verify(k.PublicKey, v.digests, content)
+}

@@ -1,0 +1,250 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// What a sweep can find about a file.
+const (
+	foundSigned      = "signed"           // as policy wants, verified with the pinned keys
+	foundUncovered   = "uncovered"        // no policy wants anything
+	foundSignature   = "signature-file"   // beside its artifact
+	foundUnsigned    = "unsigned"         // a signature that policy wants is not there
+	foundWrong       = "wrongly-signed"   // a signature file is there that does not verify over these bytes
+	foundOverwritten = "overwritten"      // it was signed, then replaced
+	foundLying       = "lying-property"   // properties say signed, for these bytes or others, and that is not so
+	foundUnmarked    = "unmarked"         // signed, and the properties do not say so
+	foundRefused     = "refused"          // policy refuses it
+	foundOrphan      = "orphan"           // a signature file without its artifact
+	foundWaiting     = "waiting"          // something is to be done, and the work for it waits or runs already
+	foundUnnamed     = "unspeakable-path" // its path cannot be named safely
+)
+
+// findings lists them: the values of a metric's label.
+var findings = []string{
+	foundSigned, foundUncovered, foundSignature, foundUnsigned, foundWrong, foundOverwritten, foundLying, foundUnmarked, foundRefused,
+	foundOrphan, foundWaiting, foundUnnamed,
+}
+
+// lateness is how much earlier than its file an event may have been stamped, because two clocks are involved.
+const lateness = 5 * time.Minute
+
+// finding is what the sweep says about one file.
+type finding struct {
+	item    artifactory.Item
+	name    string
+	reasons []reason.Reason
+	repair  bool // work would change it
+	lost    bool // its event never arrived
+	waiting bool
+	ordered bool
+}
+
+// tellable reports whether people want to read about it.
+func (f *finding) tellable() bool {
+	return !slices.Contains([]string{foundSigned, foundUncovered, foundSignature}, f.name)
+}
+
+// facts are what is known about the artifacts of a page without asking for each.
+type facts struct {
+	known map[string]ledger.Known
+	kept  map[artifact.Digest][]ledger.Signature
+	marks map[string]mark
+}
+
+// mark is what an artifact's properties say. They are never evidence; here they are what is being checked.
+type mark struct {
+	state  string
+	sha256 []string
+}
+
+// judge says what there is to say about each file of the page that is held.
+func (p *pass) judge(ctx context.Context) ([]*finding, error) {
+	known, err := p.gather(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]*finding, 0, len(p.held.Items))
+	for _, item := range p.held.Items {
+		if err := p.keep(ctx); err != nil {
+			return nil, err
+		}
+		f := &finding{item: item}
+		if isSignature(item) {
+			err = p.signatureFile(ctx, f)
+		} else {
+			err = p.artifact(ctx, f, known)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking at %s: %w", item.Ref, err)
+		}
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+func (p *pass) gather(ctx context.Context) (facts, error) {
+	var paths []string
+	var digests []artifact.Digest
+	for _, item := range p.held.Items {
+		if !isSignature(item) {
+			paths, digests = append(paths, item.Ref.Path), append(digests, item.SHA256)
+		}
+	}
+	f := facts{marks: make(map[string]mark)}
+	if len(paths) == 0 {
+		return f, nil
+	}
+	var err error
+	if f.known, err = p.Service.Ledger.Known(ctx, p.run.Instance, p.run.Repo, paths); err != nil {
+		return f, err
+	}
+	if f.kept, err = p.Service.Ledger.SignaturesOf(ctx, digests); err != nil {
+		return f, err
+	}
+	first, last := p.held.Items[0].Updated, p.held.Items[len(p.held.Items)-1].Updated
+	err = p.client.Marked(ctx, p.run.Repo, propState, first, last, func(path string, props map[string][]string) {
+		if _, here := p.held.files[path]; here {
+			f.marks[path] = mark{state: strings.Join(props[propState], ","), sha256: props[propSHA256]}
+		}
+	})
+	return f, err
+}
+
+// artifact judges a file that may have to be signed.
+func (p *pass) artifact(ctx context.Context, f *finding, known facts) error {
+	item, k, m := f.item, known.known[f.item.Ref.Path], known.marks[f.item.Ref.Path]
+	d := p.policies.Decide(policy.Request{Subject: artifact.Subject{Kind: artifact.KindFile, Info: item.Info}, Event: "sweep/repair"})
+	claims := m.state == "signed"
+	switch {
+	case len(d.Denied) > 0:
+		f.name, f.reasons = foundRefused, d.Denied
+		f.repair = k.State != ledger.Denied || k.Subject != item.SHA256 // so that status and properties say why
+	case d.Grant == nil:
+		return p.unclaimed(ctx, f, claims)
+	default:
+		state, err := p.inspect(ctx, item, d.Grant.Orders(), known.kept[item.SHA256], k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
+		if err != nil {
+			return err
+		}
+		f.reasons = state.reasons
+		switch {
+		case !state.complete() && k.State == ledger.Signed && k.Subject != item.SHA256:
+			f.name, f.repair = foundOverwritten, true
+		case len(state.wrong) > 0:
+			f.name, f.repair = foundWrong, true
+		case claims && !state.complete(), claims && !slices.Equal(m.sha256, []string{item.SHA256.String()}):
+			f.name, f.repair = foundLying, true
+			f.reasons = append(f.reasons, falseProperty(item, m))
+		case !state.complete():
+			f.name, f.repair = foundUnsigned, true
+		case !claims && k.State == ledger.Signed:
+			f.name, f.repair = foundUnmarked, true
+		default:
+			f.name = foundSigned
+		}
+	}
+	f.lost = p.lost(f, k)
+	return nil
+}
+
+// unclaimed judges a file that no signing policy wants signed: a gate may guard the place, and properties may lie.
+func (p *pass) unclaimed(ctx context.Context, f *finding, claims bool) error {
+	f.name = foundUncovered
+	demand, guarded := p.policies.Demand(f.item.Ref)
+	if !guarded && !claims {
+		return nil
+	}
+	keys, formats := p.keyNames(), seal.Formats()
+	if guarded {
+		keys, formats = demand.Keys(), demand.Formats()
+	}
+	found, err := p.evidence(ctx, f.item, seal.Candidates(f.item.Ref.Name(), keys, formats))
+	if err != nil {
+		return err
+	}
+	good := slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem == "" })
+	switch {
+	case guarded:
+		f.name, f.reasons = foundSigned, demand.Judge(found)
+		if len(f.reasons) > 0 {
+			f.name = foundUnsigned
+			if slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem != "" }) {
+				f.name = foundWrong
+			}
+		}
+	case !good:
+		f.name, f.reasons = foundLying, []reason.Reason{falseProperty(f.item, mark{state: "signed"})}
+	}
+	return nil
+}
+
+// lost reports whether the event about these bytes never arrived. A file that no event had announced by the time of an
+// earlier sweep was counted then: it is counted again only when it still has to be repaired.
+func (p *pass) lost(f *finding, k ledger.Known) bool {
+	if p.run.Kind != SweepPeriodic && p.run.Kind != SweepManual || !f.repair && !f.item.Updated.After(p.run.SeenUntil) {
+		return false
+	}
+	sha := f.item.SHA256.String()
+	return !slices.ContainsFunc(k.Events, func(e ledger.Arrived) bool {
+		return e.SHA256 == sha || e.SHA256 == "" && e.At.After(f.item.Updated.Add(-lateness))
+	})
+}
+
+// signatureFile judges a file that is named like a signature file: its artifact must be there.
+func (p *pass) signatureFile(ctx context.Context, f *finding) error {
+	owners := seal.Owners(f.item.Ref.Name(), p.keyNames())
+	f.name = foundSignature
+	for _, o := range owners {
+		if _, ok := p.near(f.item.Ref.Beside(o).Path); ok {
+			return nil
+		}
+	}
+	for _, o := range owners {
+		_, err := p.client.Info(ctx, f.item.Ref.Beside(o))
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, artifact.ErrGone), errors.Is(err, artifactory.ErrNotFile), errors.Is(err, artifactory.ErrPath):
+		default:
+			return err
+		}
+	}
+	f.name = foundOrphan
+	f.reasons = []reason.Reason{{
+		Code: reason.SignatureOrphaned, Message: "a signature file lies there without its artifact", Found: f.item.Ref.String(),
+		Expected: f.item.Ref.Beside(owners[0]).String() + " beside it", Fix: "delete it, or bring the artifact back", Who: "the repository's owner",
+	}}
+	return nil
+}
+
+func (p *pass) keyNames() (names []string) {
+	for _, k := range p.Service.Keys.Keys() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+func falseProperty(item artifactory.Item, m mark) reason.Reason {
+	found := propState + "=" + m.state + " without signature files that verify"
+	if len(m.sha256) > 0 && !slices.Equal(m.sha256, []string{item.SHA256.String()}) {
+		found = propSHA256 + "=" + plain(strings.Join(m.sha256, ",")) + ", and the bytes are " + item.SHA256.String()
+	}
+	return reason.Reason{
+		Code: reason.PropertyFalse, Message: "the artifact's properties say that it is signed, which is not so", Found: found,
+		Expected: "properties as Hallmark sets them; the gate never believes them", Fix: "find out who may annotate there, then: hallmark sign " + item.Ref.String(),
+		Who: "the repository's owner",
+	}
+}
