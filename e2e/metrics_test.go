@@ -93,11 +93,15 @@ var labelValues = map[string][]string{
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},
 	"lane":         {"promotion", "upload", "backfill"},
-	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/promotions", "/v1/promotions/{id}"},
-	"status":       {"200", "400", "401", "403", "404", "413", "422", "500", "503"},
+	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/sweeps", "/v1/promotions", "/v1/promotions/{id}"},
+	"status":       {"200", "400", "401", "403", "404", "409", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
-	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove"},
-	"reason":       append(slices.Collect(func(yield func(string) bool) { eachCode(yield) }), "allow"),
+	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list"},
+	"finding": {
+		"signed", "uncovered", "signature-file", "unsigned", "wrongly-signed", "overwritten", "lying-property", "unmarked", "refused", "orphan",
+		"waiting", "unspeakable-path",
+	},
+	"reason": append(slices.Collect(func(yield func(string) bool) { eachCode(yield) }), "allow"),
 }
 
 func eachCode(yield func(string) bool) {

@@ -36,6 +36,7 @@ var parts = []struct {
 	{"files", measureFiles},
 	{"large", measureLarge},
 	{"burst", measureBurst},
+	{"sweep", measureSweep},
 }
 
 type bench struct {
@@ -45,13 +46,14 @@ type bench struct {
 	scripts int
 	size    int64
 	events  int
+	items   int
 }
 
 func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst (default: all)",
+		Short:        "Measure: files, large, burst, sweep (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
@@ -59,6 +61,7 @@ func newRoot() *cobra.Command {
 	cmd.Flags().IntVar(&b.scripts, "script-files", 60, "files that the shell script signs")
 	cmd.Flags().Int64Var(&b.size, "large", 1<<30, "bytes of a large artifact")
 	cmd.Flags().IntVar(&b.events, "events", 10000, "webhooks of a burst")
+	cmd.Flags().IntVar(&b.items, "items", 200_000, "files in a repository that is swept")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if b.bin, err = filepath.Abs(b.bin); err != nil {

@@ -119,7 +119,7 @@ func TestManyPlacesAtOnce(t *testing.T) {
 		kept, err := l.SignaturesOf(t.Context(), []artifact.Digest{digest("a"), digest("b")})
 		require.NoError(t, err)
 		require.Len(t, kept, 1)
-		require.Equal(t, []byte("content"), kept[digest("b")][0].Content)
+		require.Equal(t, []byte("sigstorecontent"), kept[digest("b")][0].Content)
 		none, err := l.SignaturesOf(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, none)
