@@ -123,10 +123,41 @@ func TestOverwrittenBetweenGateAndCopy(t *testing.T) {
 			require.Equal(t, []reason.Code{reason.ArtifactChanged}, codes(report))
 			require.Empty(t, r.art.Paths(release), "also not its signature files")
 			require.Len(t, r.art.Paths(staging), 3)
+			if r.after != nil {
+				require.Zero(t, copies(r, "a.tgz"), "what is seen to be replaced is not even copied")
+			}
 			r.after = nil
 			require.Equal(t, []reason.Code{reason.SignatureWrongBytes}, codes(r.move(staging+"/a.tgz")), "the new bytes are judged afresh")
 		})
 	}
+}
+
+// copies is how often the server was asked to copy a file.
+func copies(r *rig, path string) (n int) {
+	for _, req := range r.art.Requests() {
+		if req.Method == http.MethodPost && strings.HasPrefix(req.Target, "/artifactory/api/copy/"+staging+"/"+path+"?") {
+			n++
+		}
+	}
+	return n
+}
+
+// What a move has left of its sources is found again below their folder, where the artifact itself is gone already.
+func TestLeftoversAreFoundByFolder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ledger.SQLite)
+	r.signed("app/a.tgz", "app/b.tgz")
+	disarm := r.fail(standin.Fault{Method: http.MethodDelete, Path: "/artifactory/" + staging + "/app/a.tgz.sig", Status: 503, Times: -1})
+	report := r.move(staging + "/app/")
+	disarm()
+	require.Equal(t, map[string]string{"app/a.tgz": "copied", "app/b.tgz": "done"}, states(report))
+	require.Equal(t, []string{"app/a.tgz.sig"}, r.art.Paths(staging))
+	report = r.move(staging + "/app/")
+	require.Equal(t, promotion.StateDone, report.State, "%+v", report)
+	require.Equal(t, map[string]string{"app/a.tgz": "done"}, states(report))
+	require.Empty(t, r.art.Paths(staging))
+	r.stands("app/a.tgz", "app/b.tgz")
+	require.Equal(t, []reason.Code{reason.NothingSelected}, codes(r.move(staging+"/app/")))
 }
 
 // A signature file that is swapped between gate and copy does not enter either.

@@ -3,7 +3,6 @@ package promotion_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func newRig(t *testing.T, d ledger.Dialect) *rig {
 		}
 		return nil
 	}})
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	r.gate = &gate.Gate{Instances: r.clients("token-gate"), Policies: r.policies.Load, Ledger: r.ledger, Log: log}
 	for _, name := range []string{keyA, keyB, dev} {
 		r.keys[name] = sealtest.NewKey(t, "P-256", name)
