@@ -169,6 +169,8 @@ func (w *Sweeper) work(ctx context.Context, s ledger.Sweep) {
 	case err == nil:
 		p.failures = 0
 	case ctx.Err() != nil: // it continues in the next process
+	case errors.Is(err, errTurnLost): // it continues there, and its row is the other's now
+		delete(w.passes, s.ID)
 	default:
 		rest := min(shortestRest<<min(p.failures, 10), longestRest)
 		w.resting[s.ID] = time.Now().Add(max(rest, artifactory.RetryAfter(err)))
