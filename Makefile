@@ -12,12 +12,12 @@ help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: ## try it all: sandbox, uploads, gate, attacks (KEEP=1 leaves it running)
-	@e2e/install.sh softhsm2-util
+	@e2e/install.sh softhsm2-util openssl
 	@$(MAKE) --no-print-directory build
 	@$(BIN)/sandbox demo $(if $(KEEP),--keep)
 
 test: ## install what is missing and run every test
-	@e2e/install.sh softhsm2-util postgres openssl ip
+	@e2e/install.sh softhsm2-util postgres openssl
 	@$(MAKE) --no-print-directory build tools
 	$(GO) test $(RACE) -timeout 15m ./...
 

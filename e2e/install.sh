@@ -7,7 +7,6 @@ package_of() {
 	case $1 in
 	softhsm2-util) echo softhsm2 ;;
 	postgres) echo postgresql ;;
-	ip) echo iproute2 ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -31,7 +30,7 @@ elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
 	as=(sudo)
 else
 	echo "These Debian packages are missing and need root to install. Run:" >&2
-	echo "  sudo apt-get install ${missing[*]}" >&2
+	echo "  sudo apt-get update && sudo apt-get install ${missing[*]}" >&2
 	exit 1
 fi
 echo "installing ${missing[*]}"

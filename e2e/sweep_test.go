@@ -52,6 +52,7 @@ func TestEveryWebhookLost(t *testing.T) {
 		eventually(t, func() string { return "a sweep that has nothing to do" }, func() bool {
 			var report api.Sweep
 			r := hallmark(t, s, "sweep", "--repo", sandbox.Staging, "--since", "1h", "-o", "json")
+			require.NotEmpty(t, r.out, r.err)
 			readJSON(t, r.out, &report)
 			return r.code == 0 && report.Findings["signed"] == 50 && report.Repaired == 0
 		})

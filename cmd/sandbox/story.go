@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/sandbox"
 )
 
@@ -117,6 +118,13 @@ func (t *story) tamper(file string) {
 func (t *story) replaceUnseen(file string, content []byte) {
 	t.s.Artifactory.HoldEvents()
 	t.upload(sandbox.Annotator, sandbox.Staging, file, content)
+}
+
+// deliverAgain lets webhooks through after replaceUnseen, and proves it with one more upload.
+func (t *story) deliverAgain() {
+	t.s.Artifactory.ReleaseEvents(func([]standin.Event) []standin.Event { return nil })
+	t.upload(sandbox.Developer, sandbox.Staging, kept, []byte("uploaded after the story"))
+	t.signed(kept)
 }
 
 // hallmark runs the product's command line; it must end with the code and print the text.

@@ -33,8 +33,8 @@ func SweepKinds() []string {
 // never sent: it finds what is not signed as policy wants, whatever the ledger, the events or the properties say, and
 // orders the same work that a webhook would have. It signs and deletes nothing itself.
 //
-// Of all replicas one sweeps at a time, and of that one's sweeps one page at a time, the most urgent kind first. A sweep
-// continues where it was when the process ends.
+// Of all replicas one sweeps at a time, and of that one's sweeps one page at a time: every second page is the most urgent
+// kind's. A sweep continues where it was when the process ends.
 type Sweeper struct {
 	Service *Service // required, after its Init
 	Accept  func(ctx context.Context, ev ledger.Event) error
@@ -47,6 +47,7 @@ type Sweeper struct {
 	resting map[int64]time.Time
 	targets []target
 	renewed time.Time // when targets were found out
+	yield   bool      // the last page was the most urgent sweep's
 }
 
 // target is a repository that a policy names.
@@ -138,8 +139,19 @@ func (w *Sweeper) round(ctx context.Context, periodic bool) (worked bool, err er
 		}
 		return true, nil
 	}
-	w.work(ctx, open[0])
+	w.work(ctx, w.pick(open))
 	return true, nil
+}
+
+// pick takes the most urgent sweep, but every second page one of another kind, so that what somebody waits for gets on
+// also where a periodic sweep is always due.
+func (w *Sweeper) pick(open []ledger.Sweep) ledger.Sweep {
+	if w.yield = !w.yield; !w.yield {
+		if i := slices.IndexFunc(open, func(s ledger.Sweep) bool { return s.Kind != open[0].Kind }); i > 0 {
+			return open[i]
+		}
+	}
+	return open[0]
 }
 
 // open lists the sweeps that can get on now, the most urgent first.
