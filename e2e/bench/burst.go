@@ -113,6 +113,9 @@ func burst(ctx context.Context, db string, n int, delay time.Duration) (times []
 	default:
 	}
 	err = l.Reader().QueryRowContext(ctx, `SELECT count(*) FROM river_job`).Scan(&stored)
+	if err == nil && stored != int64(n) {
+		err = fmt.Errorf("%d of %d events are stored", stored, n)
+	}
 	return results, took, stored, err
 }
 
