@@ -3,6 +3,7 @@
 package docs_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -85,15 +86,66 @@ func alerts(t *testing.T) []alert {
 	return file.Groups[0].Rules
 }
 
-// Links between pages, and to files of the repository, lead somewhere.
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile("^#{1,6} +(.+?) *#*$")
+	noSlug  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+)
+
+// prose is a page without its fenced blocks, in which neither links nor headings mean anything.
+func prose(t *testing.T, name string) string {
+	t.Helper()
+	return regexp.MustCompile("(?ms)^ *```.*?^ *```$").ReplaceAllString(page(t, name), "")
+}
+
+// anchors are what a page's headings can be linked as, by GitHub's rules: lower case, no punctuation, hyphens for
+// spaces, and a number for headings that are there already.
+func anchors(t *testing.T, name string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for l := range strings.Lines(prose(t, name)) {
+		m := heading.FindStringSubmatch(strings.TrimSpace(l))
+		if m == nil {
+			continue
+		}
+		text := regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`).ReplaceAllString(m[1], "$1")
+		slug := strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
+		one := slug
+		for n := 1; all[one]; n++ {
+			one = fmt.Sprintf("%s-%d", slug, n)
+		}
+		all[one] = true
+	}
+	return all
+}
+
+// Links between pages, and to files of the repository, lead somewhere, and those to a heading to one that is there.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
-	pages = append(pages, "../policies/README.md")
+	pages = append(pages, "../policies/README.md", "../README.md", "../CHANGELOG.md")
+	files, headings := 0, 0
 	for _, name := range pages {
-		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(page(t, name), -1) {
-			require.FileExists(t, filepath.Join(filepath.Dir(name), m[1]), "in %s", name)
+		for _, m := range link.FindAllStringSubmatch(prose(t, name), -1) {
+			if strings.Contains(m[1], ":") {
+				continue // elsewhere
+			}
+			file, anchor, toHeading := strings.Cut(m[1], "#")
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), filepath.FromSlash(file))
+				_, err := os.Stat(target)
+				require.NoError(t, err, "in %s", name)
+				files++
+			}
+			if toHeading {
+				require.Equal(t, ".md", filepath.Ext(target), "%s in %s", m[1], name)
+				require.True(t, anchors(t, target)[anchor], "%s in %s: no such heading", m[1], name)
+				headings++
+			}
 		}
 	}
+	require.Greater(t, files, 20)
+	require.Greater(t, headings, 5)
 }
