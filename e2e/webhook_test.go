@@ -112,6 +112,47 @@ func authentic(url, secret, body string, status int, says string) struct {
 	}{url, mac(secret, body), body, status, says}
 }
 
+// Requests that nothing takes are refused like all others: as problem details, with one line in the log each.
+func TestUnknownRoutes(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		line         string // msg of its log line
+	}{
+		{http.MethodGet, "/", 404, "api"},
+		{http.MethodPost, "/nothing", 404, "api"},
+		{http.MethodGet, "/v1", 404, "api"},
+		{http.MethodGet, "/v1/nothing", 404, "api"},
+		{http.MethodGet, "/v1/sign", 405, "api"},
+		{http.MethodPost, "/webhook", 404, "webhook"},
+		{http.MethodPost, "/webhook/main/more", 404, "webhook"},
+		{http.MethodGet, "/webhook/main", 405, "webhook"},
+	} {
+		before := serviceLog(t, s)
+		req, err := http.NewRequestWithContext(t.Context(), c.method, s.URL+c.path, nil)
+		require.NoError(t, err)
+		resp, err := http.DefaultTransport.RoundTrip(req) // follows no redirect
+		require.NoError(t, err)
+		var p api.Problem
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&p))
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, c.path)
+		require.Equal(t, c.status, p.Status)
+		require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+		status := fmt.Sprintf(`"status":%d`, c.status)
+		var lines string
+		eventually(t, func() string { return "a log line for " + c.path }, func() bool {
+			lines = strings.TrimPrefix(serviceLog(t, s), before)
+			return strings.HasSuffix(lines, "\n")
+		})
+		require.Equal(t, 1, strings.Count(lines, "\n"), lines)
+		require.Contains(t, lines, `"msg":"`+c.line+`"`)
+		require.Contains(t, lines, status)
+	}
+}
+
 // During a rotation both secrets are good; afterwards only the new one is. Plain mode takes the secret itself, and only
 // where it is configured.
 func TestWebhookSecretRotationAndPlainMode(t *testing.T) {

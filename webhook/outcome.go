@@ -18,6 +18,8 @@ const (
 	malformed       outcome = "malformed"        // authentic, but not an event
 	unauthenticated outcome = "unauthenticated"  // no proof of a known secret
 	unknownInstance outcome = "unknown-instance" // not in the configuration
+	noRoute         outcome = "no-route"         // not /webhook/{instance}
+	wrongMethod     outcome = "wrong-method"     // not a POST
 	tooLarge        outcome = "too-large"        // body over the limit
 	incomplete      outcome = "incomplete"       // the body did not arrive whole
 	unavailable     outcome = "unavailable"      // could not be made durable
@@ -40,6 +42,8 @@ var answers = map[outcome]struct {
 	malformed:       {http.StatusBadRequest, "the body is not an event"},
 	unauthenticated: {http.StatusUnauthorized, authHeader + " does not prove a secret of this instance; compare the subscription's secret and its use_secret_for_signing with the configuration"},
 	unknownInstance: {http.StatusNotFound, "no instance of this name is configured"},
+	noRoute:         {http.StatusNotFound, "there is no such route; events go to /webhook/ and the instance's name"},
+	wrongMethod:     {http.StatusMethodNotAllowed, "events are sent with POST"},
 	tooLarge:        {http.StatusRequestEntityTooLarge, "the body is over the limit"},
 	incomplete:      {http.StatusServiceUnavailable, "the body did not arrive whole; send it again"},
 	unavailable:     {http.StatusServiceUnavailable, "the event could not be stored; send it again"},
@@ -69,8 +73,11 @@ func respond(w http.ResponseWriter, o outcome, detail string) {
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if a.status == http.StatusServiceUnavailable {
+	switch a.status {
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "10") // JFrog's own pause
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(append(content, '\n')) // nobody is left to tell when the sender has gone

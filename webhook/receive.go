@@ -41,6 +41,15 @@ func (rc *receiver) serve(w http.ResponseWriter, r *http.Request) {
 	rc.record(r.Context(), l, o, time.Since(start))
 }
 
+// refuse answers, counts and logs what is no delivery at all. What the request said is quoted and cut short.
+func (rc *receiver) refuse(o outcome) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		respond(w, o, "")
+		rc.record(r.Context(), line{instance: other, err: fmt.Errorf("%.16q %.64q is no delivery", r.Method, r.URL.Path)}, o, time.Since(start))
+	}
+}
+
 // receive is a delivery's way. Nothing of the body is interpreted before step 3 has passed.
 func (rc *receiver) receive(w http.ResponseWriter, r *http.Request, now time.Time, l *line) outcome {
 	// 1: which instance

@@ -85,7 +85,7 @@ type Deps struct {
 	Registerer prometheus.Registerer
 }
 
-// New returns the handler of POST /webhook/{instance}.
+// New returns the handler of POST /webhook/{instance}; anything else under /webhook is refused.
 func New(cfg Config, deps Deps) (http.Handler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -102,5 +102,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	rc := &receiver{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registerer, cfg.Instances)}
 	r := chi.NewRouter()
 	r.Post("/webhook/{instance}", rc.serve)
+	r.NotFound(rc.refuse(noRoute))
+	r.MethodNotAllowed(rc.refuse(wrongMethod))
 	return r, nil
 }

@@ -224,10 +224,29 @@ func TestUnknownInstanceAndMethod(t *testing.T) {
 	r := newRig(t, nil)
 	require.Equal(t, unknownInstance, outcomeOf(t, r.sendWith([]byte(deployed), "nobody", sign(newSecret, []byte(deployed)))))
 	require.Equal(t, unknownInstance, outcomeOf(t, r.sendWith([]byte(deployed), "main%2F..", sign(newSecret, []byte(deployed)))))
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+	for _, c := range []struct {
+		method, path string
+		want         outcome
+	}{
+		{http.MethodGet, "/webhook/main", wrongMethod},
+		{http.MethodPut, "/webhook/main", wrongMethod},
+		{http.MethodDelete, "/webhook/main", wrongMethod},
+		{http.MethodPost, "/webhook", noRoute},
+		{http.MethodPost, "/webhook/", noRoute},
+		{http.MethodPost, "/webhook/main/" + strings.Repeat("x", 4096), noRoute},
+	} {
+		before := len(r.log.all())
 		w := httptest.NewRecorder()
-		r.handler.ServeHTTP(w, httptest.NewRequest(method, "/webhook/main", nil))
-		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		r.handler.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		require.Equal(t, c.want, outcomeOf(t, w), "as problem details")
+		require.Equal(t, c.want == wrongMethod, w.Header().Get("Allow") == http.MethodPost)
+		all := r.log.all()
+		require.Len(t, all, before+1, "one line per request")
+		l := string(all[before])
+		for _, part := range []string{`"msg":"webhook"`, `"level":"WARN"`, `"instance":"other"`, `"outcome":"` + string(c.want) + `"`, fmt.Sprintf(`"status":%d`, w.Code), `"took":`} {
+			require.Contains(t, l, part)
+		}
+		require.Less(t, len(l), 1024, "a sender cannot fill the log")
 	}
 	require.Empty(t, r.accepted())
 }
@@ -316,7 +335,7 @@ func TestAnswers(t *testing.T) {
 			require.Equal(t, http.StatusOK, a.status, o)
 		case incomplete, unavailable:
 			require.Equal(t, http.StatusServiceUnavailable, a.status, o)
-		case malformed, unauthenticated, unknownInstance, tooLarge:
+		case malformed, unauthenticated, unknownInstance, noRoute, wrongMethod, tooLarge:
 			require.Equal(t, 4, a.status/100, o)
 		default:
 			t.Errorf("outcome %s has no rule here", o)

@@ -127,7 +127,10 @@ func (s *service) face() error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/webhook/", receiver)
+	mux.Handle("/webhook", receiver) // or the mux would redirect, and a sender repeat its POST as a GET
 	mux.Handle("/v1/", v1)
+	mux.Handle("/v1", v1)
+	mux.Handle("/", api.NoRoute(s.log))
 	s.public = mux
 	s.admin, err = api.Admin(s.metrics, []api.Check{
 		{Name: "hsm", Run: s.keys.Ready},

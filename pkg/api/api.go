@@ -111,11 +111,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathRecord, s.serve(pathRecord, RolePromote, s.promotion))
 	r.Post(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweep))
 	r.Get(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweeps))
-	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, problem(http.StatusNotFound, "there is no such route"))
-	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, problem(http.StatusMethodNotAllowed, "the route does not take this method"))
-	})
+	r.NotFound(NoRoute(deps.Log).ServeHTTP)
+	r.MethodNotAllowed(noMethod(r, deps.Log))
 	return r, nil
 }

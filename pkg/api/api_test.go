@@ -220,13 +220,30 @@ func TestErrors(t *testing.T) {
 func TestUnknownRoutesAndMethods(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	lines := 0
+	refused := func(method, target string, status int) http.Header {
+		w := r.call(method, target, tokenAll, "")
+		require.Equal(t, status, problemIn(t, w).Status)
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+		lines++
+		all := r.log.all()
+		require.Len(t, all, lines, "one line per request")
+		for _, part := range []string{`"msg":"api"`, `"level":"WARN"`, `"route":"none"`, fmt.Sprintf(`"status":%d`, status), `"took":`} {
+			require.Contains(t, all[lines-1], part)
+		}
+		require.NotContains(t, all[lines-1], tokenAll)
+		return w.Header()
+	}
 	for target, method := range map[string]string{"/v1/nothing": http.MethodGet, "/v2/gate/check": http.MethodPost, "/": http.MethodGet} {
-		require.Equal(t, http.StatusNotFound, problemIn(t, r.call(method, target, tokenAll, "")).Status)
+		refused(method, target, http.StatusNotFound)
 	}
 	for _, target := range []string{pathGate, pathSign} {
-		require.Equal(t, http.StatusMethodNotAllowed, problemIn(t, r.call(http.MethodGet, target, tokenAll, "")).Status)
+		require.Equal(t, []string{"POST"}, refused(http.MethodGet, target, http.StatusMethodNotAllowed).Values("Allow"))
 	}
-	require.Equal(t, http.StatusMethodNotAllowed, problemIn(t, r.call(http.MethodPost, pathStatus, tokenAll, "")).Status)
+	require.Equal(t, []string{"GET"}, refused(http.MethodPost, pathStatus, http.StatusMethodNotAllowed).Values("Allow"))
+	require.Equal(t, []string{"GET", "POST"}, refused(http.MethodPut, pathSweeps, http.StatusMethodNotAllowed).Values("Allow"))
+	refused(http.MethodGet, "/v1/"+strings.Repeat("x", 4096), http.StatusNotFound)
+	require.Less(t, len(r.log.all()[lines-1]), 512, "a sender cannot fill the log")
 }
 
 func TestMetricsAndLog(t *testing.T) {
