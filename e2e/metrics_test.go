@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -85,7 +86,7 @@ var labelValues = map[string][]string{
 	"type":     {"deployed", "cached", "copied", "moved", "deleted", "other"},
 	"outcome": {
 		"accepted", "not-for-us", "unknown-event", "not-covered", "own-attachment", "refused-path", "malformed", "unauthenticated",
-		"unknown-instance", "too-large", "incomplete", "unavailable", // of webhooks
+		"unknown-instance", "no-route", "wrong-method", "too-large", "incomplete", "unavailable", // of webhooks
 		"done", "retry", "later", "failed", "interrupted", // of jobs
 	},
 	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "waiting", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
@@ -188,6 +189,28 @@ func TestMetrics(t *testing.T) {
 			require.Contains(t, labelValues[label], value, "%s{%s}", one.family, label)
 		}
 	}
+}
+
+// What waits is seen to wait: the workers are held by downloads that do not begin, and the events behind them are counted
+// until they go on.
+func TestQueueDepth(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{Workers: 2})
+	began, release := held(t, s, "app/held/*.bin")
+	var paths []string
+	for n := range 12 { // more than are worked on and fetched ahead
+		paths = append(paths, fmt.Sprintf("app/held/%02d.bin", n))
+		upload(t, s, paths[n], paths[n])
+	}
+	<-began
+	depth := func() float64 { return scrape(t, s).value("hallmark_queue_depth", "lane", "upload") }
+	eventually(t, func() string { return "a depth of at least 1" }, func() bool { return depth() >= 1 })
+	for _, path := range paths {
+		require.Empty(t, state(s, path))
+	}
+	release()
+	awaitSigned(t, s, paths...)
+	eventually(t, func() string { return "a depth of 0" }, func() bool { return depth() == 0 })
 }
 
 // A signature that the token got wrong never leaves; the counter that must stay 0 says so.
