@@ -44,6 +44,7 @@ type Config struct {
 	Formats   []string              // what policy signs as; default sigstore and raw
 	Policies  string                // added to the policies; begins with ---
 	Env       []string              // added to the environment of the service
+	Flags     []string              // added to the command line of the service
 	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
 }
 
@@ -118,7 +119,7 @@ func (s *Sandbox) Serve(ctx context.Context) error {
 		defer func() { _ = f.Close() }()
 		out = f
 	}
-	p := &process{Cmd: s.Command(context.WithoutCancel(ctx), "serve", "--config", s.Path("hallmark.yaml")), done: make(chan struct{})}
+	p := &process{Cmd: s.Command(context.WithoutCancel(ctx), append([]string{"serve", "--config", s.Path("hallmark.yaml")}, s.Flags...)...), done: make(chan struct{})}
 	p.Stdout, p.Stderr = out, out
 	p.Env = append(p.Env, s.Env...)
 	if err := p.Start(); err != nil {
