@@ -30,6 +30,13 @@ func TestMissingRightsOnFiles(t *testing.T) {
 			},
 			[]string{"creating the database file", "readonly", "permission denied", "must exist and be writable"}, "database is writable",
 		},
+		"database file": {
+			func(t *testing.T, _ *sandbox.Sandbox, file string) {
+				database := filepath.Join(filepath.Dir(file), "hallmark.db")
+				require.NoError(t, os.WriteFile(database, nil, 0o400))
+			},
+			[]string{"opening the database file for writing", "hallmark.db", "permission denied", "must be writable by this user"}, "database is writable",
+		},
 		"PIN": {unreadable("pin"), []string{"closed-pin", "permission denied", "readable by this user"}, "token hsm: PIN accepted"},
 		"webhook secret": {
 			unreadable("webhook"), []string{"webhook secret", "closed-webhook", "permission denied"}, "artifactory main: webhook secrets",

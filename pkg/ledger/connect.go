@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,14 +44,10 @@ func (l *Ledger) connect(ctx context.Context) error {
 // connectSQLite opens one connection for writing and a few for reading. WAL lets readers go on beside the writer;
 // synchronous=FULL makes a commit survive the loss of power.
 func (l *Ledger) connectSQLite(ctx context.Context, path string) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("creating the database file (its directory must exist and be writable): %w", err)
+	if err := touch(path); err != nil {
+		return err
 	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("creating the database file: %w", err)
-	}
-	if l.unlock, err = lock(path + ".lock"); err != nil {
+	if l.unlock, err = lock(lockFile(path)); err != nil {
 		return err
 	}
 	write := url.Values{"_txlock": {"immediate"}, "_time_format": {"sqlite"}, "_pragma": {
@@ -67,6 +64,37 @@ func (l *Ledger) connectSQLite(ctx context.Context, path string) (err error) {
 		return errors.Join(fmt.Errorf("connecting to SQLite: %w", err), l.disconnect())
 	}
 	return nil
+}
+
+// touch proves that the file can be written, and creates it when it is absent.
+func touch(path string) error {
+	err := openForWriting(path, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = openForWriting(path, os.O_CREATE); err != nil {
+			return creatingError(err)
+		}
+	}
+	return openingError(err)
+}
+
+func openForWriting(path string, flag int) error {
+	f, err := os.OpenFile(path, os.O_RDWR|flag, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func creatingError(err error) error {
+	return fmt.Errorf("creating the database file (its directory must exist and be writable): %w", err)
+}
+
+// openingError speaks of a file that is there; nil stays nil.
+func openingError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("opening the database file for writing: %w; it and its directory must be writable by this user", err)
 }
 
 func openSQLite(path string, params url.Values, conns int) (*sql.DB, error) {

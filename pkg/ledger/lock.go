@@ -10,6 +10,9 @@ import (
 // ErrInUse means that another process has the SQLite ledger open.
 var ErrInUse = errors.New("another process has this ledger open")
 
+// lockFile names the file that whoever has the database open keeps locked.
+func lockFile(database string) string { return database + ".lock" }
+
 // lock takes the file for this process until unlock is called or the process dies, however it dies.
 func lock(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
