@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +42,11 @@ func TestDoctor(t *testing.T) {
 	} {
 		require.Contains(t, names, name)
 	}
+	fresh := copyConfig(t, s)
+	hallmarkJSON(t, s, 0, &checks, "doctor", "--config", fresh)
+	left, err := os.ReadDir(filepath.Dir(fresh))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "a database that is not there yet stays so: only the configuration is")
 	require.Len(t, s.Artifactory.Paths(sandbox.Staging), 0, "the probes leave nothing behind")
 
 	fails := func(want, fix string) {

@@ -139,12 +139,12 @@ func gone(name, instance string) hsm.Check {
 	}
 }
 
-// examineDatabase proves that the ledger can be written. A file that a running service holds is that service's to check.
+// examineDatabase proves that the ledger can be written, or made, and leaves it as it is. A file that a running service holds is that service's to check.
 func examineDatabase(ctx context.Context, c ledger.Config) hsm.Check {
 	const name = "database is writable"
-	err := ledger.Check(ctx, c)
+	found, err := ledger.Check(ctx, c)
 	if errors.Is(err, ledger.ErrInUse) {
 		return hsm.Check{Name: name, OK: true, Detail: "in use by a running service, which checks it itself (/readyz)"}
 	}
-	return verdict(name, "", err, "check the path, its owner and the free space, or the PostgreSQL account")
+	return verdict(name, found, err, "check the path, its owner and the free space, or the PostgreSQL account")
 }

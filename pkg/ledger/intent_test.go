@@ -115,7 +115,8 @@ func TestRestartReleasesOwnLeases(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, before.Close())
 
-		require.NoError(t, ledger.Check(t.Context(), ledger.Config{URL: url, Replica: "a"}))
+		_, err = ledger.Check(t.Context(), ledger.Config{URL: url, Replica: "a"})
+		require.NoError(t, err)
 		other, err := ledger.Open(t.Context(), ledger.Config{URL: url, Replica: "b"}, ledger.Options{})
 		require.NoError(t, err)
 		_, err = other.Begin(t.Context(), in)

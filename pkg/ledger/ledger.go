@@ -68,17 +68,6 @@ func Open(ctx context.Context, cfg Config, opts Options) (*Ledger, error) {
 	return l, nil
 }
 
-// Check opens the database, brings its schema up to date, proves that it can be written, and closes it again. It
-// releases nothing that another process of the same name holds. A server that runs on the same SQLite file is reported
-// as ErrInUse.
-func Check(ctx context.Context, cfg Config) error {
-	l, err := open(ctx, cfg, Options{})
-	if err != nil {
-		return fmt.Errorf("checking ledger: %w", err)
-	}
-	return errors.Join(l.Ping(ctx), l.Close())
-}
-
 func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
