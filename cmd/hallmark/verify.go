@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
@@ -90,14 +91,17 @@ func verifyFile(file, keyFile, bundle string) (verification, error) {
 	}
 	v := verification{File: file, SHA256: digests.SHA256().String(), Signatures: []signatureFile{}, Reasons: []reason.Reason{}}
 	for _, name := range names {
-		content, err := readLimited(name, maxSignatureFile)
-		if err != nil {
-			return verification{}, fmt.Errorf("reading the signature file: %w", err)
+		content, unread := readLimited(name, maxSignatureFile)
+		if unread != nil && bundle != "" {
+			return verification{}, fmt.Errorf("reading the signature file: %w", unread)
 		}
 		format, _ := seal.FormatOf(name)
 		found := signatureFile{File: name, Format: format.Name}
-		if err := format.Verify(pub, digests, content); err != nil {
+		if err := cmp.Or(unread, format.Verify(pub, digests, content)); err != nil {
 			found.Problem = seal.Problem(err)
+			if unread != nil { // nobody named it: it proves nothing, and keeps no other file from proving
+				found.Problem = reason.SignatureInvalid
+			}
 			v.Reasons = append(v.Reasons, reason.Reason{
 				Code: found.Problem, Message: name + " does not prove this file", Found: err.Error(),
 				Expected: "a signature over sha256:" + v.SHA256 + " by the key in " + keyFile,

@@ -69,6 +69,16 @@ func TestVerify(t *testing.T) {
 			require.Contains(t, text.out, "VERIFIED")
 			require.Contains(t, text.out, "other     "+at("app.tgz.other.sigstore.json")+" (signature-wrong-key)")
 
+			// Nor do those that cannot be read, unless they were named.
+			require.NoError(t, os.Symlink(at("nowhere"), at("app.tgz.gone.sig")))
+			require.NoError(t, os.WriteFile(at("app.tgz.large.sig"), make([]byte, maxSignatureFile+1), 0o600))
+			v = verify(exitOK, at("app.tgz"))
+			for _, name := range []string{"app.tgz.gone.sig", "app.tgz.large.sig"} {
+				require.Contains(t, v.Signatures, signatureFile{File: at(name), Format: "raw", Problem: reason.SignatureInvalid})
+				verify(exitUndecided, at("app.tgz"), "--bundle", at(name))
+				require.NoError(t, os.Remove(at(name)))
+			}
+
 			// One by a further key is enough, too.
 			require.NoError(t, os.Rename(at("app.tgz.sigstore.json"), at("app.tgz.release.sigstore.json")))
 			require.NoError(t, os.Remove(at("app.tgz.sig")))
@@ -102,6 +112,7 @@ func TestVerifyWithoutProof(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(at(name), []byte(content), 0o600))
 	}
+	require.NoError(t, os.Symlink(at("nowhere"), at("broken.gone.sig")))
 	for name, c := range map[string]struct {
 		file, key, bundle string
 		code              int
