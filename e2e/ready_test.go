@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"database/sql"
 	"net/http"
 	"net/url"
@@ -43,6 +44,30 @@ func TestHSMGoneAndBack(t *testing.T) {
 	shim.Clear(t)
 	becomes(t, s, http.StatusOK)
 	awaitSigned(t, s, "app/meanwhile.bin")
+}
+
+// Artifactory may be away when the service starts: it starts, is ready, and what it accepts waits in the queue.
+func TestStartsWithoutArtifactory(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{})
+	require.NoError(t, s.Terminate())
+	require.NoError(t, s.Artifactory.Close())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, s.Serve(ctx), "ready")
+
+	body := event("deployed", sandbox.Staging, "app/early.bin")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/webhook/main", strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("X-JFrog-Event-Auth", mac(s.Secret("webhook"), body))
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusAccepted, resp.StatusCode)
+	eventually(t, func() string { return "the failure is on record\n" + serviceLog(t, s) }, func() bool {
+		return strings.Contains(hallmark(t, s, "status", sandbox.Staging+"/app/early.bin").out, "store-unavailable")
+	})
+	require.Equal(t, http.StatusOK, probe(t, s.MetricsURL+"/readyz"), "still")
 }
 
 // Without its database the service is not ready, tells the sender to come back, signs nothing and allows nothing; with
