@@ -174,6 +174,8 @@ tokens:
 	fmt.Fprintf(&b, "policies: {dir: %s, noMatch: skip}\n", s.Path("policies"))
 	if s.Sweep != "" {
 		fmt.Fprintf(&b, "sweep: %s\n", s.Sweep)
+	} else {
+		fmt.Fprint(&b, "sweep: {off: true}\n") // its first run comes at a moment left to chance
 	}
 	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep]}\n", caller)
 	policies := fmt.Sprintf(`kind: SigningPolicy

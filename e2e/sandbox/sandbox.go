@@ -36,7 +36,7 @@ type Config struct {
 	Hallmark  string                // path of the hallmark binary
 	Database  string                // ledger URL; default: SQLite below Dir
 	Workers   int                   // queue.workers; 0 leaves the default
-	Sweep     string                // the configuration's sweep section, in one line of YAML; "" leaves the defaults
+	Sweep     string                // the configuration's sweep section, in one line of YAML; "" switches the periodic sweep off
 	Algorithm string                // of the key; default P-256
 	Module    string                // PKCS#11 library; default SoftHSM's
 	Output    io.Writer             // the service's log; default a file below Dir
