@@ -106,7 +106,7 @@ func FuzzPath(f *testing.F) {
 		repo := fmt.Sprintf("r%d", runs.Add(1))
 		at, err := artifact.NewRef("main", repo, path)
 		if err != nil {
-			t.Skip()
+			return
 		}
 		require.NoError(t, h.server.AddRepository(standin.Repository{Key: repo}))
 		err = h.client.Store(t.Context(), artifact.Attachment{Ref: at, Content: []byte(path)})
