@@ -97,6 +97,18 @@ func serviceLog(t *testing.T, s *sandbox.Sandbox) string {
 	return string(log)
 }
 
+// complaints are the lines of the service's log that say what went wrong there.
+func complaints(t *testing.T, s *sandbox.Sandbox) string {
+	t.Helper()
+	var said strings.Builder
+	for line := range strings.Lines(serviceLog(t, s)) {
+		if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			said.WriteString(line)
+		}
+	}
+	return said.String()
+}
+
 func noSecrets(t *testing.T, s *sandbox.Sandbox, output string) {
 	t.Helper()
 	for _, secret := range s.Secrets() {
@@ -135,7 +147,7 @@ func finish(t *testing.T, s *sandbox.Sandbox, cmd *exec.Cmd) result {
 func hallmarkJSON(t *testing.T, s *sandbox.Sandbox, code int, into any, args ...string) {
 	t.Helper()
 	r := hallmark(t, s, append(args, "-o", "json")...)
-	require.Equal(t, code, r.code, "%v\n%s%s", args, r.out, r.err)
+	require.Equal(t, code, r.code, "%v\n%s%s\n%s", args, r.out, r.err, complaints(t, s))
 	d := json.NewDecoder(strings.NewReader(r.out))
 	d.DisallowUnknownFields()
 	require.NoError(t, d.Decode(into), r.out)

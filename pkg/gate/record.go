@@ -72,6 +72,7 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 	g.Log.WarnContext(ctx, "the gate could not decide", slog.String("artifact", v.Artifact), slog.String("target", v.Target), slog.Any("error", err))
 	found := "an internal error; see the service's log"
 	st, answered := errors.AsType[*artifactory.StatusError](err)
+	_, unrecorded := errors.AsType[*recordError](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		found = "no answer within " + Timeout.String()
@@ -79,6 +80,8 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 		found = "Artifactory answers " + st.Error()
 	case artifactory.Temporary(err):
 		found = "Artifactory cannot be reached"
+	case unrecorded:
+		found = "the verdict could not be recorded in the ledger; see the service's log"
 	}
 	v.Allow, v.Decided = false, false
 	v.Reasons = []reason.Reason{{
@@ -93,25 +96,37 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 func (g *Gate) record(ctx context.Context, req Request, v Verdict) error {
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
-	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- g.Ledger.RecordVerdict(ctx, ledger.Verdict{
+	defer cancel()
+	err := within(ctx, func(ctx context.Context) error {
+		return g.Ledger.RecordVerdict(ctx, ledger.Verdict{
 			Ref: req.Artifact, Target: req.Target, Subject: v.SHA256, Allow: v.Allow, Reasons: v.Reasons,
 			PolicySet: v.PolicySet, At: v.At, Caller: req.Caller,
 		})
-	}()
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	})
 	if err != nil {
-		return fmt.Errorf("recording the verdict: %w", err)
+		return &recordError{err}
 	}
 	return nil
 }
+
+// within runs f and waits for it no longer than ctx lasts. Only the caller may end ctx: if f's end did it, the two could
+// be noticed in either order, and what was done would now and then pass for cancelled.
+func within(ctx context.Context, f func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// recordError: a verdict was made and could not be put on the books.
+type recordError struct{ err error }
+
+func (e *recordError) Error() string { return "recording the verdict: " + e.err.Error() }
+func (e *recordError) Unwrap() error { return e.err }
 
 func (g *Gate) count(v Verdict, took time.Duration) {
 	g.seconds.Observe(took.Seconds())
