@@ -112,7 +112,7 @@ func examineSigned(ctx context.Context, client *artifactory.Client, instance, re
 	}
 	check := hsm.Check{Name: name, OK: true, Detail: fmt.Sprintf("read %s, annotate %s, deploy %s", rights.Read, rights.Annotate, rights.Deploy)}
 	if r.Class != "" {
-		check.Detail = r.Class + " repository; " + check.Detail
+		check.Detail = string(r.Class) + " repository; " + check.Detail
 	}
 	if slices.Contains([]artifactory.Answer{rights.Read, rights.Annotate, rights.Deploy}, artifactory.No) {
 		check.OK, check.Fix = false, "grant the token's user read, annotate and deploy on "+repo
@@ -129,7 +129,7 @@ func examineGuarded(ctx context.Context, client *artifactory.Client, instance, r
 	if err != nil {
 		return verdict(name, "", err, "see the message")
 	}
-	return hsm.Check{Name: name, OK: true, Detail: r.Class + " repository"}
+	return hsm.Check{Name: name, OK: true, Detail: string(r.Class) + " repository"}
 }
 
 func gone(name, instance string) hsm.Check {

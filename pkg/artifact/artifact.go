@@ -61,7 +61,8 @@ func (d *Digest) UnmarshalText(b []byte) error {
 type Info struct {
 	Ref        Ref
 	SHA256     Digest
-	Size       int64 // bytes
+	SHA1       string // lowercase hexadecimal; to find what build-info names, never evidence; may be ""
+	Size       int64  // bytes
 	CreatedBy  string
 	ModifiedBy string
 	Created    time.Time
@@ -75,6 +76,7 @@ type Kind string
 type Subject struct {
 	Kind Kind
 	Info
+	Image Image // of a KindImage
 }
 
 // Attachment is a file that is stored beside its subject: a signature in some format.

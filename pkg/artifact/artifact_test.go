@@ -43,6 +43,16 @@ func (s source) Info(_ context.Context, ref artifact.Ref) (artifact.Info, error)
 	return info, nil
 }
 
+func (s source) Read(context.Context, artifact.Ref, int64) ([]byte, error) {
+	return nil, artifact.ErrGone
+}
+
+func (s source) Repository(_ context.Context, key string) (artifact.Repository, error) {
+	return artifact.Repository{Key: key, Class: artifact.Local, Package: "generic"}, nil
+}
+
+func (s source) Locate(_ context.Context, ref artifact.Ref) (artifact.Ref, error) { return ref, nil }
+
 func TestResolveFile(t *testing.T) {
 	t.Parallel()
 	d, err := artifact.ParseDigest(hexDigest)

@@ -5,12 +5,6 @@ import (
 	"fmt"
 )
 
-// Source reports facts about items. It is the edge to Artifactory seen from here. Implementations are safe for
-// concurrent use, return ErrGone (wrapped) for an item that does not exist, and never answer from a cache.
-type Source interface {
-	Info(ctx context.Context, ref Ref) (Info, error)
-}
-
 // kinds is the table of artifact kinds; the first that claims a reference resolves it.
 var kinds = []struct {
 	kind    Kind

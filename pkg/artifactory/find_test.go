@@ -16,6 +16,7 @@ import (
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 )
 
@@ -218,5 +219,5 @@ func TestRepositories(t *testing.T) {
 	s := artifactorytest.Start(t, standin.Config{})
 	list, err := newClient(t, s.URL(), reader(t)).Repositories(t.Context())
 	require.NoError(t, err)
-	require.True(t, slices.ContainsFunc(list, func(r artifactory.Repository) bool { return r.Key == artifactorytest.Staging && r.Class == "local" }))
+	require.True(t, slices.ContainsFunc(list, func(r artifact.Repository) bool { return r.Key == artifactorytest.Staging && r.Class == "local" }))
 }

@@ -376,7 +376,7 @@ func TestServer(t *testing.T) {
 	require.Regexp(t, `^7\.`, v)
 	repo, err := c.Repository(t.Context(), testRepo)
 	require.NoError(t, err)
-	require.Equal(t, artifactory.Repository{Key: testRepo, Class: "local", Package: "generic"}, repo)
+	require.Equal(t, artifact.Repository{Key: testRepo, Class: "local", Package: "generic"}, repo)
 	_, err = c.Repository(t.Context(), "libs-nowhere")
 	require.ErrorIs(t, err, artifact.ErrGone)
 	_, err = c.Repository(t.Context(), "../system")
@@ -385,7 +385,7 @@ func TestServer(t *testing.T) {
 	s.Fail(standin.Fault{Path: "/artifactory/api/repositories/*", Status: 403})
 	repo, err = c.Repository(t.Context(), testRepo)
 	require.NoError(t, err)
-	require.Equal(t, artifactory.Repository{Key: testRepo}, repo, "existence is known even when the configuration is closed to the token")
+	require.Equal(t, artifact.Repository{Key: testRepo}, repo, "existence is known even when the configuration is closed to the token")
 
 	s.RemoveToken(artifactorytest.Signer)
 	_, err = c.Version(t.Context())

@@ -30,26 +30,19 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return doc.Version, nil
 }
 
-// Repository is what the server tells about a repository.
-type Repository struct {
-	Key     string
-	Class   string // "local", "remote", "virtual" or "federated"; "" when the token may not know
-	Package string // "generic", "maven", …; "" when the token may not know
-}
-
 // Repository looks a repository up. One that does not exist is artifact.ErrGone; one that the token may not see is that
 // or a *StatusError with 403, as the server likes.
-func (c *Client) Repository(ctx context.Context, key string) (Repository, error) {
+func (c *Client) Repository(ctx context.Context, key string) (artifact.Repository, error) {
 	repo, err := c.repository(ctx, key)
 	if err != nil {
-		return Repository{}, fmt.Errorf("asking about repository %q: %w", key, err)
+		return artifact.Repository{}, fmt.Errorf("asking about repository %q: %w", key, err)
 	}
 	return repo, nil
 }
 
-func (c *Client) repository(ctx context.Context, key string) (Repository, error) {
+func (c *Client) repository(ctx context.Context, key string) (artifact.Repository, error) {
 	if err := checkRepository(key); err != nil {
-		return Repository{}, err
+		return artifact.Repository{}, err
 	}
 	var doc struct {
 		Key     string `json:"key"`
@@ -58,22 +51,22 @@ func (c *Client) repository(ctx context.Context, key string) (Repository, error)
 	}
 	err := c.do(ctx, request{call: callRepository, method: http.MethodGet, url: c.base + "api/repositories/" + key}, decodeInto(&doc))
 	if err == nil {
-		return Repository{Key: key, Class: strings.ToLower(doc.Class), Package: strings.ToLower(doc.Package)}, nil
+		return artifact.Repository{Key: key, Class: artifact.Class(strings.ToLower(doc.Class)), Package: strings.ToLower(doc.Package)}, nil
 	}
 	if Temporary(err) || isStatus(err, http.StatusUnauthorized) {
-		return Repository{}, err
+		return artifact.Repository{}, err
 	}
 	// Its configuration may be closed to this token, or it does not exist (400 on many releases): its root tells.
 	var root itemInfo
 	err = c.do(ctx, request{call: callRepository, method: http.MethodGet, url: c.base + "api/storage/" + key}, root.decode)
 	if err != nil {
-		return Repository{}, gone(err)
+		return artifact.Repository{}, gone(err)
 	}
-	return Repository{Key: key}, nil
+	return artifact.Repository{Key: key}, nil
 }
 
 // Repositories lists the repositories that the token may see, with their classes. Their order means nothing.
-func (c *Client) Repositories(ctx context.Context) ([]Repository, error) {
+func (c *Client) Repositories(ctx context.Context) ([]artifact.Repository, error) {
 	var docs []struct {
 		Key     string `json:"key"`
 		Class   string `json:"type"`
@@ -83,9 +76,9 @@ func (c *Client) Repositories(ctx context.Context) ([]Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing repositories: %w", err)
 	}
-	list := make([]Repository, len(docs))
+	list := make([]artifact.Repository, len(docs))
 	for i, d := range docs {
-		list[i] = Repository{Key: d.Key, Class: strings.ToLower(d.Class), Package: strings.ToLower(d.Package)}
+		list[i] = artifact.Repository{Key: d.Key, Class: artifact.Class(strings.ToLower(d.Class)), Package: strings.ToLower(d.Package)}
 	}
 	return list, nil
 }
@@ -107,3 +100,6 @@ func decodeInto(doc any) func(*http.Response) error {
 		return json.Unmarshal(raw, doc)
 	}
 }
+
+// Locate answers where the bytes are that a virtual repository shows at ref; any other ref is its own answer.
+func (c *Client) Locate(_ context.Context, ref artifact.Ref) (artifact.Ref, error) { return ref, nil }

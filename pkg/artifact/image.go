@@ -1,0 +1,9 @@
+package artifact
+
+// Image is what is known of an image manifest besides its bytes.
+type Image struct {
+	Name      string // below the repository, without tag or digest
+	Tag       string // "" when the manifest stands under its digest alone
+	MediaType string // of the manifest
+	Platform  string // os/architecture[/variant] as the index tells; "" for an index or a lone manifest
+}

@@ -1,0 +1,35 @@
+package artifact
+
+import "context"
+
+// Source reports facts about items. It is the edge to Artifactory seen from here. Implementations are safe for
+// concurrent use, return ErrGone (wrapped) for what does not exist, and never answer about items from a cache.
+type Source interface {
+	// Info reports one file.
+	Info(ctx context.Context, ref Ref) (Info, error)
+	// Read returns a file of at most limit bytes.
+	Read(ctx context.Context, ref Ref, limit int64) ([]byte, error)
+	// Repository reports what a repository is; it may be a few minutes old.
+	Repository(ctx context.Context, key string) (Repository, error)
+	// Locate answers where the bytes are that a virtual repository shows at ref; any other ref is its own answer.
+	Locate(ctx context.Context, ref Ref) (Ref, error)
+}
+
+// Repository is what Artifactory says of a repository.
+type Repository struct {
+	Key     string
+	Class   Class
+	Package string // "generic", "docker", "oci", "maven", …, in lower case; "" when the token may not know
+}
+
+// Class is what a repository does with files. It is "" when the token may not know.
+type Class string
+
+// The classes. A cache is where a remote repository keeps what it fetched; nobody can store a file in it.
+const (
+	Local     Class = "local"
+	Remote    Class = "remote"
+	Virtual   Class = "virtual"
+	Federated Class = "federated"
+	Cache     Class = "cache"
+)
