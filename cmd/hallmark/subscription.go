@@ -105,8 +105,9 @@ func (h *hooks) want(domain string, types []string, target string, secret hookSe
 		Handlers: []artifactory.Handler{{Type: "webhook", URL: target, Secret: secret.value, Signing: h.config.WebhookAuth != artifactory.WebhookPlain}},
 	}
 	for _, name := range seal.Formats() {
-		f, _ := seal.Lookup(name)
-		sub.Filter.Criteria.Exclude = append(sub.Filter.Criteria.Exclude, "**/*"+f.Suffix)
+		if f, _ := seal.Lookup(name); f.Suffix != "" {
+			sub.Filter.Criteria.Exclude = append(sub.Filter.Criteria.Exclude, "**/*"+f.Suffix)
+		}
 	}
 	if found != nil {
 		sub.ProjectKey, sub.Debug, sub.Filter.Criteria.AnyFederated = found.ProjectKey, found.Debug, found.Filter.Criteria.AnyFederated

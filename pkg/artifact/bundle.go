@@ -2,6 +2,10 @@ package artifact
 
 import "time"
 
+// KindBundle is a release bundle v2: one subject, the file in which Artifactory lists the bundle's contents with their
+// digests (release-bundle.json.evd). A signature of it covers them all.
+const KindBundle Kind = "bundle"
+
 // Bundle is a release bundle v2. Its contents are those of the moment when it was made.
 type Bundle struct {
 	Name, Version string

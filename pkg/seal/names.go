@@ -6,14 +6,15 @@ import (
 )
 
 // FileName names the signature file of an artifact's file name: <artifact><suffix> for the first key of a format,
-// <artifact>.<key><suffix> for every other. It is "" for an unknown format.
+// <artifact>.<key><suffix> for every other. It is "" for a format that is unknown or is not kept in files beside the
+// subject.
 //
 // A file name can mean two things: app.tgz.sig is by the first key for app.tgz, and by a key "tgz" for app. Nothing
 // rests on that: a file is believed for the bytes and the key that it verifies with, whatever it is called.
 func FileName(artifact, format, key string, first bool) string {
 	f, ok := Lookup(format)
 	switch {
-	case !ok:
+	case !ok || f.Suffix == "":
 		return ""
 	case first:
 		return artifact + f.Suffix
@@ -43,7 +44,7 @@ func CheckKeyName(name string) error {
 func FormatOf(name string) (Format, bool) {
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	for _, f := range formats {
-		if len(name) > len(f.Suffix) && strings.HasSuffix(name, f.Suffix) {
+		if f.Suffix != "" && len(name) > len(f.Suffix) && strings.HasSuffix(name, f.Suffix) {
 			return f, true
 		}
 	}
@@ -82,7 +83,7 @@ type Candidate struct {
 
 // Candidates lists the files beside an artifact in which a signature by one of the keys can be stored, most likely
 // first. Which key comes first was decided when the signature was made, so every key may be in the short name too.
-// Unknown formats and repeated names are left out.
+// Unknown formats, those that are not kept as files, and repeated names are left out.
 func Candidates(artifact string, keys, formats []string) []Candidate {
 	var all []Candidate
 	seen := map[string]bool{"": true}

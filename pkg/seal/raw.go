@@ -3,17 +3,19 @@ package seal
 import (
 	"crypto"
 	"slices"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
 // raw is the signature alone, as openssl dgst -verify takes it: ASN.1 DER for ECDSA, PKCS#1 v1.5 for RSA, over the
 // digest of the key's hash. The file names neither key nor bytes, so every failure is ErrInvalid.
 var raw = Format{
-	Name: "raw", Suffix: ".sig", MediaType: "application/octet-stream",
+	Name: "raw", Kinds: []artifact.Kind{artifact.KindFile}, Suffix: ".sig", MediaType: "application/octet-stream",
 	draft: draftRaw, open: openRaw,
 }
 
-func draftRaw(pub crypto.PublicKey, d Digests) (draft, error) {
-	h, err := HashFor(pub)
+func draftRaw(k key, d Digests) (draft, error) {
+	h, err := HashFor(k.public)
 	if err != nil {
 		return draft{}, err
 	}

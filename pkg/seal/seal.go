@@ -21,6 +21,9 @@ const MaxSize = 1 << 20
 // Signer uses one key. Sign takes a digest of exactly Hash().Size() bytes and returns an ASN.1 DER signature for an
 // ECDSA key (RFC 3279, section 2.2.3), PKCS#1 v1.5 for an RSA key (RFC 8017, section 8.2). Implementations are safe for
 // concurrent use. Each Sign is one use of the key: callers do not repeat it for bytes that they have a signature of.
+//
+// A Signer may also have Name() string, the key's configured name. Formats that tell their readers which key to look up
+// need it, and refuse to seal without; no verification here rests on it.
 type Signer interface {
 	Public() crypto.PublicKey
 	Hash() crypto.Hash
@@ -29,13 +32,20 @@ type Signer interface {
 
 // Format is one kind of signature file. Values come from Lookup; the zero Format can neither seal nor verify.
 type Format struct {
-	Name      string // as policies name it
-	Suffix    string // added to the artifact's file name, with its leading dot
-	MediaType string // of the signature file
+	Name      string          // as policies name it
+	Kinds     []artifact.Kind // of the subjects that it can sign
+	Suffix    string          // added to the artifact's file name, with its leading dot; "" when it is not kept as a file beside it
+	MediaType string          // of the signature file
 
-	draft func(pub crypto.PublicKey, d Digests) (draft, error)
+	draft func(k key, d Digests) (draft, error)
 	open  func(pub crypto.PublicKey, d Digests, content []byte) (claim, error) // all of Verify but the signature
 	hint  func(content []byte) (artifact.Digest, bool)
+}
+
+// key is what a format may know of the key that it drafts for.
+type key struct {
+	public crypto.PublicKey
+	name   string // "" when the signer does not tell
 }
 
 // draft is a signature file that waits for its signature. Two drafts with one digest can share one signature.
@@ -52,6 +62,17 @@ func Formats() []string {
 	var names []string
 	for _, f := range formats {
 		names = append(names, f.Name)
+	}
+	return names
+}
+
+// FormatsOf returns the names of the formats that can sign subjects of a kind, in the order of the table.
+func FormatsOf(kind artifact.Kind) []string {
+	var names []string
+	for _, f := range formats {
+		if slices.Contains(f.Kinds, kind) {
+			names = append(names, f.Name)
+		}
 	}
 	return names
 }
@@ -89,13 +110,17 @@ func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string]
 	if s.Hash() != want {
 		return nil, fmt.Errorf("sealing: the signer hashes with %s, its key goes with %s", s.Hash(), want)
 	}
+	k := key{public: pub}
+	if named, ok := s.(interface{ Name() string }); ok {
+		k.name = named.Name()
+	}
 
 	drafts := make([]draft, len(fs))
 	for i, f := range fs {
 		if f.draft == nil {
 			return nil, fmt.Errorf("sealing: %q is not a format", f.Name)
 		}
-		if drafts[i], err = f.draft(pub, d); err != nil {
+		if drafts[i], err = f.draft(k, d); err != nil {
 			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
@@ -42,10 +43,13 @@ func TestTable(t *testing.T) {
 	suffixes := map[string]bool{}
 	for _, f := range all(t) {
 		require.NotEmpty(t, f.MediaType)
+		require.NotEmpty(t, f.Kinds)
 		require.Regexp(t, `^\.[a-z.0-9]+$`, f.Suffix)
 		require.False(t, suffixes[f.Suffix], "two formats end in %s", f.Suffix)
 		suffixes[f.Suffix] = true
 	}
+	require.Equal(t, []string{"sigstore", "raw"}, seal.FormatsOf(artifact.KindFile))
+	require.Empty(t, seal.FormatsOf("something else"))
 	_, ok := seal.Lookup("Sigstore")
 	require.False(t, ok)
 }

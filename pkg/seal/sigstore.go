@@ -26,12 +26,12 @@ const (
 // sigstore is a Sigstore bundle, version 0.3, as cosign verify-blob --key takes it: a message signature and the hint of
 // the public key. The signature inside is the same as the raw format's.
 var sigstore = Format{
-	Name: "sigstore", Suffix: ".sigstore.json", MediaType: sigstoreType,
+	Name: "sigstore", Kinds: []artifact.Kind{artifact.KindFile}, Suffix: ".sigstore.json", MediaType: sigstoreType,
 	draft: draftSigstore, open: openSigstore, hint: hintSigstore,
 }
 
-func draftSigstore(pub crypto.PublicKey, d Digests) (draft, error) {
-	details, err := detailsFor(pub)
+func draftSigstore(k key, d Digests) (draft, error) {
+	details, err := detailsFor(k.public)
 	if err != nil {
 		return draft{}, err
 	}
@@ -39,7 +39,7 @@ func draftSigstore(pub crypto.PublicKey, d Digests) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	hint, err := keyHint(pub)
+	hint, err := keyHint(k.public)
 	if err != nil {
 		return draft{}, err
 	}
