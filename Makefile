@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-BIN     := $(CURDIR)/bin
+# Relative, because make takes a space in a target's name for the end of it and a clone may lie below one.
+BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 GO      ?= go
 RACE    ?= -race
@@ -43,15 +44,15 @@ tools: $(BIN)/cosign $(BIN)/helm ## build the programs that judge us
 
 $(BIN)/cosign: e2e/tools/go.sum
 	@mkdir -p $(BIN)
-	cd e2e/tools && $(GO) build -trimpath -tags pkcs11key -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+	cd e2e/tools && $(GO) build -trimpath -tags pkcs11key -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
 
 $(BIN)/helm: e2e/tools/helm/go.sum
 	@mkdir -p $(BIN)
-	cd e2e/tools/helm && $(GO) build -trimpath -o $@ helm.sh/helm/v4/cmd/helm
+	cd e2e/tools/helm && $(GO) build -trimpath -o ../../../$@ helm.sh/helm/v4/cmd/helm
 
 $(BIN)/golangci-lint: e2e/tools/go.sum
 	@mkdir -p $(BIN)
-	cd e2e/tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd e2e/tools && $(GO) build -trimpath -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 clean: ## remove what was built
 	rm -rf $(BIN)
