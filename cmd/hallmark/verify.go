@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +92,11 @@ func verifyFile(file, keyFile, bundle string) (verification, error) {
 	}
 	v := verification{File: file, SHA256: digests.SHA256().String(), Signatures: []signatureFile{}, Reasons: []reason.Reason{}}
 	for _, name := range names {
-		content, unread := readLimited(name, maxSignatureFile)
+		open := openRegular
+		if bundle != "" {
+			open = os.Open // the user's word: a pipe is as good
+		}
+		content, unread := readLimited(open, name, maxSignatureFile)
 		if unread != nil && bundle != "" {
 			return verification{}, fmt.Errorf("reading the signature file: %w", unread)
 		}
@@ -191,8 +196,39 @@ func hashFile(file string, pub crypto.PublicKey) (seal.Digests, error) {
 	return d.Digests(), nil
 }
 
-func readLimited(file string, limit int64) ([]byte, error) {
-	f, err := os.Open(file)
+// openRegular opens a file that nobody named. Whoever can write to the folder chose the name, so that only a regular file,
+// perhaps through a symbolic link, is opened: a pipe would wait for its writer forever, and a device may act when it is
+// opened. Should the file be swapped in between, opening it still does not wait.
+func openRegular(file string) (*os.File, error) {
+	irregular := func(info os.FileInfo) error {
+		if info.Mode().IsRegular() {
+			return nil
+		}
+		return fmt.Errorf("%s is not a regular file (%s); name it with --bundle if it is to be read", file, info.Mode())
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := irregular(info); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = irregular(info)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func readLimited(open func(file string) (*os.File, error), file string, limit int64) ([]byte, error) {
+	f, err := open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,4 +144,49 @@ func TestVerifyWithoutProof(t *testing.T) {
 			require.NotContains(t, r.out, "VERIFIED")
 		})
 	}
+}
+
+// Only regular files are read when nobody named them: a pipe that is called like a signature file holds nobody up, and
+// keeps no other file from proving. A pipe that the user names is read.
+func TestVerifyDoesNotWaitForPipes(t *testing.T) {
+	t.Parallel()
+	key := sealtest.NewKey(t, "P-256", "release")
+	dir := signed(t, key, "app.tgz", "bytes")
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, syscall.Mkfifo(at("app.tgz.pipe.sig"), 0o600))
+	require.NoError(t, os.Symlink(at("app.tgz.pipe.sig"), at("app.tgz.link.sig")))
+	require.NoError(t, os.Symlink("/dev/zero", at("app.tgz.device.sigstore.json")))
+	verify := func(args ...string) result {
+		t.Helper()
+		done := make(chan result, 1)
+		go func() {
+			done <- command(t, append([]string{"verify", at("app.tgz"), "--key", at("release.pub")}, args...)...)
+		}()
+		select {
+		case r := <-done:
+			return r
+		case <-time.After(30 * time.Second):
+			t.Fatal("it waits for the pipe's writer")
+			return result{}
+		}
+	}
+	r := verify()
+	require.Equal(t, exitOK, r.code, r.out+r.err)
+	for _, name := range []string{"app.tgz.pipe.sig", "app.tgz.link.sig", "app.tgz.device.sigstore.json"} {
+		require.Contains(t, r.out, "other     "+at(name)+" (signature-invalid)")
+	}
+
+	proof, err := os.ReadFile(at("app.tgz.sig"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(at("app.tgz.sig")))
+	require.NoError(t, os.Remove(at("app.tgz.sigstore.json")))
+	r = verify()
+	require.Equal(t, exitRefused, r.code, r.out+r.err)
+	require.Contains(t, r.out, at("app.tgz.pipe.sig")+" is not a regular file")
+
+	wrote := make(chan error, 1)
+	go func() { wrote <- os.WriteFile(at("app.tgz.pipe.sig"), proof, 0) }()
+	r = verify("--bundle", at("app.tgz.pipe.sig"))
+	require.Equal(t, exitOK, r.code, r.out+r.err)
+	require.NoError(t, <-wrote)
 }

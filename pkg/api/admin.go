@@ -32,7 +32,8 @@ type readiness struct {
 }
 
 // Admin returns the handler of the operators' own port: /metrics, /healthz (the process answers) and /readyz (every
-// check passes). It must not be reachable for callers of the API.
+// check passes). Anything else is refused with a problem detail and one line in the log. The port must not be reachable
+// for callers of the API.
 func Admin(g prometheus.Gatherer, checks []Check, log *slog.Logger) (http.Handler, error) {
 	if g == nil || log == nil {
 		return nil, errors.New("making admin handler: a dependency is missing")
@@ -47,6 +48,8 @@ func Admin(g prometheus.Gatherer, checks []Check, log *slog.Logger) (http.Handle
 		a.busy[i] = make(chan struct{}, 1)
 	}
 	r := chi.NewRouter()
+	r.NotFound(NoRoute(log).ServeHTTP)
+	r.MethodNotAllowed(noMethod(r, log))
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
 		MaxRequestsInFlight: 4,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -57,9 +58,37 @@ func TestAdmin(t *testing.T) {
 	broken.Store(nil)
 	require.Equal(t, http.StatusOK, probe(h, http.MethodGet, "/readyz").Code)
 	require.Len(t, log.all(), 2)
+}
 
-	require.Equal(t, http.StatusMethodNotAllowed, probe(h, http.MethodPost, "/readyz").Code)
-	require.Equal(t, http.StatusNotFound, probe(h, http.MethodGet, "/v1/status").Code)
+// What the operators' port does not have, it refuses as the API does.
+func TestAdminRefusesWithProblems(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	h, err := Admin(prometheus.NewRegistry(), nil, slog.New(slog.NewJSONHandler(log, nil)))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        []string
+	}{
+		{http.MethodGet, "/", http.StatusNotFound, nil},
+		{http.MethodGet, "/v1/status", http.StatusNotFound, nil},
+		{http.MethodPost, "/metrics", http.StatusMethodNotAllowed, []string{http.MethodGet}},
+		{http.MethodPut, "/healthz", http.StatusMethodNotAllowed, []string{http.MethodGet}},
+		{http.MethodPost, "/readyz", http.StatusMethodNotAllowed, []string{http.MethodGet}},
+	} {
+		before := len(log.all())
+		w := probe(h, c.method, c.path)
+		require.Equal(t, c.status, w.Code, c.path)
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"), c.path)
+		require.Equal(t, c.allow, w.Header().Values("Allow"), c.path)
+		var p Problem
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p), w.Body.String())
+		require.Equal(t, c.status, p.Status)
+		require.NotEmpty(t, p.Title)
+		require.NotEmpty(t, p.Detail)
+		require.Len(t, log.all(), before+1, "one line per refusal")
+	}
 }
 
 // A check that hangs makes the answer no, in time, and is not started again and again.

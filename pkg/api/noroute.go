@@ -13,7 +13,7 @@ import (
 const noRoute = "none"
 
 // NoRoute answers requests that no route takes: 404 as a problem detail, and one line in the log. It is for every path
-// of the public server that no other handler has.
+// of a server that no other handler has.
 func NoRoute(log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refuseRoute(w, r, log, problem(http.StatusNotFound, "there is no such route"))
