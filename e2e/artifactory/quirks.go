@@ -25,6 +25,9 @@ type Quirks struct {
 	// VirtualInfo says which repository api/storage names for an item read through a virtual one: "member" (default),
 	// which holds it, or "virtual", as it was asked.
 	VirtualInfo string
+	// Configurations says what those who are not admins are told of repositories' configurations: "open" (default, all),
+	// "partial" (key, class and package type) or "closed" (403).
+	Configurations string
 	// NoDeployTarget is the answer to a deploy where no local repository takes it: "forbid" (default, 403) or "missing" (404).
 	NoDeployTarget string
 	// Mirrored says whether files that arrive by federation are announced: "announce" (default) or "silent".
@@ -99,6 +102,7 @@ func (q Quirks) Validate() error {
 		oneOf("EncodedSemicolon", q.EncodedSemicolon, "name", "matrix"),
 		oneOf("MovePaths", q.MovePaths, "repo/path", "repo:path", "repo"),
 		oneOf("VirtualInfo", q.VirtualInfo, "member", "virtual"),
+		oneOf("Configurations", q.Configurations, "open", "partial", "closed"),
 		oneOf("NoDeployTarget", q.NoDeployTarget, "forbid", "missing"),
 		oneOf("Mirrored", q.Mirrored, "announce", "silent"),
 		oneOf("ServiceFiles", q.ServiceFiles, "announce", "silent"),

@@ -76,6 +76,26 @@ func TestVirtualInfoQuirk(t *testing.T) {
 	require.Contains(t, body, `"repo":"all"`)
 }
 
+func TestConfigurationsQuirk(t *testing.T) {
+	t.Parallel()
+	s := classes(t, standin.Quirks{})
+	ask := func(token string) (int, string) {
+		resp, body := send(t, s, request{method: "GET", target: "/artifactory/api/repositories/all", token: token})
+		return resp.StatusCode, body
+	}
+	status, body := ask(artifactorytest.Reader)
+	require.Equal(t, 200, status)
+	require.Contains(t, body, `"repositories":["a-local","inner","mirror"]`)
+	require.NoError(t, s.SetQuirks(standin.Quirks{Configurations: "partial"}))
+	_, body = ask(artifactorytest.Reader)
+	require.JSONEq(t, `{"key":"all","description":"","rclass":"virtual","packageType":"generic"}`, body)
+	_, body = ask(artifactorytest.Admin)
+	require.Contains(t, body, `"defaultDeploymentRepo":"a-local"`)
+	require.NoError(t, s.SetQuirks(standin.Quirks{Configurations: "closed"}))
+	status, _ = ask(artifactorytest.Reader)
+	require.Equal(t, 403, status)
+}
+
 func TestWritesByClass(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

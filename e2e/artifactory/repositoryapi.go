@@ -80,6 +80,13 @@ func (s *Server) getRepository(w http.ResponseWriter, _ *http.Request, c call) e
 	if repo.Class == Remote {
 		info.URL = "https://upstream.example/" + repo.Key
 	}
+	switch told := s.Quirks().Configurations; {
+	case c.by.Admin:
+	case told == "closed":
+		return refuse(http.StatusForbidden, "The configuration of '%s' is for administrators", repo.Key)
+	case told == "partial":
+		info = repositoryInfo{Key: repo.Key, Description: repo.Description, RClass: string(repo.Class), PackageType: repo.PackageType}
+	}
 	respond(w, http.StatusOK, info)
 	return nil
 }

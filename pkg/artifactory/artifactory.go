@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,7 +25,7 @@ import (
 var _ artifact.Source = (*Client)(nil)
 
 // Client talks to one Artifactory instance. It is safe for concurrent use and keeps no state about items: every answer
-// is read afresh.
+// about one is read afresh. What repositories are is remembered for minutes, see Repository.
 type Client struct {
 	name      string
 	base      string // ends in /artifactory/
@@ -39,6 +40,8 @@ type Client struct {
 	literal atomic.Bool   // the server was seen to take %3B as part of a name
 	buffers sync.Pool     // *[]byte for streaming
 	query   chan struct{} // holds an element while a query is under way
+
+	repositories memory
 }
 
 // Options are what the client needs from its house.
@@ -83,6 +86,7 @@ func New(cfg Config, opts Options) (*Client, error) {
 		wire:      wire,
 		log:       log,
 	}
+	c.repositories.now = time.Now
 	c.buffers.New = func() any { b := make([]byte, streamBuffer); return &b }
 	text := string(bytes.TrimSpace(token))
 	c.token.Store(&text)

@@ -30,41 +30,6 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return doc.Version, nil
 }
 
-// Repository looks a repository up. One that does not exist is artifact.ErrGone; one that the token may not see is that
-// or a *StatusError with 403, as the server likes.
-func (c *Client) Repository(ctx context.Context, key string) (artifact.Repository, error) {
-	repo, err := c.repository(ctx, key)
-	if err != nil {
-		return artifact.Repository{}, fmt.Errorf("asking about repository %q: %w", key, err)
-	}
-	return repo, nil
-}
-
-func (c *Client) repository(ctx context.Context, key string) (artifact.Repository, error) {
-	if err := checkRepository(key); err != nil {
-		return artifact.Repository{}, err
-	}
-	var doc struct {
-		Key     string `json:"key"`
-		Class   string `json:"rclass"`
-		Package string `json:"packageType"`
-	}
-	err := c.do(ctx, request{call: callRepository, method: http.MethodGet, url: c.base + "api/repositories/" + key}, decodeInto(&doc))
-	if err == nil {
-		return artifact.Repository{Key: key, Class: artifact.Class(strings.ToLower(doc.Class)), Package: strings.ToLower(doc.Package)}, nil
-	}
-	if Temporary(err) || isStatus(err, http.StatusUnauthorized) {
-		return artifact.Repository{}, err
-	}
-	// Its configuration may be closed to this token, or it does not exist (400 on many releases): its root tells.
-	var root itemInfo
-	err = c.do(ctx, request{call: callRepository, method: http.MethodGet, url: c.base + "api/storage/" + key}, root.decode)
-	if err != nil {
-		return artifact.Repository{}, gone(err)
-	}
-	return artifact.Repository{Key: key}, nil
-}
-
 // Repositories lists the repositories that the token may see, with their classes. Their order means nothing.
 func (c *Client) Repositories(ctx context.Context) ([]artifact.Repository, error) {
 	var docs []struct {
@@ -83,14 +48,6 @@ func (c *Client) Repositories(ctx context.Context) ([]artifact.Repository, error
 	return list, nil
 }
 
-// checkRepository holds a repository's name to the rules of artifact.NewRef.
-func checkRepository(key string) error {
-	if _, err := artifact.NewRef("", key, "x"); err != nil {
-		return fmt.Errorf("%w: %w", ErrPath, err)
-	}
-	return nil
-}
-
 func decodeInto(doc any) func(*http.Response) error {
 	return func(resp *http.Response) error {
 		raw, err := readAll(resp, maxAnswer)
@@ -100,6 +57,3 @@ func decodeInto(doc any) func(*http.Response) error {
 		return json.Unmarshal(raw, doc)
 	}
 }
-
-// Locate answers where the bytes are that a virtual repository shows at ref; any other ref is its own answer.
-func (c *Client) Locate(_ context.Context, ref artifact.Ref) (artifact.Ref, error) { return ref, nil }
