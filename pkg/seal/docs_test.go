@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
 
 // Commands of other people's programs work as docs/verify.md prints them, and refuse a tampered file.
@@ -18,7 +19,9 @@ func TestVerifyPageIsTrue(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join(tooltest.RepoRoot(t), "docs", "verify.md"))
 	require.NoError(t, err)
-	common, p384 := printedCommands(string(page))
+	files, _, ok := strings.Cut(string(page), bundleSection)
+	require.True(t, ok)
+	common, p384 := printedCommands(files)
 	require.Len(t, common, 3, "fingerprint, cosign, openssl")
 	require.Len(t, p384, 2, "cosign, openssl")
 
@@ -42,6 +45,62 @@ func TestVerifyPageIsTrue(t *testing.T) {
 				out, err = run()
 				require.Error(t, err, "%s: %s", line, out)
 				desk.write(t, "app.tgz", []byte("what was built"))
+			}
+		})
+	}
+}
+
+// bundleSection is where the page turns from files to release bundles.
+const bundleSection = "## 4. A release bundle"
+
+// What the page prints for a release bundle's evidence accepts ours, with openssl alone, and nothing else.
+func TestVerifyPageIsTrueOfEvidence(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(tooltest.RepoRoot(t), "docs", "verify.md"))
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(page), bundleSection)
+	require.True(t, ok)
+	var script string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		if strings.Contains(block[1], "payload.pae") {
+			script = block[1]
+		}
+	}
+	require.Equal(t, 5, strings.Count(script, "\n"))
+
+	f, _ := seal.Lookup("evidence")
+	bundle := []byte(`{"payload":"what the platform signed"}`)
+	for _, algorithm := range sealtest.Algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			script := "set -e; PATH='" + filepath.Dir(tooltest.OpenSSL(t)) + "':\"$PATH\"\n" + script
+			if algorithm == "P-384" {
+				script = strings.Replace(script, "dgst -sha256 -verify", "dgst -sha384 -verify", 1)
+			}
+			desk := desk{dir: t.TempDir(), key: sealtest.NewKey(t, algorithm, "bundles")}
+			desk.key.WritePEM(t, desk.dir, "release.pub")
+			good, err := f.Seal(t.Context(), desk.key, digestsOf(bundle))
+			require.NoError(t, err)
+			forOther, err := f.Seal(t.Context(), desk.key, digestsOf([]byte("another bundle")))
+			require.NoError(t, err)
+			byOther, err := f.Seal(t.Context(), sealtest.NewKey(t, algorithm, "somebody else"), digestsOf(bundle))
+			require.NoError(t, err)
+			for name, c := range map[string]struct {
+				bundle, evidence []byte
+				ok               bool
+			}{
+				"as sealed":           {bundle, good, true},
+				"another bundle":      {[]byte("another bundle"), good, false},
+				"for another bundle":  {bundle, forOther, false},
+				"by another key":      {bundle, byOther, false},
+				"payload of another":  {bundle, set(t, forOther, get(t, good, "payload"), "payload"), false},
+				"signature of others": {bundle, set(t, good, get(t, byOther, "signatures"), "signatures"), false},
+			} {
+				desk.write(t, "release-bundle.json.evd", c.bundle)
+				desk.write(t, "evidence.json", c.evidence)
+				out, err := tooltest.Run(t, desk.dir, "sh", "-c", script)
+				require.Equal(t, c.ok, err == nil, "%s: %s", name, out)
+				require.Equal(t, c.ok, f.Verify(desk.key.Public(), digestsOf(c.bundle), c.evidence) == nil, name)
 			}
 		})
 	}

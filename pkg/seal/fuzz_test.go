@@ -30,7 +30,7 @@ func FuzzVerify(f *testing.F) {
 	right, wrong := digestsOf([]byte(goldenContent)), digestsOf([]byte("else"))
 	formats := all(f)
 	for _, format := range formats {
-		golden, err := os.ReadFile(filepath.Join("testdata", "golden"+format.Suffix))
+		golden, err := os.ReadFile(goldenFile(format))
 		require.NoError(f, err)
 		f.Add(golden)
 		f.Add(golden[:len(golden)/2])

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
@@ -17,6 +18,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // goldenContent is what the golden signatures are over.
 const goldenContent = "Hallmark golden content, version 1\n"
+
+func goldenFile(f seal.Format) string {
+	return filepath.Join("testdata", "golden"+cmp.Or(f.Suffix, "."+f.Name+".json"))
+}
 
 // Golden files are what users have stored for years: what was once sealed must verify for ever, and what is sealed
 // today must have the same bytes. Every format in the table has one.
@@ -37,7 +42,7 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			sealed, err := f.Seal(t.Context(), key, d)
 			require.NoError(t, err)
-			file := filepath.Join("testdata", "golden"+f.Suffix)
+			file := goldenFile(f)
 			if *update {
 				require.NoError(t, os.WriteFile(file, sealed, 0o600))
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
@@ -26,7 +27,11 @@ func newDesk(t *testing.T, algorithm string) desk {
 	sealed, err := seal.SealAll(t.Context(), d.key, digestsOf([]byte("what was built")), all(t))
 	require.NoError(t, err)
 	for name, content := range sealed {
-		d.write(t, seal.FileName("app.tgz", name, "", true), content)
+		file := seal.FileName("app.tgz", name, "", true)
+		if file == "" {
+			file = name + ".json"
+		}
+		d.write(t, file, content)
 	}
 	return d
 }
@@ -65,7 +70,7 @@ func TestJudgedByOthers(t *testing.T) {
 			t.Parallel()
 			desk := newDesk(t, algorithm)
 			panel := judges(t, algorithm)
-			require.Len(t, panel, len(seal.Formats()), "every format has a judge")
+			require.Len(t, panel, len(seal.FormatsOf(artifact.KindFile)), "every format of files has a judge")
 			ask := func(verdict string, accept bool) {
 				t.Helper()
 				for format, j := range panel {

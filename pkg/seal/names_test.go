@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
@@ -21,6 +22,7 @@ func TestFileName(t *testing.T) {
 		{"app.tgz", "raw", "release-2026", true, "app.tgz.sig"},
 		{"app.tgz", "raw", "release-2027", false, "app.tgz.release-2027.sig"},
 		{"app.tgz", "pgp", "release-2026", true, ""},
+		{"app.tgz", "evidence", "release-2026", true, ""},
 	} {
 		name := seal.FileName(c.artifact, c.format, c.key, c.first)
 		require.Equal(t, c.want, name)
@@ -63,7 +65,7 @@ func TestCandidates(t *testing.T) {
 		{"app.tgz.r1.sig", "raw"},
 		{"app.tgz.r2.sigstore.json", "sigstore"},
 		{"app.tgz.r2.sig", "raw"},
-	}, seal.Candidates("app.tgz", []string{"r1", "r2", "r1"}, []string{"sigstore", "raw", "pgp", "sigstore"}))
+	}, seal.Candidates("app.tgz", []string{"r1", "r2", "r1"}, []string{"sigstore", "raw", "evidence", "pgp", "sigstore"}))
 	require.Empty(t, seal.Candidates("app.tgz", []string{"r1"}, nil))
 }
 
@@ -71,7 +73,7 @@ func TestCandidates(t *testing.T) {
 func TestCandidatesHoldEveryFileName(t *testing.T) {
 	t.Parallel()
 	keys := []string{"r1", "r2"}
-	for _, format := range seal.Formats() {
+	for _, format := range seal.FormatsOf(artifact.KindFile) {
 		for i, key := range keys {
 			name := seal.FileName("app.tgz", format, key, i == 0)
 			require.Contains(t, seal.Candidates("app.tgz", keys, []string{format}), seal.Candidate{Name: name, Format: format})
@@ -105,7 +107,7 @@ func TestOwners(t *testing.T) {
 	} {
 		require.Equal(t, want, seal.Owners(name, keys), name)
 	}
-	for _, format := range seal.Formats() {
+	for _, format := range seal.FormatsOf(artifact.KindFile) {
 		for _, key := range keys {
 			for _, first := range []bool{true, false} {
 				require.Contains(t, seal.Owners(seal.FileName("app.bin", format, key, first), keys), "app.bin")

@@ -55,7 +55,7 @@ type draft struct {
 }
 
 // formats is the table of formats. A format is one line here, one file beside this one, one golden file.
-var formats = []Format{sigstore, raw}
+var formats = []Format{sigstore, raw, evidence}
 
 // Formats returns the names of all formats, in the order of the table.
 func Formats() []string {

@@ -2,9 +2,12 @@ package seal_test
 
 import (
 	"bytes"
+	"context"
+	"crypto"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -133,6 +136,99 @@ func TestVerifySigstore(t *testing.T) {
 			requireVerdict(t, c.want, f.Verify(c.key.Public(), c.digests, c.content))
 		})
 	}
+}
+
+func TestVerifyEvidence(t *testing.T) {
+	t.Parallel()
+	f, _ := seal.Lookup("evidence")
+	key, other, p384 := sealtest.NewKey(t, "P-256", "one"), sealtest.NewKey(t, "P-256", "two"), sealtest.NewKey(t, "P-384", "one")
+	d, otherBytes := digestsOf([]byte("bundle")), digestsOf([]byte("bundle2"))
+	good, err := f.Seal(t.Context(), key, d)
+	require.NoError(t, err)
+	forOther, err := f.Seal(t.Context(), key, otherBytes)
+	require.NoError(t, err)
+	by384, err := f.Seal(t.Context(), p384, seal.FromSHA256(d.SHA256()))
+	require.NoError(t, err)
+	require.Contains(t, string(good), `"keyid":"one"`, "JFrog finds the key by its name")
+
+	sig := get(t, good, "signatures").([]any)[0].(map[string]any)["sig"].(string)
+	der, err := base64.StdEncoding.DecodeString(sig)
+	require.NoError(t, err)
+	signatures := func(all ...string) []map[string]string {
+		list := []map[string]string{}
+		for _, s := range all {
+			list = append(list, map[string]string{"keyid": "one", "sig": s})
+		}
+		return list
+	}
+	payload, err := base64.StdEncoding.DecodeString(get(t, good, "payload").(string))
+	require.NoError(t, err)
+	resigned := func(change func(string) string) []byte {
+		words := []byte(change(string(payload)))
+		sum := digestsOf(fmt.Appendf(nil, "DSSEv1 28 application/vnd.in-toto+json %d %s", len(words), words))
+		sig, err := key.Sign(t.Context(), sum[crypto.SHA256])
+		require.NoError(t, err)
+		doc := set(t, good, base64.StdEncoding.EncodeToString(words), "payload")
+		return set(t, doc, signatures(base64.StdEncoding.EncodeToString(sig)), "signatures")
+	}
+	replaced := func(old, with string) []byte {
+		return resigned(func(s string) string { return strings.Replace(s, old, with, 1) })
+	}
+	for name, c := range map[string]struct {
+		key     *sealtest.Key
+		digests seal.Digests
+		content []byte
+		want    error
+	}{
+		"as sealed":               {key, d, good, nil},
+		"with blanks":             {key, d, indent(t, good), nil},
+		"with more around it":     {key, d, set(t, good, "2026-08-14", "createdAt"), nil},
+		"P-384, SHA-256 alone":    {p384, seal.FromSHA256(d.SHA256()), by384, nil},
+		"keyid of another":        {key, d, set(t, good, []map[string]string{{"keyid": "two", "sig": sig}}, "signatures"), nil},
+		"other bytes":             {key, otherBytes, good, seal.ErrWrongBytes},
+		"other key":               {other, d, good, seal.ErrInvalid},
+		"other curve":             {p384, d, good, seal.ErrInvalid},
+		"no digest":               {key, seal.Digests{}, good, seal.ErrNoDigest},
+		"payload of another":      {key, otherBytes, set(t, good, get(t, forOther, "payload"), "payload"), seal.ErrInvalid},
+		"bare r and s":            {key, d, set(t, good, signatures(base64.StdEncoding.EncodeToString(bareRS(t, der, 32))), "signatures"), seal.ErrInvalid},
+		"two signatures":          {key, d, set(t, good, signatures(sig, sig), "signatures"), seal.ErrMalformed},
+		"no signature":            {key, d, set(t, good, signatures(), "signatures"), seal.ErrMalformed},
+		"empty signature":         {key, d, set(t, good, signatures(""), "signatures"), seal.ErrInvalid},
+		"signature not base64":    {key, d, set(t, good, signatures("%"), "signatures"), seal.ErrMalformed},
+		"payload not base64":      {key, d, set(t, good, "%", "payload"), seal.ErrMalformed},
+		"another payload type":    {key, d, set(t, good, "text/plain", "payloadType"), seal.ErrMalformed},
+		"signed: other type":      {key, d, replaced("Statement/v1", "Statement/v2"), seal.ErrMalformed},
+		"signed: other predicate": {key, d, replaced("signature/v1", "signature/v2"), seal.ErrMalformed},
+		"signed: more":            {key, d, replaced(`"result":"signed"`, `"result":"signed","x":1`), seal.ErrMalformed},
+		"signed: two subjects":    {key, d, replaced(`"subject":[`, `"subject":[{"digest":{}},`), seal.ErrMalformed},
+		"signed: no JSON":         {key, d, resigned(func(string) string { return "bundle" }), seal.ErrMalformed},
+		"signed: a member twice":  {key, d, replaced(`{"_type"`, `{"subject":[],"_type"`), seal.ErrMalformed},
+		"signed: another subject": {key, d, replaced(d.SHA256().String(), otherBytes.SHA256().String()), seal.ErrWrongBytes},
+		"a Sigstore bundle":       {key, d, []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":` + string(good) + `}`), seal.ErrMalformed},
+		"two documents":           {key, d, append(bytes.Clone(good), good...), seal.ErrMalformed},
+		"cut":                     {key, d, good[:len(good)-1], seal.ErrMalformed},
+		"nested":                  {key, d, []byte(strings.Repeat(`{"payload":`, 100_000)), seal.ErrMalformed},
+		"null":                    {key, d, []byte("null"), seal.ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireVerdict(t, c.want, f.Verify(c.key.Public(), c.digests, c.content))
+		})
+	}
+
+	uses := key.Uses()
+	_, err = f.Seal(t.Context(), unnamed{key}, d)
+	require.ErrorContains(t, err, "evidence names its key")
+	require.Equal(t, uses, key.Uses())
+}
+
+// unnamed is a signer that does not tell its name.
+type unnamed struct{ key *sealtest.Key }
+
+func (u unnamed) Public() crypto.PublicKey { return u.key.Public() }
+func (u unnamed) Hash() crypto.Hash        { return u.key.Hash() }
+func (u unnamed) Sign(ctx context.Context, digest []byte) ([]byte, error) {
+	return u.key.Sign(ctx, digest)
 }
 
 func TestKeyHint(t *testing.T) {

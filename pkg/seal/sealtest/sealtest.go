@@ -2,6 +2,7 @@
 package sealtest
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -11,6 +12,7 @@ import (
 	"crypto/sha512"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -27,6 +29,7 @@ var _ seal.Signer = (*Key)(nil)
 
 // Key is a seal.Signer without an HSM.
 type Key struct {
+	name string
 	key  crypto.Signer
 	hash crypto.Hash
 	uses atomic.Int64
@@ -36,7 +39,7 @@ type Key struct {
 // files rest on that. An RSA key is new each time and takes seconds.
 func NewKey(t testing.TB, algorithm, seed string) *Key {
 	t.Helper()
-	k := &Key{hash: crypto.SHA256}
+	k := &Key{name: cmp.Or(strings.ReplaceAll(seed, " ", "-"), "key"), hash: crypto.SHA256}
 	var err error
 	switch algorithm {
 	case "P-256":
@@ -61,6 +64,9 @@ func scalar(seed string, size int) []byte {
 	h[0] &= 0x7f
 	return h[:size]
 }
+
+// Name returns the seed, as the name that a configuration could give the key.
+func (k *Key) Name() string { return k.name }
 
 // Public returns the public key.
 func (k *Key) Public() crypto.PublicKey { return k.key.Public() }
