@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
@@ -155,7 +156,7 @@ func TestVerifyPageWorks(t *testing.T) {
 		d, err := seal.NewDigester(key.Public())
 		require.NoError(t, err)
 		_, _ = d.Write(good)
-		for _, name := range seal.Formats() {
+		for _, name := range seal.FormatsOf(artifact.KindFile) {
 			f, _ := seal.Lookup(name)
 			content, err := f.Seal(t.Context(), key, d.Digests())
 			require.NoError(t, err)

@@ -211,7 +211,7 @@ func TestManyKeysAndMuchJunk(t *testing.T) {
 	r := newRig(t, strings.ReplaceAll(oneSignature, "release-a", "release-000"), names...)
 	junk := r.made(stranger(r), "sigstore", content) + strings.Repeat(" ", 100_000)
 	for _, n := range names[:40] {
-		for _, format := range seal.Formats() {
+		for _, format := range seal.FormatsOf(artifact.KindFile) {
 			r.put("app/1.0/"+seal.FileName("a.tgz", format, n, false), junk)
 		}
 	}

@@ -62,7 +62,7 @@ func (r *rig) requireHonest(path string) {
 
 // signatureFiles lists what lies beside an artifact, in the formats' order.
 func (r *rig) signatureFiles(path string) (files []string) {
-	for _, format := range seal.Formats() {
+	for _, format := range seal.FormatsOf(artifact.KindFile) {
 		f, _ := seal.Lookup(format)
 		var of []string
 		for _, p := range r.art.Paths(repo) {
