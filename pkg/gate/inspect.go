@@ -56,7 +56,7 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 		formats = seal.Formats()
 	}
 	all := seal.Candidates(in.subject.Ref.Name(), in.demand.Keys(), formats)
-	likely := min(len(formats), len(all)) // the names without a key stand first
+	likely := len(seal.Candidates(in.subject.Ref.Name(), nil, formats)) // the names without a key stand first
 	var found []policy.Evidence
 	for _, some := range [][]seal.Candidate{all[:likely], all[likely:]} {
 		more, err := in.look(ctx, some)
