@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
-	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/job"
@@ -154,7 +153,7 @@ func (c *Config) instanceNames() []string {
 
 // vocabulary is what policies may name.
 func (c *Config) vocabulary() policy.Vocabulary {
-	v := policy.Vocabulary{Formats: seal.FormatsOf(artifact.KindFile), Instances: c.instanceNames(), Events: webhook.Events()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
 	for _, k := range c.Keys {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Value.Name, Lane: k.Value.Lane})
 	}

@@ -65,12 +65,14 @@ func TestResolveFile(t *testing.T) {
 	require.NoError(t, err)
 	src := source{ref.String(): {Ref: ref, SHA256: d, Size: 7}, old.String(): {Ref: old}}
 
-	subjects, err := artifact.Resolve(t.Context(), src, ref)
+	m, err := artifact.Resolve(t.Context(), src, ref)
 	require.NoError(t, err)
-	require.Equal(t, []artifact.Subject{{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: d, Size: 7}}}, subjects)
+	require.Equal(t, artifact.Meaning{
+		Kind: artifact.KindFile, Subjects: []artifact.Subject{{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: d, Size: 7}}},
+	}, m)
 	_, err = artifact.Resolve(t.Context(), src, gone)
 	require.True(t, errors.Is(err, artifact.ErrGone))
-	subjects, err = artifact.Resolve(t.Context(), src, old)
+	m, err = artifact.Resolve(t.Context(), src, old)
 	require.NoError(t, err)
-	require.True(t, subjects[0].SHA256.IsZero(), "an item without a SHA-256 is told as it is; policy denies it with a reason")
+	require.True(t, m.Whole().SHA256.IsZero(), "an item without a SHA-256 is told as it is; policy denies it with a reason")
 }

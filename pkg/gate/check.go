@@ -139,11 +139,11 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	}
 
 	// 1 resolve afresh.
-	subjects, err := artifact.Resolve(ctx, client, ref)
+	meaning, err := artifact.Resolve(ctx, client, ref)
 	if err != nil {
 		return err
 	}
-	subject := subjects[0]
+	subject := meaning.Whole() // an index commits to the manifests that it lists
 	if subject.SHA256.IsZero() {
 		return errNoDigest
 	}

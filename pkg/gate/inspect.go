@@ -20,17 +20,13 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/shelf"
 )
 
-const (
-	// maxFile bounds a signature file in bytes; ours have two thousand at most.
-	maxFile = 128 << 10
-	// parallel bounds how many signature files of one artifact are held and judged at once.
-	parallel = 8
-)
+// parallel bounds how many signatures of one artifact are held and judged at once.
+const parallel = 8
 
-// inspection is steps 2 and 3 for one subject. What it costs does not grow with what lies beside the artifact: only
-// names under which a key that counts can have signed are looked at.
+// inspection is steps 2 and 3 for one subject.
 type inspection struct {
 	client  *artifactory.Client
 	trust   []hsm.Public
@@ -55,10 +51,12 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	if in.all {
 		formats = seal.Formats()
 	}
-	all := seal.Candidates(in.subject.Ref.Name(), in.demand.Keys(), formats)
-	likely := len(seal.Candidates(in.subject.Ref.Name(), nil, formats)) // the names without a key stand first
+	likely, rest, err := shelf.Look(ctx, in.client, in.subject, shelf.Query{Keys: in.demand.Keys(), Formats: formats})
+	if err != nil {
+		return nil, fmt.Errorf("looking for signatures: %w", err)
+	}
 	var found []policy.Evidence
-	for _, some := range [][]seal.Candidate{all[:likely], all[likely:]} {
+	for _, some := range [][]shelf.Spot{likely, rest} {
 		more, err := in.look(ctx, some)
 		if err != nil {
 			return nil, err
@@ -71,15 +69,14 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	return found, nil
 }
 
-// look reads the files and says what each of them proves. A missing file proves nothing.
-func (in *inspection) look(ctx context.Context, candidates []seal.Candidate) ([]policy.Evidence, error) {
-	seen := make([]*policy.Evidence, len(candidates))
+// look reads what stands at the spots and says what each of them proves. A missing file proves nothing.
+func (in *inspection) look(ctx context.Context, spots []shelf.Spot) ([]policy.Evidence, error) {
+	seen := make([]*policy.Evidence, len(spots))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for i, c := range candidates {
+	for i, spot := range spots {
 		group.Go(func() error {
-			format, _ := seal.Lookup(c.Format)
-			e, _, err := in.file(ctx, format, c.Name)
+			e, _, err := in.spot(ctx, spot)
 			if errors.Is(err, artifact.ErrGone) {
 				return nil
 			}
@@ -99,18 +96,19 @@ func (in *inspection) look(ctx context.Context, candidates []seal.Candidate) ([]
 	return found, nil
 }
 
-// file reads one file and judges it.
-func (in *inspection) file(ctx context.Context, format seal.Format, name string) (policy.Evidence, []byte, error) {
-	content, err := in.client.Read(ctx, in.subject.Ref.Beside(name), maxFile)
+// spot reads one signature and judges it.
+func (in *inspection) spot(ctx context.Context, spot shelf.Spot) (policy.Evidence, []byte, error) {
+	content, err := spot.Read(ctx)
 	if errors.Is(err, artifactory.ErrTooLarge) {
 		return policy.Evidence{
-			File: name, Format: format.Name, Problem: reason.SignatureInvalid, Detail: fmt.Sprintf("has more than %d bytes, no signature file has", maxFile),
+			File: spot.Name, Format: spot.Format, Problem: reason.SignatureInvalid, Detail: fmt.Sprintf("has more than %d bytes, no signature file has", shelf.MaxSignature),
 		}, nil, nil
 	}
 	if err != nil {
 		return policy.Evidence{}, nil, err
 	}
-	e, err := in.verify(ctx, format, name, content)
+	format, _ := seal.Lookup(spot.Format)
+	e, err := in.verify(ctx, format, spot.Name, content)
 	e.SHA256 = sha256.Sum256(content)
 	return e, content, err
 }
@@ -155,12 +153,13 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 	return e, nil
 }
 
-// digestsFor returns the digests that a key's signatures are over. For a key that signs another than the one Artifactory
+// digestsFor returns the digests that a key's signatures are over. Those of anything but a file are over a statement that
+// names the bytes by the SHA-256 that Artifactory reports. For a key that signs another than the one Artifactory
 // reports, the artifact is read, once, but only when the key counts.
 func (in *inspection) digestsFor(ctx context.Context, k hsm.Public) (seal.Digests, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.digests[k.Hash] != nil || !slices.Contains(in.demand.Keys(), k.Name) {
+	if in.digests[k.Hash] != nil || in.subject.Kind != artifact.KindFile || !slices.Contains(in.demand.Keys(), k.Name) {
 		return in.digests, nil
 	}
 	further := make(map[crypto.Hash]hash.Hash)
@@ -184,7 +183,7 @@ func (in *inspection) digestsFor(ctx context.Context, k hsm.Public) (seal.Digest
 // of that artifact by a key that counts there.
 func (in *inspection) companion(ctx context.Context, asked artifact.Ref) ([]reason.Reason, error) {
 	format, _ := seal.FormatOf(asked.Name())
-	e, content, err := in.file(ctx, format, asked.Name())
+	e, content, err := in.spot(ctx, shelf.Beside(in.client, in.subject.Ref, asked.Name(), format.Name))
 	if err != nil {
 		return nil, err
 	}

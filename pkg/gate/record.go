@@ -29,6 +29,7 @@ func (e *changedError) Error() string {
 // refusal is the table of errors that are an answer: the gate knows enough to say no.
 func refusal(req Request, err error) (_ reason.Reason, known bool) {
 	var changed *changedError
+	var missing *artifact.MissingError
 	again := "hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo
 	switch {
 	case err == nil:
@@ -47,6 +48,31 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 		return reason.Reason{
 			Code: reason.PathRefused, Message: "the path cannot be followed safely", Found: err.Error(),
 			Expected: "a path that means the same file to every server and proxy on the way", Fix: "rename the artifact", Who: "the uploader",
+		}, true
+	case errors.Is(err, artifact.ErrPart):
+		return reason.Reason{
+			Code: reason.PartOfImage, Message: "a layer is promoted with its image", Found: req.Artifact.String() + " is a part of an image",
+			Expected: "the manifest of an image", Fix: "ask with the path of the image's manifest.json", Who: "the caller",
+		}, true
+	case errors.Is(err, artifact.ErrAttachment):
+		return reason.Reason{
+			Code: reason.SignatureFile, Message: "a signature is promoted with its image", Found: req.Artifact.String() + " belongs to an image",
+			Expected: "the manifest of an image", Fix: "ask with the path of the image's manifest.json", Who: "the caller",
+		}, true
+	case errors.As(err, &missing):
+		return reason.Reason{
+			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold", Found: missing.Error(),
+			Expected: "every manifest that the index lists", Fix: "push the image again, with all its platforms", Who: "the image's owner",
+		}, true
+	case errors.Is(err, artifact.ErrForm):
+		return reason.Reason{
+			Code: reason.ManifestUnreadable, Message: "the image's manifest cannot be read", Found: err.Error(),
+			Expected: "a Docker manifest of schema 2 or an OCI manifest or index", Fix: "push the image again with a current client", Who: "the image's owner",
+		}, true
+	case errors.Is(err, artifact.ErrBytes):
+		return reason.Reason{
+			Code: reason.DigestMismatch, Message: "the bytes are not those that Artifactory reports", Found: err.Error(),
+			Expected: "bytes with the reported digest", Fix: "run Artifactory's storage consistency check", Who: "platform engineers",
 		}, true
 	case errors.Is(err, errNoDigest):
 		return reason.Reason{

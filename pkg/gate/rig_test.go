@@ -104,6 +104,9 @@ func newRig(t *testing.T, policies string, names ...string) *rig {
 	r.setPolicy(policies)
 	require.NoError(t, r.gate.Init(r.metrics))
 	r.put(path, content)
+	_, err := r.gate.Instances["main"].Repository(t.Context(), staging)
+	require.NoError(t, err, "what a repository is, is asked once in a while, not for each artifact")
+	r.art.ForgetRequests()
 	return r
 }
 
@@ -127,7 +130,7 @@ func newClient(t *testing.T, url, token string) *artifactory.Client {
 
 func (r *rig) setPolicy(text string) {
 	r.t.Helper()
-	v := policy.Vocabulary{Formats: seal.Formats()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
 	}

@@ -48,10 +48,47 @@ func (s *Set) Decide(req Request) Decision {
 	case len(d.Denied) > 0:
 	case req.Subject.SHA256.IsZero():
 		d.Denied = []reason.Reason{digestUnknown(req.Subject.Ref, c.rule)}
+	case !c.rule.takes(req.Subject):
+		d.Skip = fmt.Sprintf("%s signs no manifests for the platform %s", c.rule.rule, req.Subject.Image.Platform)
 	default:
-		d.Grant = newGrant(req.Subject, c.rule, s.digest)
+		orders := s.fitting(c.rule.orders, req.Subject.Kind)
+		if len(orders) == 0 {
+			d.Denied = []reason.Reason{s.formatUnfit(req.Subject, c.rule)}
+			break
+		}
+		d.Grant = newGrant(req.Subject, c.rule, orders, s.digest)
 	}
 	return d
+}
+
+// fitting leaves of each order the formats that can sign a kind of artifact.
+func (s *Set) fitting(orders []Order, kind artifact.Kind) []Order {
+	var out []Order
+	for _, o := range orders {
+		fit := slices.DeleteFunc(slices.Clone(o.Formats), func(f string) bool { return !s.vocabulary.fits(f, kind) })
+		if len(fit) > 0 {
+			out = append(out, Order{Key: o.Key, Formats: fit})
+		}
+	}
+	return out
+}
+
+func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reason {
+	var fit []string
+	for _, f := range s.vocabulary.Formats {
+		if s.vocabulary.fits(f, subject.Kind) {
+			fit = append(fit, f)
+		}
+	}
+	return reason.Reason{
+		Code:     reason.FormatUnfit,
+		Message:  fmt.Sprintf("%s is of the kind %s, and the policy names no format for it", subject.Ref, subject.Kind),
+		Found:    ordersText(p.orders),
+		Expected: "one of the formats " + strings.Join(fit, ", "),
+		Fix:      fmt.Sprintf("add formats: [%s] to the sign list of %s", strings.Join(fit, ", "), p.rule),
+		Who:      p.owner,
+		Rule:     p.rule,
+	}
 }
 
 // choice is what the signing policies say about a reference, before the subject's facts count.
@@ -76,7 +113,7 @@ func (s *Set) consider(ref artifact.Ref, event string) choice {
 		switch {
 		case c.rule == nil:
 			c.rule = p
-		case !sameOrders(c.rule.orders, p.orders):
+		case !agree(c.rule, p):
 			c.denied = append(c.denied, conflict(ref, c.rule, p))
 		}
 	}

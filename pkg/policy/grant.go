@@ -27,10 +27,10 @@ type Grant struct {
 }
 
 // newGrant draws the random name of the grant. It is called in Set.Decide and nowhere else.
-func newGrant(s artifact.Subject, p *signingRule, set artifact.Digest) *Grant {
+func newGrant(s artifact.Subject, p *signingRule, orders []Order, set artifact.Digest) *Grant {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process rather than return an error
-	return &Grant{id: hex.EncodeToString(id[:]), subject: s, policy: p.name, rule: p.rule, set: set, orders: cloneOrders(p.orders)}
+	return &Grant{id: hex.EncodeToString(id[:]), subject: s, policy: p.name, rule: p.rule, set: set, orders: cloneOrders(orders)}
 }
 
 // ID is the grant's random 128-bit name in hexadecimal; the ledger records it before a key is used.

@@ -89,7 +89,7 @@ func readDir(dir string) ([]source, error) {
 
 // build parses and checks; it does no I/O.
 func build(sources []source, v Vocabulary) (*Set, error) {
-	set := &Set{digest: digestOf(sources)}
+	set := &Set{vocabulary: v, digest: digestOf(sources)}
 	c := &compiler{vocabulary: v, named: map[string]strictyaml.Pos{}}
 	for _, src := range sources {
 		if err := strictyaml.DecodeAll(src.full, src.data, func(doc *strictyaml.Doc) error { return c.document(set, src, doc) }); err != nil {

@@ -27,8 +27,15 @@ type Key struct {
 type Vocabulary struct {
 	Keys      []Key
 	Formats   []string
+	Kinds     map[string][]artifact.Kind // by format, what it can sign; a format that is not listed signs everything
 	Instances []string
 	Events    []string // "domain/type"
+}
+
+// fits reports whether a format signs a kind of artifact.
+func (v Vocabulary) fits(format string, kind artifact.Kind) bool {
+	kinds, listed := v.Kinds[format]
+	return !listed || slices.Contains(kinds, kind)
 }
 
 // check reports names that no policy could be held to.
@@ -65,11 +72,12 @@ func (n NoMatch) Check() error {
 // Set is a directory of policies, loaded and checked. It is immutable and safe for concurrent use. A Set that Load did
 // not make denies everything.
 type Set struct {
-	dir     string // as given to Load, for messages
-	noMatch NoMatch
-	digest  artifact.Digest
-	signing []*signingRule // in order of file name, then place
-	gates   []*gateRule
+	dir        string // as given to Load, for messages
+	vocabulary Vocabulary
+	noMatch    NoMatch
+	digest     artifact.Digest
+	signing    []*signingRule // in order of file name, then place
+	gates      []*gateRule
 }
 
 // Digest names the exact policy files of the set: SHA-256 over their names and bytes.

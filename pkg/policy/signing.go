@@ -3,13 +3,15 @@ package policy
 import (
 	"slices"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
 // SigningPolicy is the YAML form of a policy that says which artifacts are signed, and with what.
 type SigningPolicy struct {
 	Header `yaml:",inline"`
-	Match  Match `yaml:"match" required:"true" doc:"which artifacts the policy is about; all lines must hold"`
+	Match  Match  `yaml:"match" required:"true" doc:"which artifacts the policy is about; all lines must hold"`
+	Images Images `yaml:"images" doc:"what is signed of images with several platforms"`
 	Sign   []struct {
 		Pos     strictyaml.Pos
 		Key     strictyaml.Located[string]   `yaml:"key" required:"true" doc:"name of a configured key"`
@@ -17,11 +19,17 @@ type SigningPolicy struct {
 	} `yaml:"sign" required:"true" doc:"what to sign with, a key a line"`
 }
 
+// Images says what is signed of an index besides itself.
+type Images struct {
+	Platforms []strictyaml.Located[string] `yaml:"platforms" default:"all" doc:"platforms such as linux/arm64 whose manifests are signed besides the index; * stands for any characters"`
+}
+
 // signingRule is a SigningPolicy that was checked.
 type signingRule struct {
 	name, owner string
 	rule        string // file:line (name)
 	match       match
+	platforms   []string // none means all
 	orders      []Order
 	lane        string // of its keys
 }
@@ -33,6 +41,7 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 		rule:  place(src.short, p.Pos.Line, p.Name.Value),
 		match: c.match(p.Match),
 	}
+	r.platforms = c.globs("platforms", p.Images.Platforms, checkPathGlob)
 	var keys []strictyaml.Located[string]
 	for _, line := range p.Sign {
 		c.known("key", line.Key, c.keyNames())
@@ -47,6 +56,11 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 		r.lane = c.lane(keys[0].Value)
 	}
 	return r
+}
+
+// takes reports whether a manifest that an index lists is to be signed, too.
+func (p *signingRule) takes(s artifact.Subject) bool {
+	return s.Image.Platform == "" || len(p.platforms) == 0 || firstMatch(p.platforms, s.Image.Platform) != ""
 }
 
 // formats checks format names and returns them without repetition, in the vocabulary's order, so that two policies
@@ -64,6 +78,11 @@ func (c *compiler) formats(named []strictyaml.Located[string]) []string {
 		}
 	}
 	return out
+}
+
+// agree reports whether two policies have the same signed in the same way.
+func agree(a, b *signingRule) bool {
+	return sameOrders(a.orders, b.orders) && slices.Equal(a.platforms, b.platforms)
 }
 
 // sameOrders compares keys in order, because the first key of a format takes the plain file name.

@@ -125,7 +125,7 @@ func (r *rig) clients(token string) map[string]*artifactory.Client {
 
 func (r *rig) setPolicy(text string) {
 	r.t.Helper()
-	v := policy.Vocabulary{Formats: seal.Formats()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
 	}

@@ -26,6 +26,10 @@ const (
 	NothingSelected     Code = "nothing-selected"
 	TargetOccupied      Code = "target-occupied"
 	PromotionRefused    Code = "promotion-refused"
+	PartOfImage         Code = "part-of-image"
+	ImageIncomplete     Code = "image-incomplete"
+	ManifestUnreadable  Code = "manifest-unreadable"
+	FormatUnfit         Code = "format-unfit"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -54,4 +58,8 @@ var Codes = map[Code]string{
 	NothingSelected:     "No artifact is where the request says; nothing was promoted.",
 	TargetOccupied:      "Something else stands at the target; a promotion overwrites nothing.",
 	PromotionRefused:    "Artifactory refused a step of a promotion.",
+	PartOfImage:         "The file is a layer or another part of an image; the image's manifest is what is signed.",
+	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
+	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",
+	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",
 }

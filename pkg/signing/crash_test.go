@@ -33,6 +33,8 @@ var errCut = errors.New("cut off on purpose")
 // watch puts the world between the rig's service and everything else.
 func watch(r *rig) *world {
 	w := &world{fail: -1}
+	_, err := r.client.Repository(r.t.Context(), repo)
+	require.NoError(r.t, err, "what a repository is, is asked once in a while, not for each artifact")
 	r.art.Fail(standin.Fault{Times: -1, When: standin.Before, Status: http.StatusServiceUnavailable, Match: func(q *http.Request) bool {
 		return w.begin(q.Method + " " + place(q))
 	}})

@@ -36,7 +36,7 @@ func (e *storeError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 func (e *storeError) reason(r *run) reason.Reason {
 	switch {
-	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored):
+	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored), errors.Is(e.err, artifact.ErrBytes):
 		return reason.Reason{
 			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that are reported; nothing was marked as signed",
 			Found: e.Error(), Expected: "bytes with the digest that was announced",

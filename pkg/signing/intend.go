@@ -31,11 +31,22 @@ type part struct {
 	intent  ledger.Intent // without a number unless something is missing
 }
 
-// file is one signature file that the grant wants beside the artifact.
+// overBytes reports whether the signatures are over the subject's bytes. Those of other kinds are over a statement that
+// names the bytes by their SHA-256.
+func (w *work) overBytes() bool { return w.subject.Kind == artifact.KindFile }
+
+// file is one signature that the grant wants.
 type file struct {
-	name    string
+	name    string // "" until it is stored, for a kind whose shelf names its signatures
 	format  seal.Format
 	content []byte // nil until made
+}
+
+func (f *file) String() string {
+	if f.name != "" {
+		return f.name
+	}
+	return "a signature (" + f.format.Name + ")"
 }
 
 // intend is step 3. It lists the files that the grant wants, fills in those whose signatures exist already (same bytes,
@@ -84,10 +95,13 @@ func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signatur
 		if !ok {
 			return part{}, fmt.Errorf("policy %s names format %q, which is unknown", d.Policy, name)
 		}
-		f := file{name: seal.FileName(r.ref.Name(), name, key.Name, !taken[name]), format: format}
-		taken[name] = true
-		if _, err := artifact.NewRef(r.ref.Instance, r.ref.Repo, r.ref.Beside(f.name).Path); err != nil {
-			return part{}, &pathError{fmt.Errorf("naming a signature file: %w", err)}
+		f := file{format: format}
+		if d.Grant.Subject().Kind == artifact.KindFile {
+			f.name = seal.FileName(r.ref.Name(), name, key.Name, !taken[name])
+			taken[name] = true
+			if _, err := artifact.NewRef(r.ref.Instance, r.ref.Repo, r.ref.Beside(f.name).Path); err != nil {
+				return part{}, &pathError{fmt.Errorf("naming a signature file: %w", err)}
+			}
 		}
 		for _, s := range kept {
 			if s.KeySPKI == key.SPKI && s.Format == name {

@@ -37,6 +37,26 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 			Code: reason.SignatureFile, Message: "a signature file is not signed itself", Found: r.ref.String(),
 			Expected: "the artifact that it belongs to", Fix: "hallmark sign with the path of the artifact", Who: "the caller",
 		}, nil
+	case errors.Is(cause, artifact.ErrAttachment):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.SignatureFile, Message: "what belongs to an image as a signature or attachment is not signed itself", Found: r.ref.String(),
+			Expected: "the image that it belongs to", Fix: "hallmark sign with the path of the image's manifest", Who: "the caller",
+		}, nil
+	case errors.Is(cause, artifact.ErrPart):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.PartOfImage, Message: "a layer is covered by the signature of its image's manifest", Found: r.ref.String(),
+			Expected: "the manifest of an image", Fix: "hallmark sign with the path of the image's manifest.json", Who: "the caller",
+		}, nil
+	case isA[*artifact.MissingError](cause):
+		return ledger.Failed, reason.Reason{
+			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold; it is tried again", Found: cause.Error(),
+			Expected: "every manifest that the index lists", Fix: "push the image again, with all its platforms", Who: "the image's owner",
+		}, after(cause)
+	case errors.Is(cause, artifact.ErrForm):
+		return ledger.Failed, reason.Reason{
+			Code: reason.ManifestUnreadable, Message: "the image's manifest cannot be read, so it is not signed", Found: cause.Error(),
+			Expected: "a Docker manifest of schema 2 or an OCI manifest or index", Fix: "push the image again with a current client", Who: "the image's owner",
+		}, job.Permanent(cause)
 	case isA[*recordedError](cause):
 		return "", reason.Reason{}, after(cause)
 	case isA[*pathError](cause):

@@ -22,7 +22,7 @@ func (r *run) pull(ctx context.Context, w *work) error {
 	further := make(map[crypto.Hash]hash.Hash)
 	for _, p := range w.parts {
 		needed = needed || len(p.missing) > 0
-		if h := p.key.Hash; h != crypto.SHA256 && further[h] == nil {
+		if h := p.key.Hash; w.overBytes() && h != crypto.SHA256 && further[h] == nil {
 			needed, further[h] = true, h.New()
 		}
 	}
@@ -128,7 +128,7 @@ func (r *run) attach(ctx context.Context, w *work) error {
 		for j := range p.files {
 			f := &p.files[j]
 			if err := r.store(ctx, w, p, f); err != nil {
-				return &storeError{op: "storing " + f.name, refused: reason.StoreRefused, err: err}
+				return &storeError{op: "storing " + f.String(), refused: reason.StoreRefused, err: err}
 			}
 		}
 	}

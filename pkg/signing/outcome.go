@@ -97,6 +97,12 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 	if err := r.finish(ctx, r.outcome(digest, state, []reason.Reason{why})); err != nil {
 		return errors.Join(cause, err)
 	}
+	if r.whole.Ref != (artifact.Ref{}) && r.whole.Ref != r.ref { // a manifest of an index: the index is not done either
+		r.ref = r.whole.Ref
+		if err := r.finish(ctx, r.outcome(r.whole.SHA256, state, []reason.Reason{why})); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
 	return back
 }
 

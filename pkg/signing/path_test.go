@@ -40,6 +40,8 @@ func TestDangerousPathsAreRefused(t *testing.T) {
 	ledgertest.Each(t, func(t *testing.T, d ledger.Dialect) {
 		r := newRig(t, setup{dialect: d})
 		r.upload(artifactPath, "hello")
+		_, err := r.client.Repository(t.Context(), repo)
+		require.NoError(t, err)
 		for _, path := range []string{
 			"", "/" + artifactPath, "app/../" + artifactPath, "app/./a.tgz", "app//a.tgz", "app/a.tgz/", `app\a.tgz`, "app/a\x00.tgz", "app/a\n.tgz", "app/\xff.tgz",
 			"app/a.tgz;hallmark.state=signed", "app/x.zip!/a.tgz", strings.Repeat("a/", 600) + "a.tgz", "app/\u0085.tgz",

@@ -58,7 +58,8 @@ type run struct {
 	*Service
 	policies *policy.Set // that were in force when the pass began
 	event    ledger.Event
-	ref      artifact.Ref
+	ref      artifact.Ref     // of the subject at hand
+	whole    artifact.Subject // that the event is about; zero until it is known
 	client   *artifactory.Client
 	digest   artifact.Digest // of the subject at hand
 	state    ledger.State    // that was recorded last
@@ -107,25 +108,27 @@ func (r *run) end(ctx context.Context) {
 }
 
 // resolve is step 1.
-func (r *run) resolve(ctx context.Context) ([]artifact.Subject, error) {
+func (r *run) resolve(ctx context.Context) (artifact.Meaning, error) {
 	ref, err := artifact.NewRef(r.event.Instance, r.event.Repo, r.event.Path)
 	if err != nil {
-		return nil, &pathError{err: err}
+		return artifact.Meaning{}, &pathError{err: err}
 	}
 	r.ref = ref
 	client, ok := r.Instances[ref.Instance]
 	if !ok {
-		return nil, &pathError{err: fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)}
+		return artifact.Meaning{}, &pathError{err: fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)}
 	}
 	r.client = client
 	if seal.IsAttachment(ref.Name()) {
-		return nil, &ownError{ref.Name()}
+		return artifact.Meaning{}, &ownError{ref.Name()}
 	}
-	subjects, err := artifact.Resolve(ctx, client, ref)
+	m, err := artifact.Resolve(ctx, client, ref)
 	if err != nil {
-		return nil, &storeError{op: "reading the artifact's facts", refused: reason.StoreRefused, err: err}
+		return artifact.Meaning{}, &storeError{op: "reading the artifact's facts", refused: reason.StoreRefused, err: err}
 	}
-	return subjects, nil
+	r.whole = m.Whole()
+	r.ref = r.whole.Ref
+	return m, nil
 }
 
 type metrics struct {

@@ -24,11 +24,11 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 
 	// 1 resolve: which subjects the reference means, with the facts Artifactory itself reports about each.
 	r.enter(stepResolve)
-	subjects, err := r.resolve(ctx)
+	meaning, err := r.resolve(ctx)
 	if err != nil {
 		return r.fail(ctx, artifact.Digest{}, err)
 	}
-	for _, subject := range subjects {
+	for _, subject := range meaning.Subjects {
 		if err := r.sign(ctx, subject); err != nil {
 			return r.fail(ctx, subject.SHA256, err)
 		}
@@ -38,7 +38,7 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 
 // sign is steps 2 to 8 for one subject.
 func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
-	r.digest = subject.SHA256
+	r.ref, r.digest = subject.Ref, subject.SHA256
 
 	// 2 decide: pure; most events end here and nothing was downloaded.
 	r.enter(stepDecide)

@@ -10,17 +10,22 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/shelf"
 )
 
-// store stores one signature file. Where a file has the name already and may not be replaced, it is looked at:
+// store stores one signature. For a file, where a file has the name already and may not be replaced, it is looked at:
 //   - A signature by the same key over the same bytes is as good. That is so after the ledger was lost; ECDSA signatures
 //     are never equal twice.
 //   - A signature of the same bytes by another of our keys stays, as when a development signature came along with a
 //     promoted artifact. Ours takes the name that bears its key, which every gate looks at.
 //   - Anything else stays in the way: it would be taken for ours.
 func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
-	err := r.client.Store(ctx, artifact.Attachment{Ref: r.ref.Beside(f.name), MediaType: f.format.MediaType, Content: f.content})
-	if no, ok := errors.AsType[*artifactory.Refused](err); !ok || no.Status != http.StatusForbidden {
+	name, err := shelf.Put(ctx, r.client, w.subject, f.name, f.format, f.content)
+	if err == nil {
+		f.name = name
+		return nil
+	}
+	if no, ok := errors.AsType[*artifactory.Refused](err); !ok || no.Status != http.StatusForbidden || w.subject.Kind != artifact.KindFile {
 		return err
 	}
 	stored, unread := r.client.Read(ctx, r.ref.Beside(f.name), seal.MaxSize)

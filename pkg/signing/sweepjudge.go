@@ -82,9 +82,12 @@ func (p *pass) judge(ctx context.Context) ([]*finding, error) {
 			return nil, err
 		}
 		f := &finding{item: item}
-		if isSignature(item) {
+		switch kind := artifact.KindOf(p.repo, item.Ref); {
+		case kind != artifact.KindFile:
+			f.name = foundUncovered
+		case isSignature(item):
 			err = p.signatureFile(ctx, f)
-		} else {
+		default:
 			err = p.artifact(ctx, f, known)
 		}
 		if err != nil {

@@ -37,6 +37,7 @@ type pass struct {
 	*Sweeper
 	run      ledger.Sweep
 	client   *artifactory.Client
+	repo     artifact.Repository
 	policies *policy.Set // in force for this page
 	failures int
 	told     int       // findings that were kept
@@ -62,6 +63,9 @@ func (p *pass) step(ctx context.Context) error {
 	}
 	p.policies, p.renewed = p.Service.Policies(), time.Now()
 	var err error
+	if p.repo, err = p.client.Repository(ctx, p.run.Repo); err != nil {
+		return err
+	}
 	if p.held == nil {
 		if p.held, err = p.load(ctx, artifactory.Position{At: p.run.At, Path: p.run.Path}); err != nil {
 			return err

@@ -1,0 +1,35 @@
+package shelf
+
+import (
+	"context"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// files: a signature is a file beside its artifact, named after it. What it costs to look does not grow with what lies
+// there: only names under which one of the keys can have signed are of interest.
+var files = shelf{kind: artifact.KindFile, look: lookBeside, put: putBeside}
+
+func lookBeside(_ context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
+	all := seal.Candidates(s.Ref.Name(), nil, q.Formats) // the names without a key are the likeliest
+	n := len(all)
+	all = seal.Candidates(s.Ref.Name(), q.Keys, q.Formats)
+	spots := make([]Spot, len(all))
+	for i, candidate := range all {
+		spots[i] = Beside(c, s.Ref, candidate.Name, candidate.Format)
+	}
+	return spots[:n], spots[n:], nil
+}
+
+// Beside is the spot of one signature file.
+func Beside(c *artifactory.Client, ref artifact.Ref, name, format string) Spot {
+	return Spot{Name: name, Format: format, Read: func(ctx context.Context) ([]byte, error) {
+		return c.Read(ctx, ref.Beside(name), MaxSignature)
+	}}
+}
+
+func putBeside(ctx context.Context, c *artifactory.Client, s artifact.Subject, name string, f seal.Format, content []byte) (string, error) {
+	return name, c.Store(ctx, artifact.Attachment{Ref: s.Ref.Beside(name), MediaType: f.MediaType, Content: content})
+}
