@@ -219,10 +219,14 @@ func buildPath(raw string) (name, number string, err error) {
 
 // run finds the latest run of a build number, or the one that started then. Callers hold s.mu.
 func (s *Server) run(key buildKey, started string) (*build, error) {
-	runs := s.builds[key]
-	for i := len(runs) - 1; i >= 0; i-- {
-		if started == "" || runs[i].started == started {
-			return runs[i], nil
+	at, err := time.Parse(buildTime, started)
+	if started != "" && err != nil {
+		return nil, refuse(http.StatusBadRequest, "The start '%s' is not of the form %s", started, buildTime)
+	}
+	asText := s.Quirks().BuildStarted == "text"
+	for _, b := range slices.Backward(s.builds[key]) {
+		if started == "" || b.started == started || !asText && b.at.Equal(at) {
+			return b, nil
 		}
 	}
 	return nil, refuse(http.StatusNotFound, "No build was found for build name: %s, build number: %s", key.name, key.number)

@@ -117,8 +117,16 @@ func TestLatestBuild(t *testing.T) {
 	require.Equal(t, "2026-11-21T19:00:00.000+0000", got.BuildInfo.Started, "by time, not by order of arrival")
 	_, body := send(t, s, request{method: "GET", target: "/artifactory/api/build/bld/0?started=2026-11-21T19:30:00.000%2B0200", token: artifactorytest.Reader})
 	require.Contains(t, body, `"started":"2026-11-21T19:30:00.000+0200"`)
+	utc := request{method: "GET", target: "/artifactory/api/build/bld/0?started=2026-11-21T17:30:00.000%2B0000", token: artifactorytest.Reader}
+	_, body = send(t, s, utc)
+	require.Contains(t, body, `"started":"2026-11-21T19:30:00.000+0200"`, "the same moment in another zone")
+	require.NoError(t, s.SetQuirks(standin.Quirks{BuildStarted: "text"}))
+	resp, _ := send(t, s, utc)
+	require.Equal(t, 404, resp.StatusCode)
+	resp, _ = send(t, s, request{method: "GET", target: "/artifactory/api/build/bld/0?started=yesterday", token: artifactorytest.Reader})
+	require.Equal(t, 400, resp.StatusCode)
 	require.Len(t, s.Paths("artifactory-build-info"), 3)
-	resp, _ := send(t, s, request{method: "DELETE", target: "/artifactory/artifactory-build-info/bld/0-1.json", token: artifactorytest.CI})
+	resp, _ = send(t, s, request{method: "DELETE", target: "/artifactory/artifactory-build-info/bld/0-1.json", token: artifactorytest.CI})
 	require.Contains(t, []int{403, 404}, resp.StatusCode)
 	resp, _ = send(t, s, request{method: "PUT", target: "/artifactory/artifactory-build-info/bld/0-1.json", token: artifactorytest.CI, body: "{}"})
 	require.Equal(t, 403, resp.StatusCode)
@@ -254,6 +262,28 @@ func TestPromotionAnswers(t *testing.T) {
 	require.Len(t, got.BuildInfo.Statuses, 2)
 	require.Equal(t, "bot", got.BuildInfo.Statuses[0].CIUser)
 	require.Equal(t, []string{"released", "libs-release-local", "ci"}, []string{got.BuildInfo.Statuses[1].Status, got.BuildInfo.Statuses[1].Repository, got.BuildInfo.Statuses[1].User})
+}
+
+// A promotion that is to carry nothing changes the history alone, whatever becomes of its target.
+func TestEmptyPromotion(t *testing.T) {
+	t.Parallel()
+	for quirk, want := range map[string]struct {
+		status  int
+		history string
+	}{
+		"":        {200, `"status":"released","repository":"libs-release-local"`},
+		"without": {200, `"status":"released","timestamp"`},
+		"refuse":  {400, ""},
+	} {
+		s := artifactorytest.Start(t, standin.Config{Quirks: standin.Quirks{EmptyPromotion: quirk}})
+		built(t, s, "", "bld", "7", "a")
+		resp, _ := send(t, s, request{method: "POST", target: "/artifactory/api/build/promote/bld/7", token: artifactorytest.CI, body: `{"status":"released","targetRepo":"libs-release-local","artifacts":false}`})
+		require.Equal(t, want.status, resp.StatusCode, quirk)
+		require.Empty(t, s.Paths(artifactorytest.Release), quirk)
+		_, body := send(t, s, request{method: "GET", target: "/artifactory/api/build/bld/7", token: artifactorytest.Reader})
+		require.Equal(t, want.history != "", strings.Contains(body, `"statuses"`), quirk)
+		require.Contains(t, body, want.history, quirk)
+	}
 }
 
 func TestDeliveryOfBuilds(t *testing.T) {

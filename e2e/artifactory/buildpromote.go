@@ -101,6 +101,15 @@ func (s *Server) checkPromotion(c call, b *build, p *promotion) error {
 	if p.TargetRepo == "" {
 		return nil
 	}
+	if p.Artifacts != nil && !*p.Artifacts && !p.Dependencies {
+		switch s.Quirks().EmptyPromotion {
+		case "without":
+			p.TargetRepo = ""
+			return nil
+		case "refuse":
+			return refuse(http.StatusBadRequest, "A promotion to '%s' needs artifacts or dependencies", p.TargetRepo)
+		}
+	}
 	if p.SourceRepo != "" {
 		if _, err := s.repository(p.SourceRepo); err != nil {
 			return err

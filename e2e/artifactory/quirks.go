@@ -45,6 +45,12 @@ type Quirks struct {
 	SameContent string
 	// MissingArtifact says what a build promotion does about an artifact that is nowhere: "fail" (default) or "skip".
 	MissingArtifact string
+	// BuildStarted says how ?started= chooses a build's run: "time" (default, however its zone is written) or "text", as the
+	// build-info has it.
+	BuildStarted string
+	// EmptyPromotion says what a build promotion with a target repository does that is to carry neither artifacts nor
+	// dependencies: "record" (default) it with the repository, record it "without" the repository, or "refuse" (400).
+	EmptyPromotion string
 	// ImageFiles says whether manifests and layers that are pushed are announced as artifact/deployed, too: "announce"
 	// (default) or "silent".
 	ImageFiles string
@@ -110,6 +116,8 @@ func (q Quirks) Validate() error {
 		oneOf("PromotionAbort", q.PromotionAbort, "half", "none"),
 		oneOf("SameContent", q.SameContent, "all", "one"),
 		oneOf("MissingArtifact", q.MissingArtifact, "fail", "skip"),
+		oneOf("BuildStarted", q.BuildStarted, "time", "text"),
+		oneOf("EmptyPromotion", q.EmptyPromotion, "record", "without", "refuse"),
 		oneOf("ImageFiles", q.ImageFiles, "announce", "silent"),
 		oneOf("DigestPushes", q.DigestPushes, "announce", "silent"),
 		oneOf("RegistryAuth", q.RegistryAuth, "bearer", "basic"),
