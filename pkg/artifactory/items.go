@@ -83,20 +83,29 @@ func (c *Client) items(ctx context.Context, q ItemQuery) (Page, error) {
 	}
 	text := `items.find(` + where + `).include("repo","path","name","size","sha256","created","created_by","modified","modified_by","updated")` +
 		`.sort({"$asc":["updated","path","name"]}).limit(` + strconv.Itoa(limit) + `)`
+	results, err := c.findItems(ctx, text)
+	if err != nil {
+		return Page{}, err
+	}
+	return q.page(results, limit)
+}
+
+// findItems sends one query for items.
+func (c *Client) findItems(ctx context.Context, text string) ([]aqlItem, error) {
 	var doc struct {
 		Results *[]aqlItem `json:"results"`
 	}
-	err = c.find(ctx, text, func(resp *http.Response) error {
+	err := c.find(ctx, text, func(resp *http.Response) error {
 		doc.Results = nil
 		return decodeInto(&doc)(resp)
 	})
 	if err != nil {
-		return Page{}, err
+		return nil, err
 	}
 	if doc.Results == nil {
-		return Page{}, errors.New("the answer to a query has no results")
+		return nil, errors.New("the answer to a query has no results")
 	}
-	return q.page(*doc.Results, limit)
+	return *doc.Results, nil
 }
 
 // find sends one query when no other one of this client is under way.
@@ -157,6 +166,7 @@ type aqlItem struct {
 	Name       string      `json:"name"`
 	Size       json.Number `json:"size"`
 	SHA256     string      `json:"sha256"`
+	SHA1       string      `json:"actual_sha1"`
 	Created    string      `json:"created"`
 	CreatedBy  string      `json:"created_by"`
 	Modified   string      `json:"modified"`
@@ -206,7 +216,7 @@ func (i aqlItem) item(at Position) (Item, error) {
 		return Item{}, err
 	}
 	return Item{Updated: at.At, Info: artifact.Info{
-		Ref: ref, SHA256: digest, Size: size, CreatedBy: i.CreatedBy, ModifiedBy: i.ModifiedBy,
+		Ref: ref, SHA256: digest, SHA1: sha1Text(i.SHA1), Size: size, CreatedBy: i.CreatedBy, ModifiedBy: i.ModifiedBy,
 		Created: parseTime(i.Created), Modified: parseTime(i.Modified),
 	}}, nil
 }

@@ -27,11 +27,13 @@ const (
 	callRemove
 	callFind
 	callList
+	callBuild
+	callPromote
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.
