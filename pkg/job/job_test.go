@@ -183,22 +183,27 @@ func TestWorkersAreBounded(t *testing.T) {
 	t.Parallel()
 	l := ledgertest.Open(t, ledger.SQLite)
 	var now, most atomic.Int64
-	var done sync.WaitGroup
-	done.Add(40)
+	begun, goOn := make(chan struct{}, 40), make(chan struct{})
 	q := newQueue(t, l, fast(), func(context.Context, job.Work) error {
-		defer done.Done()
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(5 * time.Millisecond) // the work
+		begun <- struct{}{}
+		<-goOn
 		return nil
 	})
 	for i := range 40 {
 		require.NoError(t, q.Accept(t.Context(), in(job.Promotion, event(i))))
 	}
 	require.NoError(t, q.Start(t.Context()))
-	done.Wait()
+	defer close(goOn)
+	for i := range 40 {
+		next(t, begun)
+		if i >= 3 { // four are at work, and a fifth begins only when one of them ends
+			goOn <- struct{}{}
+		}
+	}
 	require.EqualValues(t, 4, most.Load())
 }
 

@@ -95,7 +95,7 @@ func TestConcurrentWritesShareACommit(t *testing.T) {
 		for i := range 100 {
 			wg.Go(func() { errs <- w.Do(t.Context(), fmt.Sprint(i)) })
 		}
-		require.Eventually(t, func() bool { return w.Waiting() == 100 }, 10*waitFor, tick)
+		require.Eventually(t, func() bool { return w.Waiting() == 100 }, waitFor, tick)
 		require.Zero(t, stored(t, l), "nobody's write may be seen before its commit")
 		g.arm(false)
 		close(g.pass)
@@ -126,7 +126,7 @@ func TestABadWriteFailsAlone(t *testing.T) {
 		for _, word := range []string{"good", "bad", "better"} {
 			do(word)
 		}
-		require.Eventually(t, func() bool { return w.Waiting() == 3 }, 10*waitFor, tick)
+		require.Eventually(t, func() bool { return w.Waiting() == 3 }, waitFor, tick)
 		g.arm(false)
 		close(g.pass)
 		require.NoError(t, <-results["good"])

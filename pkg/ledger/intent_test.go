@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	waitFor = 10 * time.Second
+	waitFor = 60 * time.Second
 	tick    = 2 * time.Millisecond
 )
 
