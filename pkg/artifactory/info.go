@@ -27,6 +27,7 @@ type itemInfo struct {
 	Size         json.Number `json:"size"`
 	Checksums    struct {
 		SHA256 string `json:"sha256"`
+		SHA1   string `json:"sha1"`
 	} `json:"checksums"`
 	Children []json.RawMessage `json:"children"` // folders have it, empty ones too
 }
@@ -90,7 +91,7 @@ func (i *itemInfo) info(ref artifact.Ref) (artifact.Info, error) {
 		return artifact.Info{}, err
 	}
 	return artifact.Info{
-		Ref: ref, SHA256: digest, Size: size, CreatedBy: i.CreatedBy, ModifiedBy: i.ModifiedBy,
+		Ref: ref, SHA256: digest, SHA1: sha1Text(i.Checksums.SHA1), Size: size, CreatedBy: i.CreatedBy, ModifiedBy: i.ModifiedBy,
 		Created: parseTime(i.Created), Modified: parseTime(i.LastModified),
 	}, nil
 }

@@ -43,6 +43,7 @@ func TestInfo(t *testing.T) {
 	info, err := c.Info(t.Context(), ref(t, "app/1.0/app.tgz"))
 	require.NoError(t, err)
 	require.Equal(t, artifact.Digest(sha256.Sum256([]byte(payload))), info.SHA256)
+	require.Equal(t, partOf("", payload).SHA1, info.SHA1)
 	require.EqualValues(t, len(payload), info.Size)
 	require.Equal(t, "ci", info.CreatedBy)
 	require.Equal(t, "ci", info.ModifiedBy)
