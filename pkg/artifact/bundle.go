@@ -17,14 +17,14 @@ type Bundle struct {
 
 // Bundled is one artifact of a bundle: where it came from, and its bytes.
 type Bundled struct {
-	Ref    Ref // in the repository that it came from
-	SHA256 Digest
+	Ref    Ref    // in the repository that it came from
+	SHA256 Digest // zero when the bundle tells none
 }
 
 // BundlePromotion is one promotion of a bundle into an environment.
 type BundlePromotion struct {
 	Environment string
-	Status      string // COMPLETED, FAILED, …
-	Repos       []string
+	Status      string   // COMPLETED, FAILED, …
+	Repos       []string // that it was limited to; empty also where Artifactory does not tell
 	At          time.Time
 }

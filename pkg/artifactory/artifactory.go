@@ -99,5 +99,8 @@ func (c *Client) Name() string { return c.name }
 // URL is the base of all requests, without the trailing slash.
 func (c *Client) URL() string { return strings.TrimSuffix(c.base, "/") }
 
+// platform is the base of JFrog's other services, which stand beside Artifactory. It ends in '/'.
+func (c *Client) platform() string { return strings.TrimSuffix(c.base, "artifactory/") }
+
 // Close drops idle connections. Calls under way are not touched.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

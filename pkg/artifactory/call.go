@@ -24,7 +24,7 @@ var errStalled = errors.New("nothing arrived for too long")
 // maxAnswer bounds an answer of the REST interface. File information is under 2 KiB.
 const maxAnswer = 4 << 20
 
-// request is one call. All calls of this package are idempotent, so each may be repeated.
+// request is one call. It may be repeated unless it is single: then its caller finds out what became of it.
 type request struct {
 	call    callName
 	method  string
@@ -32,6 +32,7 @@ type request struct {
 	body    []byte
 	headers map[string]string
 	secrets []string // in the body; taken out of what the server says of it
+	single  bool     // sent once, because doing it twice is something else
 }
 
 // attempts is the memory of one call across its repetitions; the transport finds it in the request's context.
@@ -65,7 +66,7 @@ func (c *Client) do(ctx context.Context, r request, consume func(*http.Response)
 			return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 		case isStatus(err, http.StatusUnauthorized) && !fresh && c.renewToken(ctx):
 			fresh = true
-		case errors.Is(err, errBody) && a.final == nil && a.made <= c.retries:
+		case errors.Is(err, errBody) && a.final == nil && !r.single && a.made <= c.retries:
 			c.log.WarnContext(ctx, "answer broke off; asking again",
 				slog.String("call", r.call.String()), slog.Int("attempt", a.made), slog.Any("error", err))
 		default:
@@ -79,7 +80,11 @@ var errBody = fmt.Errorf("%w: answer broke off", errNetwork)
 
 // once is one run of the library's retry loop: up to the configured number of requests, until an answer's head is here.
 func (c *Client) once(ctx context.Context, r request, details httputils.HttpClientDetails, a *attempts, consume func(*http.Response) error) error {
-	lib, err := httpclient.ClientBuilder().SetContext(ctx).SetHttpClient(c.http).SetRetries(max(0, c.retries-a.made)).Build()
+	retries := max(0, c.retries-a.made)
+	if r.single {
+		retries = 0
+	}
+	lib, err := httpclient.ClientBuilder().SetContext(ctx).SetHttpClient(c.http).SetRetries(retries).Build()
 	if err != nil {
 		return err
 	}

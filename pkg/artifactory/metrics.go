@@ -29,11 +29,13 @@ const (
 	callList
 	callBuild
 	callPromote
+	callBundle
+	callEvidence
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

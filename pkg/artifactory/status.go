@@ -36,7 +36,7 @@ func (e *StatusError) Error() string {
 
 // Refused means that the server understood a write and will not do it, now or on a repetition. Nothing was written.
 type Refused struct {
-	What    string // "storing", "setting properties", "copying", "deleting" or "promoting"
+	What    string // "storing", "setting properties", "copying", "deleting", "promoting" or "attaching evidence"
 	Status  int    // HTTP status
 	Message string // what the server said, one short line, without credentials
 }

@@ -227,7 +227,7 @@ func (s Subscription) secrets() []string {
 
 // subscriptions is the list's URL. The event service stands beside Artifactory, not below it.
 func (c *Client) subscriptions() string {
-	return strings.TrimSuffix(c.base, "artifactory/") + "event/api/v1/subscriptions"
+	return c.platform() + "event/api/v1/subscriptions"
 }
 
 func (c *Client) withKey(key string, f func(url string) error) error {
