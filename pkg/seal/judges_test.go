@@ -70,7 +70,7 @@ func TestJudgedByOthers(t *testing.T) {
 			t.Parallel()
 			desk := newDesk(t, algorithm)
 			panel := judges(t, algorithm)
-			require.Len(t, panel, len(seal.FormatsOf(artifact.KindFile)), "every format of files has a judge")
+			require.Len(t, panel, len(seal.FormatsOf(artifact.KindFile)), "every format of files has a judge; those of images are judged where the registry is")
 			ask := func(verdict string, accept bool) {
 				t.Helper()
 				for format, j := range panel {

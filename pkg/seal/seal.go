@@ -1,4 +1,4 @@
-// Package seal makes and checks the files that hold a signature: one file per format (sigstore.go, raw.go), one line
+// Package seal makes and checks what holds a signature: one file per format (sigstore.go, raw.go, cosign.go, …), one line
 // per format in the table below. It does no I/O. Keys stay behind Signer, the bytes behind their Digests, so a seal
 // costs the same for one byte and for one terabyte.
 //
@@ -55,7 +55,7 @@ type draft struct {
 }
 
 // formats is the table of formats. A format is one line here, one file beside this one, one golden file.
-var formats = []Format{sigstore, raw, evidence}
+var formats = []Format{sigstore, raw, evidence, cosign, cosignTag}
 
 // Formats returns the names of all formats, in the order of the table.
 func Formats() []string {

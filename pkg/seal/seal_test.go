@@ -43,7 +43,7 @@ func sidecar(f seal.Format) bool { return slices.Contains(f.Kinds, artifact.Kind
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"sigstore", "raw", "evidence"}, seal.Formats(), "names that policies rely on")
+	require.Equal(t, []string{"sigstore", "raw", "evidence", "cosign", "cosign-tag"}, seal.Formats(), "names that policies rely on")
 	suffixes := map[string]bool{}
 	for _, f := range all(t) {
 		require.NotEmpty(t, f.MediaType)
@@ -58,6 +58,7 @@ func TestTable(t *testing.T) {
 	}
 	require.Equal(t, []string{"sigstore", "raw"}, seal.FormatsOf(artifact.KindFile))
 	require.Equal(t, []string{"evidence"}, seal.FormatsOf(artifact.KindBundle))
+	require.Equal(t, []string{"cosign", "cosign-tag"}, seal.FormatsOf(artifact.KindImage))
 	require.Empty(t, seal.FormatsOf("something else"))
 	_, ok := seal.Lookup("Sigstore")
 	require.False(t, ok)
@@ -71,7 +72,7 @@ func TestSealedFilesVerify(t *testing.T) {
 			key, d := sealtest.NewKey(t, alg, "one"), digestsOf([]byte("artifact"))
 			sealed, err := seal.SealAll(t.Context(), key, d, all(t))
 			require.NoError(t, err)
-			require.Equal(t, 2, key.Uses(), "the formats over the artifact's own digest share one signature")
+			require.Equal(t, 4, key.Uses(), "the formats over the artifact's own digest share one signature")
 			require.Len(t, sealed, len(seal.Formats()))
 			for _, f := range all(t) {
 				require.NoError(t, f.Verify(key.Public(), d, sealed[f.Name]), f.Name)

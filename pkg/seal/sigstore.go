@@ -77,19 +77,12 @@ func openSigstore(pub crypto.PublicKey, d Digests, content []byte) (claim, error
 	if err != nil {
 		return claim{}, err
 	}
-	want, err := keyHint(pub)
+	b, err := parseFileBundle(content)
 	if err != nil {
 		return claim{}, err
 	}
-	b, err := parseBundle(content)
-	if err != nil {
+	if err := madeWith(pub, b); err != nil {
 		return claim{}, err
-	}
-	if b.GetVerificationMaterial().GetCertificate() != nil || b.GetVerificationMaterial().GetX509CertificateChain() != nil {
-		return claim{}, fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
-	}
-	if hint := b.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" && hint != want {
-		return claim{}, fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
 	}
 	digest, err := d.pick(details.GetHashType())
 	if err != nil {
@@ -105,7 +98,36 @@ func openSigstore(pub crypto.PublicKey, d Digests, content []byte) (claim, error
 	return claim{hash: details.GetHashType(), digest: digest, signature: b.GetMessageSignature().GetSignature()}, nil
 }
 
-// parseBundle reads what this package can judge: version 0.3 with a message signature.
+// madeWith refuses a bundle that says it was made with another key.
+func madeWith(pub crypto.PublicKey, b *bundle.Bundle) error {
+	want, err := keyHint(pub)
+	if err != nil {
+		return err
+	}
+	if b.GetVerificationMaterial().GetCertificate() != nil || b.GetVerificationMaterial().GetX509CertificateChain() != nil {
+		return fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
+	}
+	if hint := b.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" && hint != want {
+		return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
+	}
+	return nil
+}
+
+// parseFileBundle reads a bundle that holds a message signature.
+func parseFileBundle(content []byte) (*bundle.Bundle, error) {
+	b, err := parseBundle(content)
+	switch {
+	case err != nil:
+		return nil, err
+	case b.GetDsseEnvelope() != nil:
+		return nil, fmt.Errorf("%w: the bundle holds an attestation, expected a signature of the file", ErrMalformed)
+	case b.GetMessageSignature().GetMessageDigest() == nil:
+		return nil, fmt.Errorf("%w: the bundle holds no signature with a digest", ErrMalformed)
+	}
+	return b, nil
+}
+
+// parseBundle reads a bundle of version 0.3 that names a key.
 func parseBundle(content []byte) (*bundle.Bundle, error) {
 	b := &bundle.Bundle{}
 	if err := protojson.Unmarshal(content, b); err != nil {
@@ -114,12 +136,7 @@ func parseBundle(content []byte) (*bundle.Bundle, error) {
 	if t := b.GetMediaType(); t != sigstoreType && t != sigstoreTypeOld {
 		return nil, fmt.Errorf("%w: the media type is %.100q, expected %q", ErrMalformed, t, sigstoreType)
 	}
-	switch {
-	case b.GetDsseEnvelope() != nil:
-		return nil, fmt.Errorf("%w: the bundle holds an attestation, expected a signature of the file", ErrMalformed)
-	case b.GetMessageSignature().GetMessageDigest() == nil:
-		return nil, fmt.Errorf("%w: the bundle holds no signature with a digest", ErrMalformed)
-	case b.GetVerificationMaterial().GetContent() == nil:
+	if b.GetVerificationMaterial().GetContent() == nil {
 		return nil, fmt.Errorf("%w: the bundle names no key", ErrMalformed)
 	}
 	return b, nil
@@ -141,11 +158,16 @@ func keyHint(pub crypto.PublicKey) (string, error) {
 }
 
 func hintSigstore(content []byte) (artifact.Digest, bool) {
-	var d artifact.Digest
-	b, err := parseBundle(content)
+	b, err := parseFileBundle(content)
 	if err != nil {
-		return d, false
+		return artifact.Digest{}, false
 	}
+	return hintIn(b)
+}
+
+// hintIn is the SHA-256 of the SubjectPublicKeyInfo that the bundle names.
+func hintIn(b *bundle.Bundle) (artifact.Digest, bool) {
+	var d artifact.Digest
 	hint, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
 	if err != nil || len(hint) != len(d) {
 		return d, false

@@ -16,7 +16,7 @@ import (
 )
 
 // claim is what a file comes down to once all of it but the signature has been checked: this signature is over this
-// digest. The digest is the caller's own, never the file's.
+// digest. The digest is the caller's own, or that of a text in the file that was seen to be about the caller's.
 type claim struct {
 	hash      crypto.Hash
 	digest    []byte
