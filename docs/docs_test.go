@@ -1,5 +1,5 @@
 // Package docs_test holds pages to what they speak of. Commands and configurations on the pages are tested by
-// cmd/hallmark, those of other people's verifiers by pkg/seal.
+// cmd/hallmark, those of other people's verifiers by pkg/seal and pkg/artifactory.
 package docs_test
 
 import (

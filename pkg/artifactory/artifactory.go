@@ -37,9 +37,10 @@ type Client struct {
 	wire    *transport
 	log     *slog.Logger
 	token   atomic.Pointer[string]
-	literal atomic.Bool   // the server was seen to take %3B as part of a name
-	buffers sync.Pool     // *[]byte for streaming
-	query   chan struct{} // holds an element while a query is under way
+	literal atomic.Bool    // the server was seen to take %3B as part of a name
+	buffers sync.Pool      // *[]byte for streaming
+	query   chan struct{}  // holds an element while a query is under way
+	refers  [64]sync.Mutex // one for the manifests whose digest begins alike; held while a signature is stored
 
 	repositories memory
 }

@@ -51,7 +51,7 @@ type attemptsKey struct{}
 // counts as a failed attempt, so consume must be able to start anew. Errors are *StatusError, errNetwork (wrapped),
 // the context's error, or consume's own.
 func (c *Client) do(ctx context.Context, r request, consume func(*http.Response) error) error {
-	a := &attempts{call: r.call, download: r.call == callPull || r.call == callRead}
+	a := &attempts{call: r.call, download: r.call == callPull || r.call == callRead || r.call == callBlob}
 	actx := context.WithValue(ctx, attemptsKey{}, a)
 	details := httputils.HttpClientDetails{Headers: r.headers}
 	details.AddPreRetryInterceptor(func() bool { return c.wire.worthwhile(ctx, a) })

@@ -31,11 +31,15 @@ const (
 	callPromote
 	callBundle
 	callEvidence
+	callReferrers
+	callManifest
+	callBlob
+	callUpload
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

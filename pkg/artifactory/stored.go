@@ -5,5 +5,5 @@ package artifactory
 type StoredSignature struct {
 	Name    string // where it is kept, for people: a digest, a tag, or repository/path of an evidence file
 	Format  string // the format that it has by its shape, as pkg/seal names it
-	Content []byte
+	Content []byte // nil when it cannot be read whole: damaged, too large, or gone
 }

@@ -60,6 +60,8 @@ func TestVerifyPageIsTrueOfEvidence(t *testing.T) {
 	require.NoError(t, err)
 	_, section, ok := strings.Cut(string(page), bundleSection)
 	require.True(t, ok)
+	section, _, ok = strings.Cut(section, "\n## ")
+	require.True(t, ok)
 	var script string
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
 		if strings.Contains(block[1], "payload.pae") {

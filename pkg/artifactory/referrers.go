@@ -1,0 +1,141 @@
+package artifactory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// The formats that images carry, as pkg/seal names them.
+const (
+	formatCosign    = "cosign"
+	formatCosignTag = "cosign-tag"
+)
+
+// bundleType begins the media type of a Sigstore bundle of any version.
+const bundleType = "application/vnd.dev.sigstore.bundle"
+
+// maxReferrers bounds how many referrers of a manifest, and how many layers at its signature tag, are read.
+const maxReferrers = 64
+
+// ErrTooMany means that more things refer to a manifest than are read.
+var ErrTooMany = errors.New("too many")
+
+// errMalformed means that a manifest cannot be understood.
+var errMalformed = errors.New("malformed manifest")
+
+// Signatures reads what stands as a signature of a manifest: the Sigstore bundles among its referrers (OCI 1.1; where
+// that API is missing, those in the index at the tag sha256-<hex>), and what cosign's older scheme has at the tag
+// sha256-<hex>.sig. They come in the order in which the server lists them, the older scheme's last. A server that
+// forbids the referrers API altogether has none; the tag tells whether the token may read at all.
+//
+// Every manifest and blob has the digest that it is listed under. One that is damaged, larger than a signature is, or
+// gone has no content, and so proves nothing. More than 64 referrers, of whatever kind, or 64 layers at the tag are
+// ErrTooMany.
+func (c *Client) Signatures(ctx context.Context, image artifact.Subject) ([]StoredSignature, error) {
+	found, err := c.signatures(ctx, image)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signatures of %s: %w", image.Ref, err)
+	}
+	return found, nil
+}
+
+func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]StoredSignature, error) {
+	r, err := c.registry(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	listed, err := r.referrers()
+	if err != nil && !isStatus(err, http.StatusForbidden) {
+		return nil, err
+	}
+	var found []StoredSignature
+	for _, d := range listed {
+		s, ok, err := r.bundle(d)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			found = append(found, s)
+		}
+	}
+	tagged, _, err := r.tagged()
+	return append(found, tagged...), err
+}
+
+// referrers lists what refers to the manifest.
+func (r *registry) referrers() ([]v1.Descriptor, error) {
+	index, err := remote.Referrers(r.subject, r.options...)
+	if err != nil {
+		return nil, fmt.Errorf("listing referrers: %w", plainError(err))
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		return nil, fmt.Errorf("listing referrers: %w: %w", errMalformed, err)
+	}
+	if len(m.Manifests) > maxReferrers {
+		return nil, fmt.Errorf("%w referrers: the manifest has %d, %d are read; delete those that nobody needs", ErrTooMany, len(m.Manifests), maxReferrers)
+	}
+	return m.Manifests, nil
+}
+
+// bundle reads the signature that a referrer holds; false when it is something else.
+func (r *registry) bundle(d v1.Descriptor) (StoredSignature, bool, error) {
+	s := StoredSignature{Name: d.Digest.String(), Format: formatCosign}
+	m, err := r.manifest(r.image.Digest(d.Digest.String()))
+	if damaged(err) {
+		return s, strings.HasPrefix(d.ArtifactType, bundleType), nil
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("reading referrer %s: %w", d.Digest, err)
+	}
+	if len(m.Layers) != 1 || !strings.HasPrefix(string(m.Layers[0].MediaType), bundleType) {
+		return s, false, nil
+	}
+	if s.Content, err = r.blob(m.Layers[0].Digest); err != nil && !damaged(err) {
+		return s, false, fmt.Errorf("reading referrer %s: %w", d.Digest, err)
+	}
+	return s, true, nil
+}
+
+// manifest reads an image manifest.
+func (r *registry) manifest(ref name.Reference) (*v1.Manifest, error) {
+	got, err := remote.Get(ref, r.options...)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(got.Manifest))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return m, nil
+}
+
+// blob reads a small blob whole.
+func (r *registry) blob(d v1.Hash) ([]byte, error) {
+	layer, err := remote.Layer(r.image.Digest(d.String()), r.options...)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	body, err := layer.Compressed()
+	if err != nil {
+		return nil, plainError(err)
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+// damaged reports whether an error is about the thing that was read, and reading it again will not help.
+func damaged(err error) bool {
+	return errors.Is(err, ErrDigest) || errors.Is(err, ErrTooLarge) || errors.Is(err, errMalformed) || isStatus(err, http.StatusNotFound)
+}
