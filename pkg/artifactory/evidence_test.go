@@ -245,6 +245,9 @@ func TestAttestationsAmongOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 64, len(found))
 	require.Equal(t, content, found[0].Content)
+	for _, one := range found {
+		require.Equal(t, get(t, content, "payload"), get(t, one.Content, "payload"), "statements of other kinds are not read")
+	}
 	require.NoError(t, s.attest(content))
 	s.server.Fail(standin.Fault{Method: http.MethodGet, Path: "/artifactory/release-bundles-v2/.evidence/**", Status: http.StatusForbidden})
 	_, err = s.client.Attestations(t.Context(), s.subject())
@@ -253,6 +256,14 @@ func TestAttestationsAmongOthers(t *testing.T) {
 	mine := sealtest.NewKey(t, "P-256", "late")
 	s.trust(mine, "late")
 	require.ErrorContains(t, s.attest(s.sealed(mine)), "64 pieces", "no more are read, so no more are made")
+}
+
+// get is one member of a JSON object.
+func get(t *testing.T, doc []byte, member string) any {
+	t.Helper()
+	var v map[string]any
+	require.NoError(t, json.Unmarshal(doc, &v))
+	return v[member]
 }
 
 // searched answers searches with one body, and everything else with the file's content.
