@@ -343,7 +343,7 @@ func requests(t *testing.T, reg *prometheus.Registry, call string) (n float64) {
 func hexOf(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
 
 // someImage is a manifest that nobody has.
-func someImage(t *testing.T) artifact.Subject {
+func someImage(t testing.TB) artifact.Subject {
 	t.Helper()
 	ref, err := artifact.NewRef("main", "images", imageName+"/1/manifest.json")
 	require.NoError(t, err)
