@@ -123,9 +123,15 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 	fmt.Printf("\nLeft running until Ctrl-C:\n  Artifactory  %s  (token %q)\n  Hallmark     %s\n  metrics      %s/metrics\n  files        %s\n",
 		s.Artifactory.URL(), sandbox.Developer, s.URL, s.MetricsURL, s.Dir)
 	fmt.Printf("\nTry, in another terminal:\n  export SOFTHSM2_CONF=%s HALLMARK_CONFIG=%s HALLMARK_SERVER=%s HALLMARK_TOKEN_FILE=%s\n  %s gate check %s/%s --target %s\n",
-		s.Path("softhsm2.conf"), s.Path("hallmark.yaml"), s.URL, s.Path("secrets", "caller"), s.Hallmark, sandbox.Staging, app, sandbox.Release)
+		quoted(s.Path("softhsm2.conf")), quoted(s.Path("hallmark.yaml")), s.URL, quoted(s.Path("secrets", "caller")), quoted(s.Hallmark),
+		sandbox.Staging, app, sandbox.Release)
 	<-stopped
 	return nil
+}
+
+// quoted is one word for a shell, whatever characters the path has.
+func quoted(path string) string {
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // put uploads like any client: one PUT.
