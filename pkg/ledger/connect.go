@@ -25,6 +25,10 @@ const (
 	Postgres Dialect = "postgres"
 )
 
+// PostgresConnections is how many connections one ledger, which is one replica, has open on PostgreSQL at most. The
+// server's max_connections must hold that many for every replica.
+const PostgresConnections = 16
+
 // readers is how many reads run at once. Reads are rare and short beside writes.
 const readers = 4
 
@@ -125,7 +129,7 @@ func (l *Ledger) connectPostgres(ctx context.Context) error {
 	conf.RuntimeParams["application_name"] = "hallmark"
 	conf.RuntimeParams["synchronous_commit"] = "on"
 	l.write = stdlib.OpenDB(*conf)
-	l.write.SetMaxOpenConns(16)
+	l.write.SetMaxOpenConns(PostgresConnections)
 	l.write.SetMaxIdleConns(8)
 	l.write.SetConnMaxIdleTime(5 * time.Minute)
 	l.read = l.write

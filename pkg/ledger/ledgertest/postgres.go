@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -22,6 +24,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // names the driver "pgx"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
 )
 
 // server is one PostgreSQL server for all tests of a process.
@@ -93,9 +97,9 @@ func (s *server) start() error {
 
 func (s *server) run(bin, dir, data string, as *syscall.SysProcAttr) error {
 	// The shell waits on a pipe whose other end only this process holds; when it breaks, it stops the server and cleans up.
-	const script = `"$1" -D "$2" -h 127.0.0.1 -p "$3" -k "" -c max_connections=200 >"$4/log" 2>&1 & pid=$!
+	const script = `"$1" -D "$2" -h 127.0.0.1 -p "$3" -k "" -c max_connections="$5" >"$4/log" 2>&1 & pid=$!
 		cat >/dev/null; kill -INT $pid; wait $pid; rm -rf "$4"`
-	cmd := exec.Command("sh", "-c", script, "sh", filepath.Join(bin, "postgres"), data, strconv.Itoa(s.port), dir) // #nosec G204 -- found above
+	cmd := exec.Command("sh", "-c", script, "sh", filepath.Join(bin, "postgres"), data, strconv.Itoa(s.port), dir, strconv.Itoa(maxConnections())) // #nosec G204 -- found above
 	cmd.Dir, cmd.SysProcAttr = dir, as
 	as.Setpgid = true // an interrupt from the terminal must not take the server from under a test that cleans up
 	hold, err := cmd.StdinPipe()
@@ -121,6 +125,28 @@ func (s *server) run(bin, dir, data string, as *syscall.SysProcAttr) error {
 		}
 		time.Sleep(20 * time.Millisecond) // the server gives no sign when it is ready
 	}
+}
+
+// ledgersPerTest is how many ledgers one test has open at once at most: two replicas, one whose process was just killed
+// and whose connections the server still has to notice, and one of the test's own.
+const ledgersPerTest = 4
+
+// maxConnections is enough for every test that may run at once, each with its ledgers' pools used up and a connection
+// that makes or drops a database. The floor is for tests that keep a ledger while their subtests run: those are not
+// counted among the ones that run.
+func maxConnections() int {
+	return max(200, parallel()*(ledgersPerTest*ledger.PostgresConnections+1))
+}
+
+// parallel is how many tests of this process run at once: the flag -parallel, which is the number of processors when it
+// is not given.
+func parallel() int {
+	if f := flag.Lookup("test.parallel"); f != nil {
+		if n, err := strconv.Atoi(f.Value.String()); err == nil && n > 0 {
+			return n
+		}
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // binaries finds the newest installed server.
