@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+	Instances  int // of Artifactory; when there are several, none can hold up the others
 }
 
 // Queue accepts events and has them worked on. Make one per ledger.
@@ -37,6 +38,7 @@ type Queue struct {
 	work    func(context.Context, Work) error
 
 	slots    *slots
+	shares   *shares
 	patience time.Duration
 	draining chan struct{} // closed when no more work may begin
 	stopping atomic.Bool   // running work is being interrupted
@@ -58,6 +60,7 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
+	q.shares = newShares(opts.Instances, q.slots, q.log)
 	var driver riverdriver.Driver[*sql.Tx] = riverdatabasesql.New(l.SQL())
 	if l.Dialect() == ledger.SQLite {
 		driver = newSQLiteDriver(l)

@@ -10,9 +10,8 @@ import (
 // take every place, uploads and backfill together leave a few for promotions, and backfill has its own few among
 // those. A free place goes to the first lane that waits. Nobody is interrupted for anybody.
 type slots struct {
-	limit [lowest + 1]int // for a lane together with those behind it
-
 	mu      sync.Mutex
+	limit   [lowest + 1]int // for a lane together with those behind it
 	taken   [lowest + 1]int
 	waiting [lowest + 1][]chan struct{} // closed when a place was taken for the one that waits
 }
@@ -55,6 +54,19 @@ func (s *slots) give(r rank) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken[r]--
+	s.hand()
+}
+
+// resize changes the limits. Those who have a place keep it.
+func (s *slots) resize(limit [lowest + 1]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = limit
+	s.hand()
+}
+
+// hand gives free places to those who wait. Callers hold s.mu.
+func (s *slots) hand() {
 	for r := range s.waiting {
 		for len(s.waiting[r]) > 0 && s.free(rank(r)) {
 			close(s.waiting[r][0])

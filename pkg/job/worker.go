@@ -34,6 +34,12 @@ type worker struct {
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 	r := rankOfQueue(j.Queue) // it may have moved up since it was stored
+	back, ok := w.q.shares.enter(j.Args.Instance, r, w.q.draining)
+	if !ok {
+		return river.JobSnooze(back)
+	}
+	outcome := ""
+	defer func() { w.q.shares.leave(j.Args.Instance, r, outcome) }()
 	if !w.q.slots.take(r, w.q.draining, w.q.patience) {
 		return river.JobSnooze(0) // fetched ahead and not begun: it goes back
 	}
@@ -44,7 +50,8 @@ func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 	defer cancel()
 	said := &notes{}
 	err := w.q.attempt(context.WithValue(ctx, notesKey{}, said), Work{Event: j.Args.Event, Attempt: j.Attempt})
-	outcome, verdict := w.q.judge(j.JobRow, err)
+	var verdict error
+	outcome, verdict = w.q.judge(j.JobRow, err)
 	w.q.metrics.ended[outcome].Inc()
 	w.q.report(ctx, j, outcome, time.Since(started), said, err)
 	return verdict
