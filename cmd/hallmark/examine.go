@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,6 +107,9 @@ func examineSigned(ctx context.Context, client *artifactory.Client, instance, re
 	if err != nil {
 		return verdict(name, "", err, "see the message")
 	}
+	if check, wrong := elsewhere(ctx, client, r, name); wrong {
+		return check
+	}
 	rights, err := client.Rights(ctx, repo)
 	if err != nil {
 		return verdict(name, "", err, "see the message")
@@ -129,7 +133,36 @@ func examineGuarded(ctx context.Context, client *artifactory.Client, instance, r
 	if err != nil {
 		return verdict(name, "", err, "see the message")
 	}
+	if check, wrong := elsewhere(ctx, client, r, name); wrong {
+		return check
+	}
+	if r.Class == "" {
+		return hsm.Check{Name: name, OK: true, Detail: "is there; its class is closed to the token"}
+	}
 	return hsm.Check{Name: name, OK: true, Detail: string(r.Class) + " repository"}
+}
+
+// elsewhere is the complaint about a repository whose files lie in another: a policy that names it is about no file.
+func elsewhere(ctx context.Context, client *artifactory.Client, r artifact.Repository, name string) (hsm.Check, bool) {
+	check := hsm.Check{Name: name, Detail: string(r.Class) + " repository: no file is stored in it, so the policy is about none"}
+	switch r.Class {
+	case artifact.Virtual:
+		check.Fix = "policies match the local repository that holds the bytes: write its name"
+		holders, _ := client.Holders(ctx, r.Key)
+		holders = slices.DeleteFunc(holders, func(key string) bool {
+			h, err := client.Repository(ctx, key)
+			return err != nil || h.Class == artifact.Cache
+		})
+		if len(holders) > 0 {
+			check.Fix = "policies match the local repository that holds the bytes: write " + strings.Join(holders, " or ")
+		}
+	case artifact.Remote, artifact.Cache:
+		check.Detail = string(r.Class) + " repository: Artifactory alone stores files in it, so no signature can stand beside one"
+		check.Fix = "name the local or federated repository that its files are promoted to"
+	default:
+		return hsm.Check{}, false
+	}
+	return check, true
 }
 
 func gone(name, instance string) hsm.Check {

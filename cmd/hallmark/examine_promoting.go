@@ -34,8 +34,12 @@ func examinePromoting(ctx context.Context, a artifactory.Config, set *policy.Set
 	}
 	_, guarded := set.Repositories(a.Name)
 	for _, repo := range guarded {
-		if _, err := client.Repository(ctx, repo); errors.Is(err, artifact.ErrGone) {
+		r, err := client.Repository(ctx, repo)
+		if errors.Is(err, artifact.ErrGone) {
 			continue // its own check says so
+		}
+		if _, wrong := elsewhere(ctx, client, r, ""); wrong {
+			continue // that too
 		}
 		checks = append(checks, examineTarget(ctx, client, a.Name, repo))
 	}

@@ -38,12 +38,18 @@ func Module() (string, error) {
 
 // prepare makes the directory, the secrets and the addresses.
 func (s *Sandbox) prepare() error {
-	for _, d := range []string{"tokens", "artifactory", "secrets", "policies", "work"} {
+	for _, d := range []string{"tokens", "secrets", "policies", "work"} {
 		if err := os.MkdirAll(s.Path(d), 0o700); err != nil {
 			return err
 		}
 	}
-	for _, name := range []string{"pin", "so-pin", "artifactory", "admin", "promotion", "webhook", "caller"} {
+	names := []string{"pin", "so-pin", "caller"}
+	for _, instance := range append([]string{Main}, s.Instances...) {
+		for _, name := range []string{"artifactory", "admin", "promotion", "webhook"} {
+			names = append(names, of(instance, name))
+		}
+	}
+	for _, name := range names {
 		if err := s.secret(name); err != nil {
 			return err
 		}
@@ -85,14 +91,28 @@ func (s *Sandbox) secret(name string) error {
 }
 
 func (s *Sandbox) startArtifactory() error {
+	var err error
+	if s.Artifactory, err = s.startInstance(Main); err != nil {
+		return err
+	}
+	for _, name := range s.Instances {
+		if s.Others[name], err = s.startInstance(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startInstance starts one stand-in.
+func (s *Sandbox) startInstance(name string) (*standin.Server, error) {
 	c := standin.Config{
-		Dir:          s.Path("artifactory"),
+		Dir:          s.Path(of(name, "artifactory")),
 		Repositories: []standin.Repository{{Key: Staging}, {Key: Release}},
 		Webhooks:     s.Timing,
 		Tokens: []standin.Token{
-			{Value: s.tokens["artifactory"], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
-			{Value: s.tokens["admin"], User: "admin", Admin: true},
-			{Value: s.tokens["promotion"], User: Promoter, Rights: map[string]string{Staging: "rd", Release: "rwda"}},
+			{Value: s.tokens[of(name, "artifactory")], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
+			{Value: s.tokens[of(name, "admin")], User: "admin", Admin: true},
+			{Value: s.tokens[of(name, "promotion")], User: Promoter, Rights: map[string]string{Staging: "rd", Release: "rwda"}},
 			{Value: Developer, User: Developer, Rights: map[string]string{Staging: "rwda"}},
 			{Value: Annotator, User: Annotator, Rights: map[string]string{Staging: "rwda"}},
 		},
@@ -100,12 +120,22 @@ func (s *Sandbox) startArtifactory() error {
 	if s.Standin != nil {
 		s.Standin(&c)
 	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, err
+	}
 	server, err := standin.New(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.Artifactory = server
-	return server.Start("127.0.0.1:0")
+	return server, server.Start("127.0.0.1:0")
+}
+
+// of names what belongs to an instance; of the main one by its plain name.
+func of(instance, name string) string {
+	if instance == Main {
+		return name
+	}
+	return name + "-" + instance
 }
 
 // initToken makes a SoftHSM token. SoftHSM's tool takes the PINs as arguments only; they are worth nothing outside this
@@ -153,18 +183,12 @@ func (s *Sandbox) writeConfig(spki string) error {
 database:
   url: %q
 artifactory:
-  - name: main
-    url: %s
-    token: {file: %s}
-    promotionToken: {file: %s}
-    webhookSecrets: [{file: %s}]
-tokens:
+%stokens:
   - name: hsm
     module: %s
     label: hallmark
     pin: {file: %s}
-`, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.Artifactory.URL(),
-		s.Path("secrets", "artifactory"), s.Path("secrets", "promotion"), s.Path("secrets", "webhook"), s.Module, s.Path("secrets", "pin"))
+`, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.instances(), s.Module, s.Path("secrets", "pin"))
 	if spki != "" {
 		fmt.Fprintf(&b, "keys:\n  - name: %s\n    token: hsm\n    spki: %s\n    lane: release\n", Key, spki)
 	}
@@ -202,16 +226,31 @@ require:
 	)
 }
 
-// subscribe makes Artifactory announce what happens in the repositories that policies name.
-func (s *Sandbox) subscribe(ctx context.Context) error {
-	out, code, err := s.Run(ctx, "webhook", "install", "--url", s.URL)
+// instances is the configuration's list of them.
+func (s *Sandbox) instances() string {
+	var b strings.Builder
+	for _, name := range append([]string{Main}, s.Instances...) {
+		url := s.Artifactory.URL()
+		if other := s.Others[name]; other != nil {
+			url = other.URL()
+		}
+		fmt.Fprintf(&b, "  - name: %s\n    url: %s\n    token: {file: %s}\n    promotionToken: {file: %s}\n    webhookSecrets: [{file: %s}]\n", name, url,
+			s.Path("secrets", of(name, "artifactory")), s.Path("secrets", of(name, "promotion")), s.Path("secrets", of(name, "webhook")))
+	}
+	return b.String()
+}
+
+// subscribe makes an instance announce what happens in the repositories that policies name.
+func (s *Sandbox) subscribe(ctx context.Context, instance string) error {
+	out, code, err := s.Run(ctx, "webhook", "install", "--url", s.URL, "--instance", instance, "--admin-token-file", s.Path("secrets", of(instance, "admin")))
 	if err != nil || code != 0 {
 		return fmt.Errorf("installing the webhook: %w\n%s", err, out)
 	}
 	return nil
 }
 
-// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, admin, promotion, webhook or caller.
+// Secret returns one of the sandbox's secrets: pin, so-pin, artifactory, admin, promotion, webhook or caller; of another
+// instance by a name such as webhook-mirror.
 func (s *Sandbox) Secret(name string) string { return s.tokens[name] }
 
 // Secrets lists all of them: none may ever be printed.

@@ -21,6 +21,7 @@ import (
 
 // Names that the sandbox's configuration and policies use.
 const (
+	Main       = "main" // the instance that every sandbox has
 	Staging    = "libs-staging-local"
 	Release    = "libs-release-local"
 	Key        = "release-2026"
@@ -46,6 +47,7 @@ type Config struct {
 	Env       []string              // added to the environment of the service
 	Flags     []string              // added to the command line of the service
 	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
+	Instances []string              // names of further instances, each with its own stand-in, secrets and webhook
 }
 
 // Sandbox is a running world. Stop it when done.
@@ -54,6 +56,7 @@ type Sandbox struct {
 	Artifactory *standin.Server
 	URL         string // of the service
 	MetricsURL  string
+	Others      map[string]*standin.Server // by name
 	tokens      map[string]string
 	reserved    []*os.File // locks on the ports in use
 	process     *process
@@ -81,7 +84,7 @@ func (p *process) running() bool {
 // Start builds and starts everything, and returns when the service is ready. What it started is stopped again when it
 // fails.
 func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
-	s := &Sandbox{Config: c, tokens: map[string]string{}}
+	s := &Sandbox{Config: c, Others: map[string]*standin.Server{}, tokens: map[string]string{}}
 	defer func() {
 		if err != nil {
 			s.Stop()
@@ -105,7 +108,12 @@ func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
 	if err := s.Serve(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.subscribe(ctx)
+	for _, instance := range append([]string{Main}, c.Instances...) {
+		if err := s.subscribe(ctx, instance); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // Serve starts the service and waits until it is ready. Use it after Kill to start it again.
@@ -195,6 +203,9 @@ func (s *Sandbox) Stop() {
 	}
 	if s.Artifactory != nil {
 		_ = s.Artifactory.Close()
+	}
+	for _, other := range s.Others {
+		_ = other.Close()
 	}
 	for _, f := range s.reserved {
 		_ = f.Close()

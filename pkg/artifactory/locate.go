@@ -134,6 +134,23 @@ func (c *Client) search(ctx context.Context, virtual repository, shown artifact.
 	return artifact.Ref{}, fmt.Errorf("%w: %q shows bytes that none of its members has", ErrOtherItem, virtual.Key)
 }
 
+// Holders are the repositories that the files of a repository lie in, in the order in which it looks for them: of a
+// virtual one those of its members, of a remote one its cache, of any other itself. ErrMembers means that the token may
+// not know.
+func (c *Client) Holders(ctx context.Context, key string) ([]string, error) {
+	repo, err := c.repository(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	switch repo.Class {
+	case artifact.Virtual:
+		return c.members(ctx, repo)
+	case artifact.Remote:
+		return []string{key + cacheSuffix}, nil
+	}
+	return []string{key}, nil
+}
+
 // members are the repositories that files of a virtual one can be in, in the order in which they are asked: local and
 // federated ones, then caches, both in the order of its configuration; those of virtual members after its own.
 func (c *Client) members(ctx context.Context, virtual repository) ([]string, error) {
