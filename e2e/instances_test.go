@@ -137,7 +137,7 @@ func TestAnInstanceThatStopsHoldsUpNoOther(t *testing.T) {
 		f, _ := other.File(sandbox.Staging, path)
 		require.Empty(t, f.Properties["hallmark.state"])
 	}
-	require.Contains(t, serviceLog(t, s), "takes few workers")
+	eventually(t, func() string { return "the service tells\n" + complaints(t, s) }, func() bool { return strings.Contains(complaints(t, s), "takes few workers") })
 	require.Positive(t, back())
 	for _, path := range paths {
 		awaitState(t, s, other, sandbox.Staging, path, "signed")

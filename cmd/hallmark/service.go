@@ -26,6 +26,9 @@ import (
 	"github.com/hallmark-signing/hallmark/webhook"
 )
 
+// locateWait bounds how long a status waits to learn which file a virtual path means.
+const locateWait = 5 * time.Second
+
 // service is everything wired together. It does nothing until start.
 type service struct {
 	config    *Config
@@ -118,7 +121,7 @@ func (s *service) face() error {
 		return err
 	}
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
-		Gate: s.gate.Check, Sign: s.request, Status: s.ledger.Status, Explain: s.policies.Explain,
+		Gate: s.gate.Check, Sign: s.request, Status: s.status, Explain: s.policies.Explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
 		Log: s.log, Registerer: s.metrics,
 	})
@@ -161,6 +164,28 @@ func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error
 		Instance: ref.Instance, Domain: "request", Type: "sign", Repo: ref.Repo, Path: ref.Path,
 		Key: artifact.Digest(key).String(), ReceivedAt: now, Lane: job.Promotion,
 	})
+}
+
+// status is what the ledger knows of an artifact. A path in a virtual or remote repository means the file that it shows;
+// while Artifactory does not answer, what was noted under the path itself is all there is.
+func (s *service) status(ctx context.Context, ref artifact.Ref) (ledger.Status, error) {
+	asked, err := s.ledger.Status(ctx, ref)
+	client, ok := s.instances[ref.Instance]
+	if !ok || err != nil && !errors.Is(err, ledger.ErrUnknown) {
+		return asked, err
+	}
+	wait, cancel := context.WithTimeout(ctx, locateWait)
+	defer cancel()
+	at, lost := client.Locate(wait, ref)
+	if lost != nil || at == ref {
+		return asked, err
+	}
+	held, unknown := s.ledger.Status(ctx, at)
+	if errors.Is(unknown, ledger.ErrUnknown) {
+		return asked, err
+	}
+	held.Pending = held.Pending || asked.Pending // ordered by the other name
+	return held, unknown
 }
 
 // sweep makes the order of a sweep durable.

@@ -47,6 +47,9 @@ func statusText(w io.Writer, s api.Status) {
 		state += ", work is under way"
 	}
 	fmt.Fprintf(w, "%s  %s\n", strings.ToUpper(state), s.Artifact)
+	if s.Asked != "" {
+		fmt.Fprintf(w, "  asked as  %s\n", s.Asked)
+	}
 	if c := s.Current; c != nil {
 		fmt.Fprintf(w, "  digest    sha256:%s\n", c.SHA256)
 		fmt.Fprintf(w, "  at        %s\n", c.At.Format(time.RFC3339))

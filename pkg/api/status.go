@@ -12,8 +12,9 @@ import (
 // record, no proof: the gate alone judges signatures.
 type Status struct {
 	Instance   string      `json:"instance"`
-	Artifact   string      `json:"artifact"`
-	Pending    bool        `json:"pending"` // work is waiting or running; Current may be about to change
+	Artifact   string      `json:"artifact"`        // where it is stored
+	Asked      string      `json:"asked,omitempty"` // the path in a virtual or remote repository that was asked about
+	Pending    bool        `json:"pending"`         // work is waiting or running; Current may be about to change
 	Current    *Outcome    `json:"current,omitempty"`
 	History    []Outcome   `json:"history"` // latest first
 	Signatures []Signature `json:"signatures"`
@@ -62,6 +63,9 @@ func StatusOf(ref artifact.Ref, known ledger.Status) Status {
 	s := Status{
 		Instance: ref.Instance, Artifact: ref.String(), Pending: known.Pending,
 		History: make([]Outcome, len(known.History)), Signatures: make([]Signature, len(known.Signatures)),
+	}
+	if at := known.Current.Ref; known.Current.State != "" && at != ref {
+		s.Artifact, s.Asked = at.String(), ref.String()
 	}
 	if known.Current.State != "" {
 		current := outcomeOf(known.Current)

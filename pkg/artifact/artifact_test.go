@@ -68,7 +68,8 @@ func TestResolveFile(t *testing.T) {
 	m, err := artifact.Resolve(t.Context(), src, ref)
 	require.NoError(t, err)
 	require.Equal(t, artifact.Meaning{
-		Kind: artifact.KindFile, Subjects: []artifact.Subject{{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: d, Size: 7}}},
+		Kind: artifact.KindFile, Repo: artifact.Repository{Key: "libs", Class: artifact.Local, Package: "generic"},
+		Subjects: []artifact.Subject{{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: d, Size: 7}}},
 	}, m)
 	_, err = artifact.Resolve(t.Context(), src, gone)
 	require.True(t, errors.Is(err, artifact.ErrGone))

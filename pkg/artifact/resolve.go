@@ -21,7 +21,8 @@ var (
 // Meaning is what a reference means.
 type Meaning struct {
 	Kind     Kind
-	Subjects []Subject // what is signed here; the last stands for the whole
+	Repo     Repository // that holds the bytes
+	Subjects []Subject  // what is signed here; the last stands for the whole
 }
 
 // Whole is the subject that stands for all of them.
@@ -47,11 +48,11 @@ func KindOf(repo Repository, ref Ref) Kind {
 	return ""
 }
 
-// Resolve answers what a reference means, with facts read afresh from the source. A reference in a virtual repository
-// means the file that it shows. A missing item is ErrGone.
+// Resolve answers what a reference means, with facts read afresh from the source. A reference in a virtual or
+// remote repository means the file that it shows, where that is stored. A missing item is ErrGone.
 func Resolve(ctx context.Context, src Source, ref Ref) (Meaning, error) {
 	repo, err := src.Repository(ctx, ref.Repo)
-	if err == nil && repo.Class == Virtual {
+	if err == nil && (repo.Class == Virtual || repo.Class == Remote) {
 		if ref, err = src.Locate(ctx, ref); err == nil {
 			repo, err = src.Repository(ctx, ref.Repo)
 		}
@@ -67,7 +68,7 @@ func Resolve(ctx context.Context, src Source, ref Ref) (Meaning, error) {
 		if err != nil {
 			return Meaning{}, fmt.Errorf("resolving %s: %w", ref, err)
 		}
-		return Meaning{Kind: k.kind, Subjects: subjects}, nil
+		return Meaning{Kind: k.kind, Repo: repo, Subjects: subjects}, nil
 	}
 	return Meaning{}, fmt.Errorf("no artifact kind claims %s", ref)
 }

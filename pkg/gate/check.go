@@ -112,7 +112,10 @@ func (g *Gate) subject(ctx context.Context, asked artifact.Ref) (artifact.Ref, e
 		return asked.Beside(owners[0]), nil
 	}
 	for _, name := range owners {
-		_, err := client.Info(ctx, asked.Beside(name))
+		at, err := client.Locate(ctx, asked.Beside(name))
+		if err == nil {
+			_, err = client.Info(ctx, at)
+		}
 		if !errors.Is(err, artifact.ErrGone) {
 			return asked.Beside(name), err
 		}
@@ -163,7 +166,11 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	// 4 policy. Then the artifact once more: a yes must be about bytes that still stand.
 	v.Reasons = append(v.Reasons, demand.Judge(found)...)
 	if len(v.Reasons) == 0 && ref != req.Artifact {
-		why, err := in.companion(ctx, req.Artifact)
+		at, err := client.Locate(ctx, req.Artifact)
+		if err != nil {
+			return err
+		}
+		why, err := in.companion(ctx, at)
 		if err != nil {
 			return err
 		}

@@ -49,6 +49,12 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 			Code: reason.PathRefused, Message: "the path cannot be followed safely", Found: err.Error(),
 			Expected: "a path that means the same file to every server and proxy on the way", Fix: "rename the artifact", Who: "the uploader",
 		}, true
+	case errors.Is(err, artifactory.ErrMembers):
+		return reason.Reason{
+			Code: reason.MembersUnknown, Message: "nothing tells which member of the virtual repository holds the file", Found: err.Error(),
+			Expected: "a server that names the member, or a token that may read the virtual repository's configuration",
+			Fix:      "ask with the path in the local repository that holds the file", Who: "the caller, or Artifactory administrators",
+		}, true
 	case errors.Is(err, artifact.ErrPart):
 		return reason.Reason{
 			Code: reason.PartOfImage, Message: "a layer is promoted with its image", Found: req.Artifact.String() + " is a part of an image",

@@ -73,6 +73,9 @@ func (r *run) parse(ctx context.Context, text string) (selection, error) {
 	if repo == r.req.Target {
 		return selection{}, refuse(reason.PathRefused, "an artifact cannot be promoted into its own repository", text, "a target other than "+repo)
 	}
+	if err := r.storesFiles(ctx, repo); err != nil {
+		return selection{}, err
+	}
 	probe := strings.TrimSuffix(rest, "/")
 	if probe == "" {
 		probe = "x"
@@ -100,6 +103,19 @@ func (r *run) parse(ctx context.Context, text string) (selection, error) {
 		sel.exact, sel.matches = rest, func(p string) bool { return p == rest }
 	}
 	return sel, nil
+}
+
+// storesFiles refuses a repository that only shows files of others: what is moved or copied is told by its own place.
+func (r *run) storesFiles(ctx context.Context, key string) error {
+	repo, err := r.client.Repository(ctx, key)
+	if err != nil || repo.Class != artifact.Virtual && repo.Class != artifact.Remote {
+		return nil // where it cannot be known, the listing and the gate say what is wrong
+	}
+	names := "the repository that holds the files"
+	if holders, err := r.client.Holders(ctx, key); err == nil {
+		names = strings.Join(holders, " or ")
+	}
+	return refuse(reason.VirtualRepository, "an artifact is promoted from where it is stored", key+" is a "+string(repo.Class)+" repository and only shows it", names)
 }
 
 // under matches what a pattern names, and everything below a folder that it names.

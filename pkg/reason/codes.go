@@ -30,6 +30,9 @@ const (
 	ImageIncomplete     Code = "image-incomplete"
 	ManifestUnreadable  Code = "manifest-unreadable"
 	FormatUnfit         Code = "format-unfit"
+	RemoteCache         Code = "remote-cache"
+	VirtualRepository   Code = "virtual-repository"
+	MembersUnknown      Code = "members-unknown"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -58,6 +61,9 @@ var Codes = map[Code]string{
 	NothingSelected:     "No artifact is where the request says; nothing was promoted.",
 	TargetOccupied:      "Something else stands at the target; a promotion overwrites nothing.",
 	PromotionRefused:    "Artifactory refused a step of a promotion.",
+	RemoteCache:         "The file is in the cache of a remote repository, where nothing can be stored beside it; promote it to a local repository first.",
+	VirtualRepository:   "A virtual or remote repository only shows files that are stored in another one, which has to be named.",
+	MembersUnknown:      "The path is in a virtual repository, and nothing tells which of its members holds the file.",
 	PartOfImage:         "The file is a layer or another part of an image; the image's manifest is what is signed.",
 	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
 	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",

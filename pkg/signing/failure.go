@@ -117,6 +117,11 @@ type ownError struct{ name string }
 
 func (e *ownError) Error() string { return e.name + " is a signature file" }
 
+// cacheError: the file is a copy that a remote repository keeps. Artifactory alone stores files there.
+type cacheError struct{ repo string }
+
+func (e *cacheError) Error() string { return e.repo + " is the cache of a remote repository" }
+
 // recordedError: the ledger holds what there is to say, and the work has to come back.
 type recordedError struct{ error }
 

@@ -32,6 +32,17 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 			Code: reason.NotAFile, Message: "a folder is not signed, only the files in it", Found: r.ref.String() + " is a folder",
 			Expected: "a file", Fix: "hallmark sign with the path of a file", Who: "the caller",
 		}, nil
+	case isA[*cacheError](cause):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.RemoteCache, Message: "nothing can be stored beside a file in the cache of a remote repository, so it is not signed there", Found: r.ref.String(),
+			Expected: "a file in a local or federated repository", Fix: "promote it to a local repository first, then: hallmark sign with its path there", Who: "release managers",
+		}, nil
+	case errors.Is(cause, artifactory.ErrMembers):
+		return ledger.Failed, reason.Reason{
+			Code: reason.MembersUnknown, Message: "nothing tells which member of the virtual repository holds the file", Found: cause.Error(),
+			Expected: "a server that names the member, or a token that may read the virtual repository's configuration",
+			Fix:      "hallmark sign with the path in the local repository that holds the file", Who: "the caller, or Artifactory administrators",
+		}, job.Permanent(cause)
 	case isA[*ownError](cause):
 		return ledger.Skipped, reason.Reason{
 			Code: reason.SignatureFile, Message: "a signature file is not signed itself", Found: r.ref.String(),

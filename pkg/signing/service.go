@@ -128,6 +128,9 @@ func (r *run) resolve(ctx context.Context) (artifact.Meaning, error) {
 	}
 	r.whole = m.Whole()
 	r.ref = r.whole.Ref
+	if m.Repo.Class == artifact.Cache {
+		return artifact.Meaning{}, &cacheError{r.ref.Repo}
+	}
 	return m, nil
 }
 

@@ -46,8 +46,9 @@ type Sweeper struct {
 	passes  map[int64]*pass // that are under way here, by run
 	resting map[int64]time.Time
 	targets []target
-	renewed time.Time // when targets were found out
-	yield   bool      // the last page was the most urgent sweep's
+	refused map[target]bool // that were complained about
+	renewed time.Time       // when targets were found out
+	yield   bool            // the last page was the most urgent sweep's
 }
 
 // target is a repository that a policy names.
@@ -71,14 +72,19 @@ func (w *Sweeper) Init(reg prometheus.Registerer) error {
 	w.cfg = w.Config.withDefaults()
 	w.metrics = newSweepMetrics(reg)
 	w.wake = make(chan struct{}, 1)
+	w.refused = make(map[target]bool)
 	w.passes, w.resting = make(map[int64]*pass), make(map[int64]time.Time)
 	return nil
 }
 
-// Request makes a sweep durable that somebody asked for. ledger.ErrSweeping comes with the run that is under way.
+// Request makes a sweep durable that somebody asked for. ledger.ErrSweeping comes with the run that is under way;
+// *reason.Refused says why the repository cannot be swept.
 func (w *Sweeper) Request(ctx context.Context, s ledger.Sweep) (ledger.Sweep, error) {
 	if _, ok := w.Service.Instances[s.Instance]; !ok {
 		return ledger.Sweep{}, fmt.Errorf("no Artifactory instance %q is configured", s.Instance)
+	}
+	if err := w.sweepable(ctx, s.Instance, s.Repo); err != nil {
+		return ledger.Sweep{}, err
 	}
 	run, err := w.Service.Ledger.RequestSweep(ctx, s)
 	if err == nil {

@@ -4,10 +4,16 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
+
+// classWait bounds how long an order to sweep waits to learn what a repository is.
+const classWait = 3 * time.Second
 
 // due lists the sweeps whose time has come.
 func (w *Sweeper) due(ctx context.Context, all []ledger.Sweep) []ledger.Sweep {
@@ -64,7 +70,8 @@ func (w *Sweeper) Since(ctx context.Context, instance, repo string) (time.Time, 
 }
 
 // named lists the repositories that policies name: those named in full, and those that exist and match a pattern.
-// Virtual and remote repositories hold nothing that can be signed in place.
+// Virtual and remote repositories hold nothing that can be signed in place; a policy that names one in full is complained
+// about.
 func (w *Sweeper) named(ctx context.Context) []target {
 	policies := w.Service.Policies()
 	var list []target
@@ -77,17 +84,54 @@ func (w *Sweeper) named(ctx context.Context) []target {
 				slog.String("instance", instance), slog.Any("error", err))
 		}
 		for _, r := range repos {
-			switch {
-			case r.Class == "virtual" || r.Class == "remote":
-				names = slices.DeleteFunc(names, func(n string) bool { return n == r.Key })
-			case policies.Names(instance, r.Key):
+			if !elsewhere(r.Class) && policies.Names(instance, r.Key) {
 				names = append(names, r.Key)
 			}
 		}
 		slices.Sort(names)
 		for _, n := range slices.Compact(names) {
+			if err := w.sweepable(ctx, instance, n); err != nil {
+				if !w.refused[target{instance, n}] {
+					w.refused[target{instance, n}] = true
+					w.Service.Log.WarnContext(ctx, "a policy names a repository that cannot be swept", slog.String("instance", instance), slog.String("repo", n), slog.Any("error", err))
+				}
+				continue
+			}
 			list = append(list, target{instance, n})
 		}
 	}
 	return list
+}
+
+func elsewhere(c artifact.Class) bool {
+	return c == artifact.Virtual || c == artifact.Remote || c == artifact.Cache
+}
+
+// sweepable is a *reason.Refused for a repository whose files lie in others, or can have no signature beside them. What
+// cannot be found out in a moment shows when it is swept.
+func (w *Sweeper) sweepable(ctx context.Context, instance, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, classWait)
+	defer cancel()
+	client := w.Service.Instances[instance]
+	repo, err := client.Repository(ctx, key)
+	if err != nil || !elsewhere(repo.Class) {
+		return nil
+	}
+	why := reason.Reason{
+		Code: reason.RemoteCache, Message: "nothing can be signed where a remote repository keeps what it fetched", Found: key + " is of class " + string(repo.Class),
+		Expected: "a local or federated repository", Fix: "sweep the repository that its files are promoted to", Who: "the caller, or the policy's owner",
+	}
+	if repo.Class == artifact.Virtual {
+		why.Code, why.Message = reason.VirtualRepository, "a virtual repository stores nothing"
+		why.Fix = "name the local repository that holds the files"
+		holders, _ := client.Holders(ctx, key)
+		holders = slices.DeleteFunc(holders, func(h string) bool {
+			r, err := client.Repository(ctx, h)
+			return err != nil || elsewhere(r.Class)
+		})
+		if len(holders) > 0 {
+			why.Fix += ": " + strings.Join(holders, " or ")
+		}
+	}
+	return &reason.Refused{Reasons: []reason.Reason{why}}
 }
