@@ -191,11 +191,8 @@ func (s *service) status(ctx context.Context, ref artifact.Ref) (ledger.Status, 
 // sweep makes the order of a sweep durable.
 func (s *service) sweep(ctx context.Context, req api.SweepRequest, caller string) (ledger.Sweep, error) {
 	run := ledger.Sweep{Instance: req.Instance, Repo: req.Repository, Prefix: req.Prefix, Kind: kindOf(req), Caller: caller, Rate: req.Rate}
-	switch {
-	case req.Since != nil:
-		run.Since = *req.Since
-	case !req.Full && !req.Backfill:
-		since, err := s.sweeper.Since(ctx, req.Instance, req.Repository)
+	if !req.Full && !req.Backfill {
+		since, err := s.sweeper.Since(ctx, req.Instance, req.Repository, req.Since)
 		if err != nil {
 			return ledger.Sweep{}, err
 		}

@@ -36,7 +36,7 @@ type Config struct {
 	Quirks       Quirks              // answers to questions that JFrog's documents leave open
 	Webhooks     WebhookTiming       // delivery of events
 	KeepRequests int                 // length of the request log, default 4096
-	Now          func() time.Time    // the clock for times of items and services, default time.Now
+	Now          func() time.Time    // the clock for times of items, services and answers, default time.Now
 }
 
 // Validate reports what is missing or impossible.

@@ -87,6 +87,7 @@ func (s *Server) table() []route {
 // ServeHTTP answers one request, through a fault if one is set for it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w, status: http.StatusOK}
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if f := s.faults.take(r); f != nil {
 		f.serve(out, r, s.serve)
 	} else {

@@ -27,6 +27,7 @@ type transport struct {
 	timeout time.Duration
 	slots   chan struct{} // one element for each request under way, from its start to its body's end
 	resume  atomic.Int64  // Unix nanoseconds before which no request is sent, because the server asked so
+	clock   clock
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -114,6 +115,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x.timer.Stop()
 	x.status = resp.StatusCode
+	if t.home(out.URL) {
+		t.clock.note(resp.Header)
+	}
 	a.status = resp.StatusCode
 	resp.Body = &body{ReadCloser: resp.Body, x: x}
 	if resp.StatusCode >= 400 {

@@ -116,9 +116,9 @@ func (l *Ledger) SaveSweep(ctx context.Context, s Sweep, found []Finding) error 
 			return fmt.Errorf("recording the sweep: %w", err)
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE sweep SET state = $1, until = $2, at = $3, path = $4, seen_until = $5, started_at = $6,
-			finished_at = $7, items = $8, repaired = $9, lost = $10, findings = $11, problem = $12 WHERE id = $13`,
+			finished_at = $7, items = $8, repaired = $9, lost = $10, findings = $11, problem = $12, since = $13 WHERE id = $14`,
 			s.State, micros(s.Until), micros(s.At), s.Path, micros(s.SeenUntil), micros(s.StartedAt), micros(s.FinishedAt),
-			s.Items, s.Repaired, s.Lost, string(findings), s.Problem, s.ID)
+			s.Items, s.Repaired, s.Lost, string(findings), s.Problem, micros(s.Since), s.ID)
 		if err != nil {
 			return fmt.Errorf("recording the sweep: %w", err)
 		}

@@ -15,6 +15,9 @@ import (
 // classWait bounds how long an order to sweep waits to learn what a repository is.
 const classWait = 3 * time.Second
 
+// clockWait bounds how long an order to sweep waits to learn the time at the server.
+const clockWait = 2 * time.Second
+
 // due lists the sweeps whose time has come.
 func (w *Sweeper) due(ctx context.Context, all []ledger.Sweep) []ledger.Sweep {
 	now := time.Now()
@@ -36,37 +39,45 @@ func (w *Sweeper) due(ctx context.Context, all []ledger.Sweep) []ledger.Sweep {
 			if last.ID != 0 && (last.State != ledger.SweepDone || now.Sub(last.RequestedAt) < every) {
 				continue
 			}
-			s := ledger.Sweep{Instance: t.instance, Repo: t.repo, Kind: kind, RequestedAt: now}
-			if kind == SweepPeriodic {
-				s.Since = w.since(last)
-			}
-			due = append(due, s)
+			due = append(due, ledger.Sweep{Instance: t.instance, Repo: t.repo, Kind: kind, RequestedAt: now})
 		}
 	}
 	return due
 }
 
 // since is where a periodic sweep begins: a little before where the last one ended, or before now when it is the first.
-// What was there before is for a backfill, which somebody has to ask for.
-func (w *Sweeper) since(last ledger.Sweep) time.Time {
-	if last.SeenUntil.IsZero() {
-		return time.Now().Add(-w.cfg.Overlap).UTC()
+// What was there before is for a backfill, which somebody has to ask for. All times are Artifactory's; a clock that was
+// set back begins at its new time.
+func (w *Sweeper) since(last ledger.Sweep, now time.Time) time.Time {
+	if last.SeenUntil.IsZero() || last.SeenUntil.After(now) {
+		return now.Add(-w.cfg.Overlap).UTC()
 	}
 	return last.SeenUntil.Add(-w.cfg.Overlap)
 }
 
-// Since is where a sweep of a repository begins that somebody asks for without saying so.
-func (w *Sweeper) Since(ctx context.Context, instance, repo string) (time.Time, error) {
+// Since is where a sweep of a repository begins that somebody asks for: at the given time, or where a periodic one would.
+// The answer is a time of Artifactory's clock, as far as that is known while Artifactory does not answer.
+func (w *Sweeper) Since(ctx context.Context, instance, repo string, asked *time.Time) (time.Time, error) {
+	ahead := time.Duration(0)
+	if client, ok := w.Service.Instances[instance]; ok {
+		wait, cancel := context.WithTimeout(ctx, clockWait)
+		defer cancel()
+		ahead, _ = client.ClockAhead(wait)
+	}
+	if asked != nil {
+		return asked.Add(ahead), nil
+	}
 	all, err := w.Service.Ledger.Sweeps(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
+	now := time.Now().Add(ahead)
 	for _, s := range all {
 		if s.Kind == SweepPeriodic && s.Instance == instance && s.Repo == repo {
-			return w.since(s), nil
+			return w.since(s, now), nil
 		}
 	}
-	return w.since(ledger.Sweep{}), nil
+	return w.since(ledger.Sweep{}, now), nil
 }
 
 // named lists the repositories that policies name: those named in full, and those that exist and match a pattern.

@@ -201,8 +201,9 @@ func (p *pass) lost(f *finding, k ledger.Known) bool {
 		return false
 	}
 	sha := f.item.SHA256.String()
+	came := f.item.Updated.Add(-p.fast) // by our clock, which events are stamped with
 	return !slices.ContainsFunc(k.Events, func(e ledger.Arrived) bool {
-		return e.SHA256 == sha || e.SHA256 == "" && e.At.After(f.item.Updated.Add(-lateness))
+		return e.SHA256 == sha || e.SHA256 == "" && e.At.After(came.Add(-lateness))
 	})
 }
 

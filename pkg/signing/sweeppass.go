@@ -43,6 +43,7 @@ type pass struct {
 	told     int       // findings that were kept
 	next     time.Time // when the next hint may go, with a rate
 	renewed  time.Time
+	fast     time.Duration // how far Artifactory's clock is ahead of ours; what came when is said by its clock
 
 	before, held, ahead *sheet
 }
@@ -58,11 +59,14 @@ func (p *pass) step(ctx context.Context) error {
 	if p.client == nil {
 		return fmt.Errorf("no Artifactory instance %q is configured", p.run.Instance)
 	}
+	var err error
+	if p.fast, err = p.client.ClockAhead(ctx); err != nil {
+		return err
+	}
 	if p.run.State == ledger.SweepWaiting {
 		p.begin()
 	}
 	p.policies, p.renewed = p.Service.Policies(), time.Now()
-	var err error
 	if p.repo, err = p.client.Repository(ctx, p.run.Repo); err != nil {
 		return err
 	}
@@ -89,10 +93,14 @@ func (p *pass) step(ctx context.Context) error {
 func (p *pass) begin() {
 	now := time.Now()
 	p.run.State, p.run.StartedAt = ledger.SweepRunning, now
+	theirs := now.Add(p.fast)
+	if p.run.Kind == SweepPeriodic {
+		p.run.Since = p.since(p.run, theirs)
+	}
 	if p.run.Until.IsZero() {
-		p.run.Until = now
+		p.run.Until = theirs
 		if p.run.Kind == SweepPeriodic || p.run.Kind == SweepFull {
-			p.run.Until = now.Add(-p.cfg.Delay)
+			p.run.Until = p.run.Until.Add(-p.cfg.Delay)
 		}
 	}
 }
@@ -239,6 +247,9 @@ func (p *pass) save(ctx context.Context, found []*finding) error {
 	if p.ahead == nil {
 		run.State, run.FinishedAt = ledger.SweepDone, time.Now()
 		run.SeenUntil = latest(run.SeenUntil, run.Since, run.At)
+		if run.SeenUntil.After(run.Until) { // Artifactory's clock was set back
+			run.SeenUntil = run.Until
+		}
 	}
 	if err := p.Service.Ledger.SaveSweep(ctx, run, rows); err != nil {
 		return err
