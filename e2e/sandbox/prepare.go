@@ -112,7 +112,7 @@ func (s *Sandbox) startInstance(name string) (*standin.Server, error) {
 		Tokens: []standin.Token{
 			{Value: s.tokens[of(name, "artifactory")], User: "hallmark", Rights: map[string]string{Staging: "rwa", Release: "r"}},
 			{Value: s.tokens[of(name, "admin")], User: "admin", Admin: true},
-			{Value: s.tokens[of(name, "promotion")], User: Promoter, Rights: map[string]string{Staging: "rd", Release: "rwda"}},
+			{Value: s.tokens[of(name, "promotion")], User: Promoter, Rights: map[string]string{Staging: "rd", Release: "rwda", "artifactory-build-info": "rw"}},
 			{Value: Developer, User: Developer, Rights: map[string]string{Staging: "rwda"}},
 			{Value: Annotator, User: Annotator, Rights: map[string]string{Staging: "rwda"}},
 		},

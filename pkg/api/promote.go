@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -15,13 +16,35 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
-// PromotionRequest is the body of POST /v1/promotions; see promotion.Request.
+// PromotionRequest is the body of POST /v1/promotions; see promotion.Request. It names exactly one of the things that can
+// be promoted.
 type PromotionRequest struct {
-	Instance  string   `json:"instance,omitempty"`
-	Artifacts []string `json:"artifacts"`
-	Target    string   `json:"target"`
-	Move      bool     `json:"move,omitempty"`
-	Confirm   bool     `json:"confirm,omitempty"`
+	Instance  string           `json:"instance,omitempty"`
+	Artifacts []string         `json:"artifacts,omitempty"`
+	Build     *promotion.Build `json:"build,omitempty"`
+	Target    string           `json:"target"`
+	Move      bool             `json:"move,omitempty"`
+	Confirm   bool             `json:"confirm,omitempty"`
+}
+
+// one refuses a request that is about several things, or none.
+func (req PromotionRequest) one() error {
+	var named []string
+	for _, n := range []struct {
+		name  string
+		there bool
+	}{{"artifacts", len(req.Artifacts) > 0}, {"build", req.Build != nil}} {
+		if n.there {
+			named = append(named, n.name)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return problem(http.StatusBadRequest, "nothing to promote is named; give one of artifacts, build")
+	case 1:
+		return nil
+	}
+	return problem(http.StatusBadRequest, "%s are given; one promotion is about one of them", strings.Join(named, " and "))
 }
 
 // promote answers 200 with a promotion.Report, whatever it says. Only the state "done" means that everything stands at
@@ -29,6 +52,9 @@ type PromotionRequest struct {
 func (s *server) promote(c *call) (any, error) {
 	var req PromotionRequest
 	if err := c.bodyOf(&req, maxPromotion); err != nil {
+		return nil, err
+	}
+	if err := req.one(); err != nil {
 		return nil, err
 	}
 	instance, err := s.instance(req.Instance)
@@ -40,9 +66,9 @@ func (s *server) promote(c *call) (any, error) {
 	_ = control.SetReadDeadline(time.Time{})
 	_ = control.SetWriteDeadline(time.Now().Add(promotion.Timeout + time.Minute))
 	report, err := s.deps.Promote(c.Context(), promotion.Request{
-		Instance: instance, Artifacts: req.Artifacts, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
+		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
 	})
-	c.note(slog.String("instance", instance), slog.String("target", req.Target), slog.Bool("confirm", req.Confirm), slog.Bool("move", req.Move),
+	c.note(slog.String("instance", instance), slog.String("kind", string(report.Kind)), slog.String("name", report.Name), slog.String("target", req.Target), slog.Bool("confirm", req.Confirm), slog.Bool("move", req.Move),
 		slog.Int64("promotion", report.ID), slog.String("state", string(report.State)), slog.Int("artifacts", len(report.Items)))
 	if err != nil {
 		return nil, err
@@ -53,7 +79,9 @@ func (s *server) promote(c *call) (any, error) {
 // Promotion is the answer of GET /v1/promotions/{id}: the ledger's record.
 type Promotion struct {
 	ID        int64           `json:"id"`
-	State     string          `json:"state"` // running, done, incomplete; running is also what was cut off with the service
+	Kind      string          `json:"kind"`
+	Name      string          `json:"name,omitempty"` // of what was promoted as one, such as a build
+	State     string          `json:"state"`          // running, done, incomplete; running is also what was cut off with the service
 	Instance  string          `json:"instance"`
 	Target    string          `json:"target"`
 	Move      bool            `json:"move"`
@@ -89,7 +117,7 @@ func (s *server) promotion(c *call) (any, error) {
 		return nil, err
 	}
 	p := Promotion{
-		ID: known.ID, State: string(known.State), Instance: known.Instance, Target: known.TargetRepo, Move: known.Move, Caller: known.Caller,
+		ID: known.ID, Kind: known.Kind, Name: known.Name, State: string(known.State), Instance: known.Instance, Target: known.TargetRepo, Move: known.Move, Caller: known.Caller,
 		PolicySet: known.PolicySet, StartedAt: known.StartedAt, Items: make([]PromotionItem, len(known.Items)),
 	}
 	if !known.EndedAt.IsZero() {

@@ -32,6 +32,12 @@ func TestPromotePassesOnTheRequest(t *testing.T) {
 	w = r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"artifacts":["s/a"],"target":"rel"}`)
 	require.Equal(t, http.StatusOK, w.Code)
 	require.False(t, r.promoted[1].Confirm, "nothing is done that was not asked for")
+
+	w = r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"build":{"name":"b","number":"1","project":"p","source":"s","status":"qa","comment":"c"},"target":"rel"}`)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, promotion.Request{
+		Instance: "main", Build: &promotion.Build{Name: "b", Number: "1", Project: "p", Source: "s", Status: "qa", Comment: "c"}, Target: "rel", Caller: "releaser",
+	}, r.promoted[2])
 }
 
 func TestPromoteNeedsItsRole(t *testing.T) {
@@ -49,16 +55,21 @@ func TestPromoteRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "main", "other")
 	for body, status := range map[string]int{
-		`{"artifacts":["a/b"],"target":"r"}`:                          http.StatusBadRequest, // which instance?
-		`{"artifacts":["a/b"],"target":"r","instance":"third"}`:       http.StatusBadRequest,
-		`{"artefacts":["a/b"]}`:                                       http.StatusBadRequest,
-		`{"artifacts":["` + strings.Repeat("x", maxPromotion) + `"]}`: http.StatusRequestEntityTooLarge,
+		`{"artifacts":["a/b"],"target":"r"}`:                                                     http.StatusBadRequest, // which instance?
+		`{"artifacts":["a/b"],"target":"r","instance":"third"}`:                                  http.StatusBadRequest,
+		`{"target":"r","instance":"main"}`:                                                       http.StatusBadRequest, // nothing
+		`{"artifacts":[],"target":"r","instance":"main"}`:                                        http.StatusBadRequest,
+		`{"artifacts":["a/b"],"build":{"name":"b","number":"1"},"target":"r","instance":"main"}`: http.StatusBadRequest, // two
+		`{"build":{"name":"b","nummer":"1"},"target":"r","instance":"main"}`:                     http.StatusBadRequest,
+		`{"build":["b","1"],"target":"r","instance":"main"}`:                                     http.StatusBadRequest,
+		`{"artefacts":["a/b"]}`:                                                                  http.StatusBadRequest,
+		`{"artifacts":["` + strings.Repeat("x", maxPromotion) + `"]}`:                            http.StatusRequestEntityTooLarge,
 	} {
 		require.Equal(t, status, r.call(http.MethodPost, "/v1/promotions", tokenPromo, body).Code)
 	}
 	require.Empty(t, r.promoted)
 	r.err = &reason.Refused{Reasons: []reason.Reason{{Code: reason.NothingSelected, Message: "m"}}}
-	w := r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"target":"r","instance":"main"}`)
+	w := r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"artifacts":["a/b"],"target":"r","instance":"main"}`)
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	require.Equal(t, reason.NothingSelected, problemIn(t, w).Reasons[0].Code)
 }
@@ -69,12 +80,12 @@ func TestPromotionRecord(t *testing.T) {
 	at := time.Unix(1000, 0).UTC()
 	ref := func(repo string) artifact.Ref { return artifact.Ref{Instance: "main", Repo: repo, Path: "a/b.tgz"} }
 	r.record = ledger.Promotion{
-		ID: 17, Instance: "main", TargetRepo: "rel", Move: true, Caller: "ci", State: ledger.PromotionRunning, StartedAt: at,
+		ID: 17, Instance: "main", Kind: "build", Name: "b/1", TargetRepo: "rel", Move: true, Caller: "ci", State: ledger.PromotionRunning, StartedAt: at,
 		Items: []ledger.PromotionItem{{Source: ref("s"), Target: ref("rel"), State: ledger.ItemCopied, At: at}},
 	}
 	w := r.call(http.MethodGet, "/v1/promotions/17", tokenPromo, "")
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
-	require.JSONEq(t, `{"id":17,"state":"running","instance":"main","target":"rel","move":true,"caller":"ci","policySet":"","startedAt":"1970-01-01T00:16:40Z",
+	require.JSONEq(t, `{"id":17,"kind":"build","name":"b/1","state":"running","instance":"main","target":"rel","move":true,"caller":"ci","policySet":"","startedAt":"1970-01-01T00:16:40Z",
 		"items":[{"artifact":"s/a/b.tgz","target":"rel/a/b.tgz","sha256":"","state":"copied","files":[],"reasons":[],"at":"1970-01-01T00:16:40Z"}]}`, w.Body.String())
 
 	require.Equal(t, http.StatusBadRequest, r.call(http.MethodGet, "/v1/promotions/x", tokenPromo, "").Code)

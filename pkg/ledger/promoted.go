@@ -18,8 +18,8 @@ func (l *Ledger) Promotion(ctx context.Context, id int64) (Promotion, error) {
 	var set string
 	var move int
 	var started, ended int64
-	err := l.read.QueryRowContext(ctx, `SELECT instance, target_repo, move, caller, policy_set, state, started_at, ended_at
-		FROM promotion WHERE id = $1`, id).Scan(&p.Instance, &p.TargetRepo, &move, &p.Caller, &set, &p.State, &started, &ended)
+	err := l.read.QueryRowContext(ctx, `SELECT instance, kind, name, target_repo, move, caller, policy_set, state, started_at, ended_at
+		FROM promotion WHERE id = $1`, id).Scan(&p.Instance, &p.Kind, &p.Name, &p.TargetRepo, &move, &p.Caller, &set, &p.State, &started, &ended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Promotion{}, fmt.Errorf("promotion %d: %w", id, ErrUnknown)
 	}
@@ -41,6 +41,17 @@ func (l *Ledger) Promoted(ctx context.Context, source, target artifact.Ref) (Pro
 	items, err := l.items(ctx, `SELECT `+itemColumns+` FROM promotion_item i
 		WHERE i.repo = $1 AND i.path = $2 AND i.target_repo = $3 AND i.target_path = $4 AND i.instance = $5
 		ORDER BY i.promotion_id DESC LIMIT 1`, source.Repo, source.Path, target.Repo, target.Path, source.Instance)
+	if err != nil || len(items) == 0 {
+		return PromotionItem{}, false, err
+	}
+	return items[0], true, nil
+}
+
+// PromotedTo returns the newest item about a target; false when there never was one.
+func (l *Ledger) PromotedTo(ctx context.Context, target artifact.Ref) (PromotionItem, bool, error) {
+	items, err := l.items(ctx, `SELECT `+itemColumns+` FROM promotion_item i
+		WHERE i.target_repo = $1 AND i.target_path = $2 AND i.instance = $3
+		ORDER BY i.promotion_id DESC LIMIT 1`, target.Repo, target.Path, target.Instance)
 	if err != nil || len(items) == 0 {
 		return PromotionItem{}, false, err
 	}

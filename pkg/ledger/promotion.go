@@ -36,6 +36,8 @@ const (
 type Promotion struct {
 	ID         int64 // set by BeginPromotion
 	Instance   string
+	Kind       string // file, build, …
+	Name       string // of what was promoted as one, such as a build; "" for files
 	TargetRepo string
 	Move       bool
 	Caller     string
@@ -81,9 +83,9 @@ func (l *Ledger) BeginPromotion(ctx context.Context, p Promotion) (Promotion, er
 		if p.ID, err = Numbers(ctx, tx, "promotion", 1); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO promotion (id, instance, target_repo, move, caller, policy_set, state, started_at, ended_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
-			p.ID, p.Instance, p.TargetRepo, flag(p.Move), p.Caller, digestText(p.PolicySet), string(p.State), micros(p.StartedAt))
+		_, err = tx.ExecContext(ctx, `INSERT INTO promotion (id, instance, kind, name, target_repo, move, caller, policy_set, state, started_at, ended_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
+			p.ID, p.Instance, p.Kind, p.Name, p.TargetRepo, flag(p.Move), p.Caller, digestText(p.PolicySet), string(p.State), micros(p.StartedAt))
 		if err != nil {
 			return fmt.Errorf("recording the promotion: %w", err)
 		}

@@ -23,7 +23,7 @@ func TestPromotionsAreOnRecord(t *testing.T) {
 		}
 		begun := time.UnixMicro(5000).UTC()
 		begin := func(move bool, paths ...string) ledger.Promotion {
-			p := ledger.Promotion{Instance: ref(t, "x").Instance, TargetRepo: "release", Move: move, Caller: "ci", PolicySet: digest("set"), StartedAt: begun}
+			p := ledger.Promotion{Instance: ref(t, "x").Instance, Kind: "build", Name: "app/1", TargetRepo: "release", Move: move, Caller: "ci", PolicySet: digest("set"), StartedAt: begun}
 			for _, path := range paths {
 				p.Items = append(p.Items, ledger.PromotionItem{
 					Source: ref(t, path), Target: to(path), Subject: digest(path), Files: []string{path + ".sig"}, Rule: "gate.yaml:1 (g)", State: ledger.ItemWaiting,
@@ -48,7 +48,7 @@ func TestPromotionsAreOnRecord(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, ledger.PromotionIncomplete, p.State)
 		require.True(t, p.Move)
-		require.Equal(t, []any{"ci", digest("set"), begun}, []any{p.Caller, p.PolicySet, p.StartedAt})
+		require.Equal(t, []any{"build", "app/1", "ci", digest("set"), begun}, []any{p.Kind, p.Name, p.Caller, p.PolicySet, p.StartedAt})
 		require.False(t, p.EndedAt.IsZero())
 		require.Equal(t, []ledger.ItemState{ledger.ItemCopied, ledger.ItemWithdrawn, ledger.ItemWaiting},
 			[]ledger.ItemState{p.Items[0].State, p.Items[1].State, p.Items[2].State})
@@ -76,6 +76,13 @@ func TestPromotionsAreOnRecord(t *testing.T) {
 		it, known, err := l.Promoted(t.Context(), ref(t, "a"), to("a"))
 		require.NoError(t, err)
 		require.True(t, known && it.Move && it.State == ledger.ItemDone)
+		at, known, err := l.PromotedTo(t.Context(), to("a"))
+		require.NoError(t, err)
+		require.True(t, known)
+		require.Equal(t, it, at)
+		_, known, err = l.PromotedTo(t.Context(), ref(t, "a"))
+		require.NoError(t, err)
+		require.False(t, known)
 
 		copied := begin(false, "d")
 		require.NoError(t, l.PromotionItem(t.Context(), copied.ID, 0, ledger.ItemCopied, nil))

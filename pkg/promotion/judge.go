@@ -45,6 +45,10 @@ func (r *run) ask(ctx context.Context, it *item) {
 		it.verdict = StateRefused
 		return
 	}
+	if !it.want.IsZero() && it.digest != it.want {
+		it.verdict, it.reasons = StateRefused, []reason.Reason{r.way.other(r, it)}
+		return
+	}
 	it.verdict = StateAllowed
 	demand, _ := r.policies.Demand(it.target)
 	for _, s := range v.Signatures {

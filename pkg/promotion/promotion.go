@@ -1,6 +1,6 @@
 // Package promotion carries artifacts into a guarded repository: it asks the gate about each, and only when every answer
-// is yes lets Artifactory copy them, with the only identity that may write there. Service.Promote below reads as the five
-// steps.
+// is yes lets Artifactory copy them, with the only identity that may write there. Service.Promote below reads as the six
+// steps; what the kinds of promotions have for themselves is in the table of way.go, one file per kind.
 //
 // Promotions overwrite nothing. They can be repeated: what stands at the target with equal bytes counts as done, so a
 // second run completes what a first one could not.
@@ -22,12 +22,15 @@ const (
 	MaxArtifacts = 10_000
 )
 
-// Request asks for a promotion. Artifacts name files of the instance as repository/path. One that ends in '/' means
-// everything below that folder; one with *, ?, [ or { is a pattern, as in policies, and means every file that matches
-// and everything below every folder that matches. Paths are kept at the target.
+// Request asks for a promotion of exactly one of Artifacts and Build.
+//
+// Artifacts name files of the instance as repository/path. One that ends in '/' means everything below that folder; one
+// with *, ?, [ or { is a pattern, as in policies, and means every file that matches and everything below every folder
+// that matches. Paths are kept at the target.
 type Request struct {
 	Instance  string
 	Artifacts []string
+	Build     *Build
 	Target    string // repository
 	Move      bool   // delete the sources afterwards
 	Confirm   bool   // without it nothing is changed
@@ -49,6 +52,8 @@ const (
 // Report tells what would be, or was, promoted.
 type Report struct {
 	ID       int64           `json:"id,omitempty"` // of the record in the ledger; 0 when nothing was begun
+	Kind     Kind            `json:"kind"`
+	Name     string          `json:"name,omitempty"` // of what was promoted as one, such as a build; files have none
 	State    State           `json:"state"`
 	Instance string          `json:"instance"`
 	Target   string          `json:"target"` // repository
@@ -89,10 +94,11 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 		defer s.unlock(r)
 	}
 
-	// 1 select: which files the request means, and what an earlier promotion left half moved.
-	if err := r.selectItems(ctx); err != nil {
+	// 1 select: which artifacts the request means, and what an earlier promotion left half moved.
+	if err := r.way.sel(r, ctx); err != nil {
 		return Report{}, err
 	}
+	r.collide()
 
 	// 2 judge: the gate's verdict on each, and what stands at the target.
 	r.judge(ctx)
@@ -107,8 +113,9 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 
 	// 4 copy everything: signature files first, then the artifact, then its properties; each compared with the verdict.
 	// 5 delete the sources, when it is a move and all of them stand at the target.
+	// 6 tell Artifactory that the whole was promoted, where it keeps a record of that.
 	state := ledger.PromotionDone
-	if !r.copyAll(ctx) || (req.Move && !r.clearAll(ctx)) {
+	if !r.copyAll(ctx) || (req.Move && !r.clearAll(ctx)) || !r.way.finish(r, ctx) {
 		state = ledger.PromotionIncomplete
 	}
 	r.end(ctx, state)

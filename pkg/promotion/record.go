@@ -16,7 +16,7 @@ const recordTimeout = 10 * time.Second
 // begin is step 3.
 func (r *run) begin(ctx context.Context) error {
 	p := ledger.Promotion{
-		Instance: r.req.Instance, TargetRepo: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, PolicySet: r.policies.Digest(), StartedAt: r.at,
+		Instance: r.req.Instance, Kind: string(r.way.kind), Name: r.way.name(r.req), TargetRepo: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, PolicySet: r.policies.Digest(), StartedAt: r.at,
 	}
 	for _, it := range r.items {
 		if it.known {
@@ -33,8 +33,8 @@ func (r *run) begin(ctx context.Context) error {
 		return fmt.Errorf("recording the promotion; nothing was changed: %w", err)
 	}
 	r.id = p.ID
-	r.Log.InfoContext(ctx, "promotion begins", slog.Int64("promotion", r.id), slog.String("target", r.req.Target),
-		slog.Int("artifacts", len(r.items)), slog.Bool("move", r.req.Move), slog.String("caller", r.req.Caller))
+	r.Log.InfoContext(ctx, "promotion begins", slog.Int64("promotion", r.id), slog.String("kind", string(r.way.kind)),
+		slog.String("name", r.way.name(r.req)), slog.String("target", r.req.Target), slog.Int("artifacts", len(r.items)), slog.Bool("move", r.req.Move), slog.String("caller", r.req.Caller))
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (r *run) end(ctx context.Context, state ledger.PromotionState) {
 // report tells what the run knows now.
 func (r *run) report() Report {
 	out := Report{
-		ID: r.id, State: StateAllowed, Instance: r.req.Instance, Target: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, At: r.at,
+		ID: r.id, Kind: r.way.kind, Name: r.way.name(r.req), State: StateAllowed, Instance: r.req.Instance, Target: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, At: r.at,
 		Reasons: append([]reason.Reason{}, r.reasons...), Items: make([]Item, len(r.items)),
 	}
 	if len(r.reasons) > 0 || len(r.items) == 0 {

@@ -67,10 +67,13 @@ type rig struct {
 func newRig(t *testing.T, d ledger.Dialect) *rig {
 	t.Helper()
 	r := &rig{t: t, keys: map[string]*sealtest.Key{}}
-	r.art = artifactorytest.Start(t, standin.Config{Tokens: []standin.Token{
-		{Value: "token-gate", User: "hallmark", Rights: map[string]string{staging: "rwa"}},
-		{Value: promoter, User: "promoter", Rights: map[string]string{staging: "rd", release: "rwda"}},
-	}})
+	r.art = artifactorytest.Start(t, standin.Config{
+		Repositories: []standin.Repository{{Key: staging}, {Key: release}, {Key: release + "-too"}},
+		Tokens: []standin.Token{
+			{Value: "token-gate", User: "hallmark", Rights: map[string]string{staging: "rwa"}},
+			{Value: promoter, User: "promoter", Rights: map[string]string{staging: "rd", release: "rwda", release + "-too": "r", "artifactory-build-info": "rw", "fw-build-info": "r"}},
+		},
+	})
 	r.ledger = ledgertest.OpenConfig(t, ledger.Config{URL: ledgertest.URL(t, d), CommitHook: func(p ledger.CommitPhase) error {
 		if hook := r.commits.Load(); hook != nil {
 			return (*hook)(p)

@@ -213,6 +213,20 @@ func (r *run) add(source artifact.Ref) error {
 	return nil
 }
 
+// collide refuses two artifacts that would enter at the same place.
+func (r *run) collide() {
+	taken := map[artifact.Ref]*item{}
+	for _, it := range r.items {
+		if other := taken[it.target]; other != nil {
+			r.reasons = append(r.reasons, reason.Reason{
+				Code: reason.TargetOccupied, Message: "two artifacts would enter at one place", Found: other.source.String() + " and " + it.source.String(),
+				Expected: "one artifact for " + it.target.String(), Fix: "promote one of them", Who: "the caller",
+			})
+		}
+		taken[it.target] = it
+	}
+}
+
 // addKnown adds what an earlier promotion has brought to the target; its source file is gone.
 func (r *run) addKnown(k ledger.PromotionItem) error {
 	if err := r.add(k.Source); err != nil {

@@ -53,6 +53,8 @@ func (s *Service) Init(reg prometheus.Registerer) error {
 type run struct {
 	*Service
 	req      Request
+	way      way
+	build    artifact.Build // of a promotion of one
 	client   *artifactory.Client
 	policies *policy.Set // that were in force when it began
 	items    []*item
@@ -69,7 +71,8 @@ type item struct {
 	source  artifact.Ref
 	target  artifact.Ref
 	digest  artifact.Digest
-	verdict State // allowed, refused or undecided
+	want    artifact.Digest // what was asked for has these bytes; zero when only a place was named
+	verdict State           // allowed, refused or undecided
 	files   []file
 	left    []string
 	keys    []string // of the signature files
@@ -96,10 +99,11 @@ func (s *Service) start(req Request) (*run, error) {
 	if _, err := artifact.NewRef(req.Instance, req.Target, "x"); err != nil {
 		return nil, refuse(reason.PathRefused, "the target is not a repository's name", err.Error(), "the name of a repository")
 	}
-	if len(req.Artifacts) == 0 {
-		return nil, refuse(reason.NothingSelected, "no artifact is named", "nothing", "repository/path, once or more")
+	w, err := wayOf(req)
+	if err != nil {
+		return nil, err
 	}
-	return &run{Service: s, req: req, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
+	return &run{Service: s, req: req, way: w, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
 }
 
 func refuse(code reason.Code, message, found, expected string) error {

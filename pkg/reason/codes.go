@@ -33,6 +33,8 @@ const (
 	RemoteCache         Code = "remote-cache"
 	VirtualRepository   Code = "virtual-repository"
 	MembersUnknown      Code = "members-unknown"
+	BuildIncomplete     Code = "build-incomplete"
+	BuildForeign        Code = "build-foreign"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -68,4 +70,6 @@ var Codes = map[Code]string{
 	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
 	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",
 	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",
+	BuildIncomplete:     "A build-info names an artifact that is not where the build's files are; nothing was promoted.",
+	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 }

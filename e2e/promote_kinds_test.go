@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	buildinfo "github.com/jfrog/build-info-go/entities"
+	jfrog "github.com/jfrog/jfrog-client-go/artifactory"
+	"github.com/stretchr/testify/require"
+
+	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/sandbox"
+	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/promotion"
+)
+
+// publishers lets developers publish builds.
+func publishers(c *standin.Config) {
+	for i := range c.Tokens {
+		if c.Tokens[i].User == sandbox.Developer {
+			c.Tokens[i].Rights["artifactory-build-info"] = "rw"
+		}
+	}
+}
+
+// publishBuild publishes build app/7 of uploaded files with JFrog's client.
+func publishBuild(t *testing.T, m jfrog.ArtifactoryServicesManager, contents map[string][]byte) {
+	t.Helper()
+	info := &buildinfo.BuildInfo{
+		Name: "app", Number: "7", Started: time.Now().Format(buildinfo.TimeFormat),
+		Agent: &buildinfo.Agent{Name: "ci", Version: "1"}, BuildAgent: &buildinfo.Agent{Name: "GENERIC"},
+	}
+	module := buildinfo.Module{Id: "app:7"}
+	for path, content := range contents {
+		s1, s256 := sha1.Sum(content), sha256.Sum256(content)
+		module.Artifacts = append(module.Artifacts, buildinfo.Artifact{
+			Name: filepath.Base(path), Checksum: buildinfo.Checksum{Sha1: hex.EncodeToString(s1[:]), Sha256: hex.EncodeToString(s256[:])},
+		})
+	}
+	info.Modules = append(info.Modules, module)
+	_, err := m.PublishBuildInfo(info, "")
+	require.NoError(t, err)
+}
+
+// buildHistory is what Artifactory says of build app/7.
+func buildHistory(t *testing.T, s *sandbox.Sandbox) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Artifactory.URL()+"/artifactory/api/build/app/7", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+s.Secret("admin"))
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return strings.ReplaceAll(string(body), `": "`, `":"`)
+}
+
+// hallmark promote --build, from JFrog's upload and build-info to cosign's yes on the files in the release repository.
+func TestPromoteBuild(t *testing.T) {
+	t.Parallel()
+	for name, move := range map[string]bool{"copy": false, "move": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, sandbox.Config{Standin: publishers})
+			m := jfrogClient(t, s)
+			contents := map[string][]byte{}
+			for _, path := range []string{"app/7/app.tgz", "app/7/lib/lib one.tgz"} {
+				contents[path] = staged(t, s, m, path)
+			}
+			publishBuild(t, m, contents)
+			spent := signaturesMade(t, s)
+			args := []string{"promote", "--build", "app/7", "--target", sandbox.Release, "--status", "shipped"}
+			if move {
+				args = append(args, "--move")
+			}
+			r := hallmark(t, s, args...)
+			require.Equal(t, 0, r.code, r.out+r.err)
+			require.Regexp(t, `(?s)ALLOWED.*build +app/7\n.*app/7/app.tgz`, r.out)
+			require.Empty(t, s.Artifactory.Paths(sandbox.Release))
+
+			var report promotion.Report
+			hallmarkJSON(t, s, 0, &report, append(args, "--confirm")...)
+			require.Equal(t, []any{promotion.StateDone, promotion.KindBuild, "app/7"}, []any{report.State, report.Kind, report.Name})
+			for path, content := range contents {
+				released(t, s, path, content)
+			}
+			require.Equal(t, spent, signaturesMade(t, s), "nothing new was signed")
+			require.Contains(t, buildHistory(t, s), `"status":"shipped"`)
+			var record api.Promotion
+			hallmarkJSON(t, s, 0, &record, "promote", "show", "1")
+			require.Equal(t, []string{"done", "build", "app/7"}, []string{record.State, record.Kind, record.Name})
+			require.Regexp(t, `build +app/7`, hallmark(t, s, "promote", "show", "1").out)
+			if move {
+				require.Empty(t, s.Artifactory.Paths(sandbox.Staging))
+			}
+		})
+	}
+}
+
+// A file that somebody slipped into a build keeps all of it out: exit status 1, and the reason says which file.
+func TestPromoteBuildRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{Standin: publishers})
+	m := jfrogClient(t, s)
+	good := staged(t, s, m, "app/good.tgz")
+	staged(t, s, m, "app/slipped.tgz")
+	publishBuild(t, m, map[string][]byte{"app/good.tgz": good})
+	r := hallmark(t, s, "promote", "--build", "app/7", "--target", sandbox.Release, "--confirm")
+	require.Equal(t, 1, r.code, r.out+r.err)
+	require.Contains(t, r.out, "build-foreign")
+	require.Contains(t, r.out, "app/slipped.tgz")
+	require.Empty(t, s.Artifactory.Paths(sandbox.Release))
+	r = hallmark(t, s, "promote", "--build", "app/8", "--target", sandbox.Release)
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "there is no such build")
+	for _, wrong := range [][]string{
+		{"--build", "app"}, {"--build", "app/7", "some/path"}, {"--project", "fw", "some/path"}, {},
+	} {
+		r = hallmark(t, s, append([]string{"promote", "--target", sandbox.Release}, wrong...)...)
+		require.Equal(t, 2, r.code, "%v: %s", wrong, r.out+r.err)
+	}
+}
