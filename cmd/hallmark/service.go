@@ -74,7 +74,10 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	if s.ledger, err = ledger.Open(ctx, c.Database.Value, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
 		return nil, err
 	}
-	signer := &signing.Service{Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Log: log}
+	signer := &signing.Service{
+		Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Log: log,
+		Order: func(ctx context.Context, events []ledger.Event) error { return s.queue.AcceptMany(ctx, events) },
+	}
 	if err = signer.Init(s.metrics); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
 )
 
 func newStatus() *cobra.Command {
@@ -51,7 +52,11 @@ func statusText(w io.Writer, s api.Status) {
 		fmt.Fprintf(w, "  asked as  %s\n", s.Asked)
 	}
 	if c := s.Current; c != nil {
-		fmt.Fprintf(w, "  digest    sha256:%s\n", c.SHA256)
+		if c.State == string(ledger.Expanded) {
+			fmt.Fprintf(w, "  parts     %d, each is worked on for itself\n", c.Parts)
+		} else {
+			fmt.Fprintf(w, "  digest    sha256:%s\n", c.SHA256)
+		}
 		fmt.Fprintf(w, "  at        %s\n", c.At.Format(time.RFC3339))
 		if c.Rule != "" {
 			fmt.Fprintf(w, "  rule      %s\n", c.Rule)

@@ -22,13 +22,14 @@ type Status struct {
 
 // Outcome is how one piece of work on the artifact ended.
 type Outcome struct {
-	State      string          `json:"state"` // signed, denied, skipped, gone, failed, changed
+	State      string          `json:"state"` // signed, denied, skipped, gone, failed, changed, expanded
 	SHA256     artifact.Digest `json:"sha256"`
 	Policy     string          `json:"policy,omitempty"`
 	Rule       string          `json:"rule,omitempty"`
 	PolicySet  artifact.Digest `json:"policySet"`
 	Keys       []string        `json:"keys,omitempty"`
 	Files      []string        `json:"files,omitempty"`
+	Parts      int             `json:"parts,omitempty"` // of a build or bundle: for how many, work was ordered
 	Reasons    []reason.Reason `json:"reasons,omitempty"`
 	ReceivedAt *time.Time      `json:"receivedAt,omitempty"`
 	At         time.Time       `json:"at"`
@@ -83,7 +84,7 @@ func StatusOf(ref artifact.Ref, known ledger.Status) Status {
 func outcomeOf(o ledger.Outcome) Outcome {
 	out := Outcome{
 		State: string(o.State), SHA256: o.Subject, Policy: o.Policy, Rule: o.Rule, PolicySet: o.PolicySet,
-		Keys: o.Keys, Files: o.Files, Reasons: o.Reasons, At: o.At,
+		Keys: o.Keys, Files: o.Files, Parts: o.Parts, Reasons: o.Reasons, At: o.At,
 	}
 	if !o.ReceivedAt.IsZero() {
 		out.ReceivedAt = &o.ReceivedAt

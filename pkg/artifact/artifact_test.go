@@ -53,6 +53,14 @@ func (s source) Repository(_ context.Context, key string) (artifact.Repository, 
 
 func (s source) Locate(_ context.Context, ref artifact.Ref) (artifact.Ref, error) { return ref, nil }
 
+func (source) Build(context.Context, artifact.Ref) (artifact.Build, error) {
+	return artifact.Build{}, artifact.ErrGone
+}
+
+func (source) Built(context.Context, artifact.Build, string, func(artifact.Info) error) error {
+	return artifact.ErrGone
+}
+
 func TestResolveFile(t *testing.T) {
 	t.Parallel()
 	d, err := artifact.ParseDigest(hexDigest)
@@ -68,7 +76,7 @@ func TestResolveFile(t *testing.T) {
 	m, err := artifact.Resolve(t.Context(), src, ref)
 	require.NoError(t, err)
 	require.Equal(t, artifact.Meaning{
-		Kind: artifact.KindFile, Repo: artifact.Repository{Key: "libs", Class: artifact.Local, Package: "generic"},
+		Kind: artifact.KindFile, Ref: ref, Repo: artifact.Repository{Key: "libs", Class: artifact.Local, Package: "generic"},
 		Subjects: []artifact.Subject{{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: d, Size: 7}}},
 	}, m)
 	_, err = artifact.Resolve(t.Context(), src, gone)

@@ -64,6 +64,14 @@ func (r *registry) Locate(_ context.Context, ref artifact.Ref) (artifact.Ref, er
 	return ref, nil
 }
 
+func (*registry) Build(context.Context, artifact.Ref) (artifact.Build, error) {
+	return artifact.Build{}, artifact.ErrGone
+}
+
+func (*registry) Built(context.Context, artifact.Build, string, func(artifact.Info) error) error {
+	return artifact.ErrGone
+}
+
 func (r *registry) resolve(t *testing.T, path string) (artifact.Meaning, error) {
 	t.Helper()
 	ref, err := artifact.NewRef("main", "oci-staging-local", path)

@@ -21,21 +21,32 @@ var (
 // Meaning is what a reference means.
 type Meaning struct {
 	Kind     Kind
-	Repo     Repository // that holds the bytes
-	Subjects []Subject  // what is signed here; the last stands for the whole
+	Ref      Ref        // where it is
+	Repo     Repository // that holds it
+	Subjects []Subject  // what is signed here; the last stands for the whole. None for what only has parts
 }
 
-// Whole is the subject that stands for all of them.
-func (m Meaning) Whole() Subject { return m.Subjects[len(m.Subjects)-1] }
+// Whole is the subject that stands for all of them; zero when there is none.
+func (m Meaning) Whole() Subject {
+	if len(m.Subjects) == 0 {
+		return Subject{}
+	}
+	return m.Subjects[len(m.Subjects)-1]
+}
 
-// kinds is the table of artifact kinds; the first that claims a reference resolves it.
-var kinds = []struct {
+// kinds is the table of artifact kinds; the first that claims a reference resolves it. A kind without resolve is not
+// signed itself, one without expand has no parts.
+var kinds = []kind{
+	{KindBuild, isBuild, nil, expandBuild},
+	{KindImage, isImage, resolveImage, nil},
+	{KindFile, isFile, resolveFile, nil},
+}
+
+type kind struct {
 	kind    Kind
 	claims  func(Repository, Ref) bool
 	resolve func(context.Context, Source, Ref) ([]Subject, error)
-}{
-	{KindImage, isImage, resolveImage},
-	{KindFile, isFile, resolveFile},
+	expand  func(context.Context, Source, Ref, Occasion) (Expansion, error)
 }
 
 // KindOf answers what sort of thing a reference in a repository is, by its name alone.
@@ -64,11 +75,13 @@ func Resolve(ctx context.Context, src Source, ref Ref) (Meaning, error) {
 		if !k.claims(repo, ref) {
 			continue
 		}
-		subjects, err := k.resolve(ctx, src, ref)
-		if err != nil {
-			return Meaning{}, fmt.Errorf("resolving %s: %w", ref, err)
+		m := Meaning{Kind: k.kind, Ref: ref, Repo: repo}
+		if k.resolve != nil {
+			if m.Subjects, err = k.resolve(ctx, src, ref); err != nil {
+				return Meaning{}, fmt.Errorf("resolving %s: %w", ref, err)
+			}
 		}
-		return Meaning{Kind: k.kind, Repo: repo, Subjects: subjects}, nil
+		return m, nil
 	}
 	return Meaning{}, fmt.Errorf("no artifact kind claims %s", ref)
 }

@@ -1,6 +1,12 @@
 package artifact
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrUnnamed means that there are files whose paths NewRef refuses.
+var ErrUnnamed = errors.New("paths that cannot be named safely")
 
 // Source reports facts about items. It is the edge to Artifactory seen from here. Implementations are safe for
 // concurrent use, return ErrGone (wrapped) for what does not exist, and never answer about items from a cache.
@@ -13,6 +19,12 @@ type Source interface {
 	Repository(ctx context.Context, key string) (Repository, error)
 	// Locate answers where the bytes are that a virtual repository shows at ref; any other ref is its own answer.
 	Locate(ctx context.Context, ref Ref) (Ref, error)
+	// Build reads the build whose record, or the front of its name, ref is.
+	Build(ctx context.Context, ref Ref) (Build, error)
+	// Built hands each file of a repository to found that may belong to a build: by its properties, or by its SHA-1. In
+	// a virtual repository these are the files of its members; with repo "" those of all repositories by their
+	// properties alone. An error of found ends it. ErrUnnamed comes after all that can be named.
+	Built(ctx context.Context, b Build, repo string, found func(Info) error) error
 }
 
 // Repository is what Artifactory says of a repository.

@@ -2,6 +2,7 @@ package artifactory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -20,16 +21,51 @@ const (
 
 // Built hands each file of a repository that belongs to a build to found, once: those that carry its name and number as
 // properties, and, for servers that drop properties on the way, those with one of its SHA-1s. With repo "" it is only
-// the former, in all repositories but those of build-info. It does not judge: anybody can set the properties, and a
+// the former, in all repositories but those of build-info. A virtual repository stands for its members; when these cannot
+// be known, for all repositories. It does not judge: anybody can set the properties, and a
 // digest in build-info is a claim; the caller compares. Answers come in pages that continue from a place, like those of
-// Items, one query at a time. An error of found ends it and is returned. Files whose paths artifact.NewRef refuses are an
-// ErrPath, after all others were handed over.
+// Items, one query at a time. An error of found ends it and is returned. Files whose paths artifact.NewRef refuses are
+// artifact.ErrUnnamed and an ErrPath, after all others were handed over.
 func (c *Client) Built(ctx context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
-	f := builtFiles{client: c, repo: repo, found: found, seen: map[string]bool{}}
-	if err := f.all(ctx, b); err != nil {
+	f := builtFiles{client: c, found: found, seen: map[string]bool{}}
+	repos, err := c.holders(ctx, repo)
+	for _, f.repo = range repos {
+		if err == nil {
+			err = f.all(ctx, b)
+		}
+	}
+	if err == nil && len(f.refused) > 0 {
+		err = fmt.Errorf("%w: %w: %d of its files, such as %q", ErrPath, artifact.ErrUnnamed, len(f.refused), f.refused[0])
+	}
+	if err != nil {
 		return fmt.Errorf("looking for the files of build %q number %q: %w", b.Name, b.Number, err)
 	}
 	return nil
+}
+
+// holders are the repositories that hold files of their own where a repository shows them: itself, or a virtual one's
+// members but for what remote ones fetched; "" for all. One that the token may not know is its own answer.
+func (c *Client) holders(ctx context.Context, repo string) ([]string, error) {
+	if repo == "" {
+		return []string{""}, nil
+	}
+	known, err := c.repository(ctx, repo)
+	switch {
+	case errors.Is(err, artifact.ErrGone), closed(err):
+		return []string{repo}, nil
+	case err != nil:
+		return nil, err
+	case known.Class != artifact.Virtual:
+		return []string{repo}, nil
+	}
+	members, err := c.members(ctx, known)
+	if errors.Is(err, ErrMembers) {
+		return []string{""}, nil
+	}
+	return slices.DeleteFunc(members, func(m string) bool {
+		member, err := c.repository(ctx, m)
+		return err == nil && member.Class == artifact.Cache
+	}), err
 }
 
 type builtFiles struct {
@@ -58,9 +94,6 @@ func (f *builtFiles) all(ctx context.Context, b artifact.Build) error {
 		if err := f.pages(ctx, batch, place{}); err != nil {
 			return err
 		}
-	}
-	if len(f.refused) > 0 {
-		return fmt.Errorf("%w: %d of its files, such as %q", ErrPath, len(f.refused), f.refused[0])
 	}
 	return nil
 }

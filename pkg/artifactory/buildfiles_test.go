@@ -152,7 +152,7 @@ func TestBuiltOfAnUnreliableServer(t *testing.T) {
 		item(testRepo, ".", "a", at) + "," + item(testRepo, ".", "b", "2026-11-21T10:00:00.000Z"):   artifactory.ErrNoProgress,
 		item(testRepo, "x/..", "..", at) + "," + item(testRepo, ".", "b", "2026-11-22T10:00:01.0Z"): artifactory.ErrPath,
 	} {
-		c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"results":[`+text+`]}`) }).URL)
+		c := newClient(t, aqlAnswers(t, `{"results":[`+text+`]}`))
 		var got []string
 		err := c.Built(t.Context(), artifact.Build{Name: "bld", Number: "7"}, testRepo, func(i artifact.Info) error { got = append(got, i.Ref.Path); return nil })
 		require.ErrorIs(t, err, want)
@@ -160,6 +160,39 @@ func TestBuiltOfAnUnreliableServer(t *testing.T) {
 			require.Equal(t, []string{"b"}, got, "the others are handed over")
 		}
 	}
-	c = newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{}`) }).URL)
+	c = newClient(t, aqlAnswers(t, `{}`))
 	require.ErrorContains(t, c.Built(t.Context(), b, testRepo, func(artifact.Info) error { return nil }), "no results")
+}
+
+// aqlAnswers is the address of a server that answers every search alike and knows nothing else.
+func aqlAnswers(t *testing.T, answer string) string {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/api/search/aql") {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprint(w, answer)
+	}).URL
+}
+
+// A virtual repository holds nothing: its members do. Where they are not known, properties tell, in all repositories.
+func TestBuiltInAVirtualRepository(t *testing.T) {
+	t.Parallel()
+	wide := artifactorytest.Wide()
+	wide.Repositories = append(wide.Repositories, standin.Repository{Key: "both", Class: standin.Virtual, Members: []string{artifactorytest.LibsVirtual, artifactorytest.Remote, artifactorytest.Federated}})
+	s := artifactorytest.Start(t, wide)
+	keep(t, s, artifactorytest.Staging, "a", "a", stamps("bld", "7"))
+	keep(t, s, artifactorytest.Release, "a", "a", nil)
+	keep(t, s, artifactorytest.Federated, "f", "a", nil)
+	b := artifact.Build{Name: "bld", Number: "7", Artifacts: entries("a")}
+	c := newClient(t, s.URL(), reader(t))
+	require.ElementsMatch(t, []string{"libs-staging-local/a", "libs-release-local/a"}, builtIn(t, c, b, artifactorytest.LibsVirtual))
+	require.ElementsMatch(t, []string{"libs-staging-local/a", "libs-release-local/a", "libs-federated/f"}, builtIn(t, c, b, "both"))
+	require.Empty(t, builtIn(t, c, b, "no-such-repository"))
+
+	q := s.Quirks()
+	q.Configurations = "closed"
+	require.NoError(t, s.SetQuirks(q))
+	c = newClient(t, s.URL(), reader(t))
+	require.Equal(t, []string{"libs-staging-local/a"}, builtIn(t, c, b, artifactorytest.LibsVirtual))
 }

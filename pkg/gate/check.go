@@ -146,6 +146,9 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	if err != nil {
 		return err
 	}
+	if len(meaning.Subjects) == 0 {
+		return errOnlyParts
+	}
 	subject := meaning.Whole() // an index commits to the manifests that it lists
 	if subject.SHA256.IsZero() {
 		return errNoDigest

@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -33,6 +35,7 @@ func TestWhatTheServiceSignsPassesTheGate(t *testing.T) {
 			service := &signing.Service{
 				Instances: map[string]*artifactory.Client{"main": newClient(t, r.art.URL(), artifactorytest.CI)},
 				Policies:  r.policies.Load, Keys: keys, Ledger: r.ledger, Log: slog.New(slog.DiscardHandler),
+				Order: func(context.Context, []ledger.Event) error { return errors.New("nothing here has parts") },
 			}
 			require.NoError(t, service.Init(prometheus.NewRegistry()))
 			sign := func() {

@@ -16,6 +16,9 @@ import (
 // errNoDigest: without a digest from Artifactory there is nothing that a signature could be verified for.
 var errNoDigest = errors.New("the artifact has no SHA-256")
 
+// errOnlyParts: there is nothing that a signature could be of.
+var errOnlyParts = errors.New("has no signature of its own")
+
 // changedError: a file was replaced while its bytes were being judged.
 type changedError struct {
 	ref     artifact.Ref
@@ -59,6 +62,11 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 		return reason.Reason{
 			Code: reason.PartOfImage, Message: "a layer is promoted with its image", Found: req.Artifact.String() + " is a part of an image",
 			Expected: "the manifest of an image", Fix: "ask with the path of the image's manifest.json", Who: "the caller",
+		}, true
+	case errors.Is(err, errOnlyParts):
+		return reason.Reason{
+			Code: reason.OnlyParts, Message: "a build has no signature of its own; ask about each of its artifacts", Found: req.Artifact.String() + " is the record of a build",
+			Expected: "an artifact", Fix: "ask with the paths of the build's artifacts", Who: "the caller",
 		}, true
 	case errors.Is(err, artifact.ErrAttachment):
 		return reason.Reason{

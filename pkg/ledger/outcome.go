@@ -26,6 +26,8 @@ const (
 	Gone    State = "gone"
 	Failed  State = "failed"
 	Changed State = "changed"
+	// Expanded is the end of what is worked on part by part, each with an outcome of its own.
+	Expanded State = "expanded"
 )
 
 // Outcome is one end of work on one artifact.
@@ -40,6 +42,7 @@ type Outcome struct {
 	EventID    int64
 	Keys       []string
 	Files      []string
+	Parts      int // of an expansion: for how many, work was ordered
 	ReceivedAt time.Time
 	At         time.Time // zero: now
 }
@@ -70,10 +73,10 @@ func finish(ctx context.Context, tx *sql.Tx, outcomes []*Outcome) error {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO outcome (repo, path, instance, at, subject, state, reasons, policy, rule, policy_set,
-				event_id, keys, files, received_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+				event_id, keys, files, received_at, parts)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			o.Ref.Repo, o.Ref.Path, o.Ref.Instance, micros(o.At), digestText(o.Subject), string(o.State), reasons, o.Policy, o.Rule,
-			digestText(o.PolicySet), o.EventID, keys, files, micros(o.ReceivedAt))
+			digestText(o.PolicySet), o.EventID, keys, files, micros(o.ReceivedAt), o.Parts)
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
@@ -120,7 +123,7 @@ func (l *Ledger) status(ctx context.Context, ref artifact.Ref) (st Status, err e
 }
 
 func (l *Ledger) history(ctx context.Context, ref artifact.Ref) ([]Outcome, error) {
-	rows, err := l.read.QueryContext(ctx, `SELECT at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at
+	rows, err := l.read.QueryContext(ctx, `SELECT at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at, parts
 		FROM outcome WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`, ref.Repo, ref.Path, ref.Instance, historyMax)
 	if err != nil {
 		return nil, err
@@ -141,7 +144,7 @@ func (l *Ledger) history(ctx context.Context, ref artifact.Ref) ([]Outcome, erro
 func scanOutcome(rows *sql.Rows) (o Outcome, err error) {
 	var at, received int64
 	var subject, set, reasons, keys, files string
-	if err := rows.Scan(&at, &subject, &o.State, &reasons, &o.Policy, &o.Rule, &set, &o.EventID, &keys, &files, &received); err != nil {
+	if err := rows.Scan(&at, &subject, &o.State, &reasons, &o.Policy, &o.Rule, &set, &o.EventID, &keys, &files, &received, &o.Parts); err != nil {
 		return Outcome{}, err
 	}
 	o.At, o.ReceivedAt = fromMicros(at), fromMicros(received)

@@ -35,6 +35,10 @@ const (
 	MembersUnknown      Code = "members-unknown"
 	BuildIncomplete     Code = "build-incomplete"
 	BuildForeign        Code = "build-foreign"
+	BuildUnreadable     Code = "build-unreadable"
+	BundleIncomplete    Code = "bundle-incomplete"
+	NotPromoted         Code = "not-promoted"
+	OnlyParts           Code = "only-parts"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -69,7 +73,11 @@ var Codes = map[Code]string{
 	PartOfImage:         "The file is a layer or another part of an image; the image's manifest is what is signed.",
 	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
 	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",
+	BuildIncomplete:     "Artifacts that build-info names are not where they should be, or are not the bytes that it names; hallmark promote promotes nothing of such a build.",
+	BuildUnreadable:     "The record of a build cannot be read, or is larger than any build's.",
+	BundleIncomplete:    "Artifacts of a release bundle are not where they should be, or are not the bytes that it lists.",
+	NotPromoted:         "A promotion was announced, and the record of what was promoted names none.",
+	OnlyParts:           "A build has no signature of its own; its artifacts have.",
 	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",
-	BuildIncomplete:     "A build-info names an artifact that is not where the build's files are; nothing was promoted.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 }

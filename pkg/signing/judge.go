@@ -23,6 +23,18 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 		return "", reason.Reason{}, job.After(busyWait, cause) // another job is at it: wait for its signatures
 	case errors.Is(cause, ledger.ErrSealed):
 		return "", reason.Reason{}, job.After(0, cause) // made in the meantime by another job: look again and reuse
+	case laterThan(cause) > 0:
+		return "", reason.Reason{}, job.After(laterThan(cause), cause)
+	case errors.Is(cause, artifact.ErrUnpromoted):
+		return ledger.Failed, reason.Reason{
+			Code: reason.NotPromoted, Message: "a promotion was announced and none is on record; it is tried again", Found: cause.Error(),
+			Expected: "a promotion since the build began", Fix: "promote it again, or: hallmark sign " + r.ref.String(), Who: "release managers",
+		}, cause
+	case r.step == stepExpand && errors.Is(cause, artifactory.ErrTooLarge):
+		return ledger.Failed, reason.Reason{
+			Code: reason.BuildUnreadable, Message: "the record is larger than any that is read, so its artifacts are not worked on together", Found: cause.Error(),
+			Expected: "at most 64 MiB and 100,000 artifacts", Fix: "hallmark sweep over the repositories that hold them", Who: "release managers",
+		}, job.Permanent(cause)
 	case errors.Is(cause, context.Canceled):
 		return "", reason.Reason{}, cause // the process ends; the job comes back by itself
 	case errors.Is(cause, artifactory.ErrPath), errors.Is(cause, artifactory.ErrOtherItem):

@@ -28,6 +28,7 @@ func (r *rig) queue() *job.Queue {
 		func(ctx context.Context, w job.Work) error { return r.service.Do(ctx, w.Event) })
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { require.NoError(r.t, q.Stop(context.Background())) })
+	r.order = q.AcceptMany
 	return q
 }
 

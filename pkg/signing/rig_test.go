@@ -76,6 +76,7 @@ type rig struct {
 	metrics  *prometheus.Registry
 	log      *lines
 	events   atomic.Int64
+	order    func(context.Context, []ledger.Event) error
 	disarm   func() // ends the fault at hand
 }
 
@@ -171,7 +172,8 @@ func (r *rig) boot() {
 	r.metrics = prometheus.NewRegistry()
 	r.service = &signing.Service{
 		Instances: map[string]*artifactory.Client{"main": r.client}, Policies: r.policies.Load, Keys: r.keys, Ledger: r.ledger,
-		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Order: func(ctx context.Context, events []ledger.Event) error { return r.order(ctx, events) },
+		Log:   slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	require.NoError(r.t, r.service.Init(r.metrics))
 }

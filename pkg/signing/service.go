@@ -28,13 +28,16 @@ type Service struct {
 	Keys      *hsm.Keyring
 	Ledger    *ledger.Ledger
 	Log       *slog.Logger
+	// Order makes work durable, all of it or nothing; it is handed job.MaxBatch events at most. What waits already with
+	// the same key is not ordered twice.
+	Order func(ctx context.Context, events []ledger.Event) error
 
 	metrics *metrics
 }
 
 // Init registers the service's metrics and checks that nothing was left out.
 func (s *Service) Init(reg prometheus.Registerer) error {
-	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil {
+	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil || s.Order == nil {
 		return fmt.Errorf("starting the signing service: a dependency is missing")
 	}
 	s.metrics = newMetrics(reg)
@@ -51,6 +54,7 @@ const (
 	stepCheck   = "check"
 	stepAttach  = "attach"
 	stepRecord  = "record"
+	stepExpand  = "expand" // instead of 2 to 7, for what has parts
 )
 
 // run is one pass of one event. It is used by one goroutine.
@@ -126,8 +130,7 @@ func (r *run) resolve(ctx context.Context) (artifact.Meaning, error) {
 	if err != nil {
 		return artifact.Meaning{}, &storeError{op: "reading the artifact's facts", refused: reason.StoreRefused, err: err}
 	}
-	r.whole = m.Whole()
-	r.ref = r.whole.Ref
+	r.ref, r.whole = m.Ref, m.Whole()
 	if m.Repo.Class == artifact.Cache {
 		return artifact.Meaning{}, &cacheError{r.ref.Repo}
 	}

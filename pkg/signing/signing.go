@@ -15,7 +15,7 @@ import (
 //
 // Do is safe to call any number of times, concurrently and after a crash at any point, with the same event or another
 // one about the same bytes: signatures that exist are attached again, not made again, and nothing is marked as signed
-// before its signature files are stored. It returns nil when the matter is settled (signed, denied, skipped, gone);
+// before its signature files are stored. It returns nil when the matter is settled (signed, denied, skipped, gone, expanded);
 // job.After and job.Permanent errors say when and whether to come back, any other error asks for a retry. Whatever it
 // returns, the ledger holds the state and the reason, except while another job is at the same bytes: its outcome counts.
 func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
@@ -31,6 +31,13 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 	for _, subject := range meaning.Subjects {
 		if err := r.sign(ctx, subject); err != nil {
 			return r.fail(ctx, subject.SHA256, err)
+		}
+	}
+
+	// What has parts is done when work on each of them is on order, through these eight steps like any other.
+	if meaning.Expands() {
+		if err := r.expand(ctx, meaning); err != nil {
+			return r.fail(ctx, artifact.Digest{}, err)
 		}
 	}
 	return nil

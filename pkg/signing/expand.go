@@ -1,0 +1,106 @@
+package signing
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/job"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// promotions are the events after which the parts count that are where the promotion brought them.
+var promotions = []string{"build/promoted", "release_bundle_v2_promotion/release_bundle_v2_promotion_completed"}
+
+const (
+	// settling is how long after its receipt an event of a promotion is not believed to be about an older one.
+	settling = 15 * time.Second
+	// skew is by how much a clock that promotions are dated by may be behind ours before the above costs time.
+	skew = time.Minute
+	// fullWait is how long an expansion steps back when the queue takes no more.
+	fullWait = 10 * time.Second
+)
+
+// expand orders work on each part of what the event is about, and records that. When the process ends half way, the job
+// comes back and orders all of it again; what waits is not ordered twice, and what was done needs no key.
+func (r *run) expand(ctx context.Context, m artifact.Meaning) error {
+	r.enter(stepExpand)
+	occasion := artifact.Asked
+	if slices.Contains(promotions, r.event.Domain+"/"+r.event.Type) {
+		occasion = artifact.Promoted
+	}
+	x, err := artifact.Expand(ctx, r.client, m, occasion)
+	if err != nil {
+		return &storeError{op: "looking for the parts", refused: reason.StoreRefused, err: err}
+	}
+	if occasion == artifact.Promoted && time.Since(r.event.ReceivedAt) < settling && x.Promoted.Before(r.event.ReceivedAt.Add(-skew)) {
+		return &earlyError{x.Promoted}
+	}
+	parts := slices.DeleteFunc(x.Parts, func(p artifact.Ref) bool { return seal.IsAttachment(p.Name()) })
+	for page := range slices.Chunk(parts, job.MaxBatch) {
+		if err := r.Order(ctx, r.orders(page)); err != nil {
+			return fmt.Errorf("ordering work on %d parts: %w", len(parts), err)
+		}
+	}
+	r.enter(stepRecord)
+	out := r.outcome(m.Whole().SHA256, ledger.Expanded, nil)
+	out.Parts = len(parts)
+	if x.Lacking.Count > 0 {
+		out.Reasons = []reason.Reason{r.incomplete(m.Kind, x)}
+	}
+	return r.finish(ctx, out)
+}
+
+// orders are the events that parts are worked on for. To policy they are what happened to the whole.
+func (r *run) orders(parts []artifact.Ref) []ledger.Event {
+	events := make([]ledger.Event, len(parts))
+	for i, p := range parts {
+		key := sha256.Sum256([]byte(strings.Join([]string{"part", r.event.Domain, r.event.Type, p.Instance, p.Repo, p.Path}, "\x00")))
+		events[i] = ledger.Event{
+			Instance: p.Instance, Domain: r.event.Domain, Type: r.event.Type, Repo: p.Repo, Path: p.Path,
+			Key: artifact.Digest(key).String(), ReceivedAt: r.event.ReceivedAt, Lane: r.event.Lane,
+		}
+	}
+	return events
+}
+
+// incomplete says what of a whole could not be worked on.
+func (r *run) incomplete(kind artifact.Kind, x artifact.Expansion) reason.Reason {
+	why := reason.Reason{
+		Code: reason.BuildIncomplete, Message: fmt.Sprintf("%d artifacts of the build are not what build-info says; work on %d was ordered", x.Lacking.Count, len(x.Parts)),
+		Found: x.Lacking.String(), Expected: "every artifact of the build in a repository that the token may read, with the digest in build-info",
+		Fix: "publish or promote the build again, or: hallmark sign " + r.ref.String(), Who: "the build's owner",
+	}
+	if kind == artifact.KindBundle {
+		why.Code = reason.BundleIncomplete
+		why.Message = fmt.Sprintf("%d artifacts of the release bundle are not what it lists; work on %d was ordered", x.Lacking.Count, len(x.Parts))
+		why.Expected = "every artifact of the bundle in a repository that the token may read, with the digest that the bundle lists"
+		why.Fix, why.Who = "promote the bundle again, or: hallmark sign "+r.ref.String(), "the bundle's owner"
+	}
+	return why
+}
+
+// earlyError: the newest promotion on record is older than the event; the one that it is about may not be there yet.
+type earlyError struct{ newest time.Time }
+
+func (e *earlyError) Error() string {
+	return "the newest promotion on record is of " + e.newest.UTC().Format(time.RFC3339) + ", before the event"
+}
+
+// laterThan is when to come back for what is expected to be there soon; 0 when the cause is another.
+func laterThan(cause error) time.Duration {
+	switch {
+	case isA[*earlyError](cause):
+		return settling / 3
+	case errors.Is(cause, job.ErrFull):
+		return fullWait
+	}
+	return 0
+}
