@@ -124,7 +124,7 @@ func (s *service) face() error {
 		return err
 	}
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
-		Gate: s.gate.Check, Sign: s.request, Status: s.status, Explain: s.policies.Explain,
+		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.policies.Explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
 		Log: s.log, Registerer: s.metrics,
 	})
@@ -157,6 +157,15 @@ func webhookInstance(a artifactory.Config) (webhook.Instance, error) {
 		in.Secrets = append(in.Secrets, secret)
 	}
 	return in, nil
+}
+
+// name is the file that a caller's reference means.
+func (s *service) name(ctx context.Context, ref artifact.Ref) (artifact.Ref, error) {
+	client, ok := s.instances[ref.Instance]
+	if !ok {
+		return ref, nil
+	}
+	return client.Named(ctx, ref)
 }
 
 // request turns a caller's wish into an event like any other: a hint where to look.

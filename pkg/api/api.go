@@ -63,6 +63,8 @@ func (c Config) Validate() error {
 type Deps struct {
 	// Gate bounds its own time; what it could not learn is a verdict that does not allow.
 	Gate func(ctx context.Context, req gate.Request) gate.Verdict
+	// Name answers which file a reference means that a caller wrote, images by their tag or digest among them.
+	Name func(ctx context.Context, ref artifact.Ref) (artifact.Ref, error)
 	// Sign makes the wish durable before it returns nil. Any other error than *reason.Refused is answered with 503.
 	Sign func(ctx context.Context, ref artifact.Ref, caller string) error
 	// Status tells what is known of an artifact; ledger.ErrUnknown when nothing is.
@@ -97,7 +99,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if deps.Gate == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
+	if deps.Gate == nil || deps.Name == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
 		deps.Promote == nil || deps.Promotion == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}

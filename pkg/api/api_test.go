@@ -43,6 +43,11 @@ func TestGateCheck(t *testing.T) {
 
 	r.call(http.MethodPost, pathGate, tokenGate, `{"artifact":"staging/a/app.tgz","target":"release/other/name.tgz"}`)
 	require.Equal(t, "other/name.tgz", r.asked[1].Target.Path)
+
+	r.call(http.MethodPost, pathGate, tokenGate, `{"artifact":"oci/team/app:1.0","target":"oci-release"}`)
+	require.Equal(t, []string{"oci/team/app/1.0/manifest.json", "oci-release/team/app/1.0/manifest.json"}, []string{r.asked[2].Artifact.String(), r.asked[2].Target.String()})
+	require.Equal(t, http.StatusServiceUnavailable, r.call(http.MethodPost, pathGate, tokenGate, `{"artifact":"oci/team/app:down","target":"oci-release"}`).Code)
+	require.Len(t, r.asked, 3)
 }
 
 // Whatever cannot be asked is no 2xx, so that no caller can take it for a yes.

@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -121,7 +123,11 @@ func (c *call) query(known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// ref reads repository/path as callers write it. The instance may be left out when there is only one.
+// nameTimeout bounds looking up what a name means; the gate's own time comes on top.
+const nameTimeout = time.Second
+
+// ref reads repository/path as callers write it, or repository/image:tag and repository/image@sha256:digest. The instance
+// may be left out when there is only one.
 func (s *server) ref(c *call, name, instance, text string) (artifact.Ref, error) {
 	instance, err := s.instance(instance)
 	if err != nil {
@@ -133,6 +139,11 @@ func (s *server) ref(c *call, name, instance, text string) (artifact.Ref, error)
 	ref, err := artifact.ParseRef(instance, text)
 	if err != nil {
 		return artifact.Ref{}, refusedPath(name, err)
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), nameTimeout)
+	defer cancel()
+	if ref, err = s.deps.Name(ctx, ref); err != nil {
+		return artifact.Ref{}, fmt.Errorf("%w: %w", errTryAgain, err)
 	}
 	c.note(slog.String("instance", instance), slog.String("repo", ref.Repo), slog.String("path", ref.Path))
 	return ref, nil

@@ -3,6 +3,7 @@ package artifact
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -27,6 +28,8 @@ const (
 	manifestFile = "manifest.json"
 	indexFile    = "list.manifest.json"
 	digestPrefix = "sha256:"
+	// digestTagPrefix is digestPrefix where a tag is made of a digest.
+	digestTagPrefix = "sha256-"
 )
 
 // registries are the package types that are served as registries.
@@ -38,6 +41,22 @@ var signatureTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$`
 
 // IsSignatureTag reports whether a tag names no image but what belongs to one.
 func IsSignatureTag(tag string) bool { return signatureTag.MatchString(tag) }
+
+// AttachmentError is ErrAttachment that says to which manifest, by digest, the thing belongs.
+type AttachmentError struct{ Subject Digest }
+
+func (e *AttachmentError) Error() string { return ErrAttachment.Error() }
+func (e *AttachmentError) Unwrap() error { return ErrAttachment }
+
+// ImageAt is what the place of a manifest's file tells of its image; false for any other file of an image.
+func ImageAt(ref Ref) (Image, bool) {
+	name, version := imagePlace(ref)
+	i := Image{Name: name, Tag: version}
+	if strings.HasPrefix(version, digestPrefix) {
+		i.Tag = ""
+	}
+	return i, name != ""
+}
 
 func isImage(repo Repository, _ Ref) bool { return slices.Contains(registries, repo.Package) }
 
@@ -58,23 +77,32 @@ func (e *MissingError) Error() string {
 
 // resolveImage reads the manifest, because only its content tells an index from an image and an image from a signature.
 func resolveImage(ctx context.Context, src Source, ref Ref) ([]Subject, error) {
-	name, version := imagePlace(ref)
-	if name == "" {
+	image, ok := ImageAt(ref)
+	if !ok {
 		return nil, ErrPart
 	}
-	if IsSignatureTag(version) {
-		return nil, ErrAttachment
+	if IsSignatureTag(image.Tag) {
+		d, _ := ParseDigest(image.Tag[len(digestTagPrefix) : len(digestTagPrefix)+2*len(Digest{})])
+		return nil, &AttachmentError{Subject: d}
 	}
 	whole, m, err := readManifest(ctx, src, ref)
+	if errors.Is(err, ErrGone) && ref.Name() == manifestFile { // not every event tells which of the two a tag has
+		ref = ref.Beside(indexFile)
+		whole, m, err = readManifest(ctx, src, ref)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if m.Subject != nil {
-		return nil, ErrAttachment
+		d, _ := ParseDigest(strings.TrimPrefix(m.Subject.Digest, digestPrefix))
+		return nil, &AttachmentError{Subject: d}
 	}
-	whole.Image = Image{Name: name, Tag: version, MediaType: m.MediaType}
-	if strings.HasPrefix(version, digestPrefix) {
-		whole.Image.Tag = ""
+	whole.Image = image
+	whole.Image.MediaType = m.MediaType
+	if image.Tag == "" { // a part of an index, most likely: policies ask for its platform, and only its configuration knows
+		if whole.Image.Platform, err = configuredPlatform(ctx, src, ref, m.Config); err != nil {
+			return nil, err
+		}
 	}
 	var subjects []Subject
 	missing := &MissingError{Index: ref}
@@ -112,6 +140,30 @@ func resolveChild(ctx context.Context, src Source, whole Subject, d descriptor) 
 		return Subject{}, fmt.Errorf("%w: %s holds %s", ErrBytes, ref, info.SHA256)
 	}
 	return Subject{Kind: KindImage, Info: info, Image: Image{Name: whole.Image.Name, MediaType: d.MediaType, Platform: d.Platform.String()}}, nil
+}
+
+// configuredPlatform is what an image's configuration says, for the files that lie beside its manifest. What is not there,
+// or is the configuration of something else than an image, says nothing.
+func configuredPlatform(ctx context.Context, src Source, ref Ref, config *descriptor) (string, error) {
+	if config == nil || config.MediaType != ociConfig && config.MediaType != dockerConfig {
+		return "", nil
+	}
+	sum := strings.TrimPrefix(config.Digest, digestPrefix)
+	if _, err := ParseDigest(sum); err != nil {
+		return "", nil //nolint:nilerr // it cannot be found, as if it were not there
+	}
+	content, err := src.Read(ctx, ref.Beside("sha256__"+sum), maxManifest)
+	if errors.Is(err, ErrGone) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var p platform
+	if d, _ := ParseDigest(sum); sha256.Sum256(content) != d || json.Unmarshal(content, &p) != nil {
+		return "", nil
+	}
+	return p.String(), nil
 }
 
 func readManifest(ctx context.Context, src Source, ref Ref) (Subject, manifest, error) {

@@ -124,6 +124,9 @@ func TestResolveIndex(t *testing.T) {
 	require.Equal(t, digests[1], m.Subjects[1].SHA256)
 	require.Equal(t, artifact.Image{Name: "team/app", Tag: "1.0", MediaType: ociIndex}, m.Whole().Image)
 	require.Equal(t, digests[3], m.Whole().SHA256, "the index stands for the whole")
+	again, err := r.resolve(t, "team/app/1.0/manifest.json")
+	require.NoError(t, err)
+	require.Equal(t, m, again, "whoever knows only the tag asks for a manifest")
 	child, err := r.resolve(t, m.Subjects[0].Ref.Path)
 	require.NoError(t, err)
 	require.Empty(t, child.Whole().Image.Tag, "a digest is no tag")
@@ -220,4 +223,54 @@ type recorder struct {
 func (r *recorder) Info(ctx context.Context, ref artifact.Ref) (artifact.Info, error) {
 	r.asked = append(r.asked, ref)
 	return r.registry.Info(ctx, ref)
+}
+
+func (r *recorder) Read(ctx context.Context, ref artifact.Ref, limit int64) ([]byte, error) {
+	r.asked = append(r.asked, ref)
+	return r.registry.Read(ctx, ref, limit)
+}
+
+// A manifest that was pushed by its digest is a part of an index, most likely, and policies ask for its platform.
+func TestThePlatformOfAManifestWithoutATag(t *testing.T) {
+	t.Parallel()
+	config := `{"os":"linux","architecture":"arm","variant":"v7"}`
+	sum := artifact.Attachment{Content: []byte(config)}.SHA256().String()
+	content := func(media, digest string) string {
+		return `{"schemaVersion":2,"mediaType":"` + ociManifest + `","config":{"mediaType":"` + media + `","digest":"` + digest + `"},"layers":[]}`
+	}
+	const image = "application/vnd.oci.image.config.v1+json"
+	for name, c := range map[string]struct{ manifest, config, want string }{
+		"told":                        {content(image, "sha256:"+sum), config, "linux/arm/v7"},
+		"Docker's":                    {content("application/vnd.docker.container.image.v1+json", "sha256:"+sum), config, "linux/arm/v7"},
+		"configuration is not there":  {content(image, "sha256:"+sum), "", ""},
+		"configuration is another":    {content(image, "sha256:"+sum), config + " ", ""},
+		"no image but a chart":        {content("application/vnd.cncf.helm.config.v1+json", "sha256:"+sum), config, ""},
+		"a digest that leads nowhere": {content(image, "sha256:../../x"), config, ""},
+	} {
+		r, d := newRegistry(), artifact.Attachment{Content: []byte(c.manifest)}.SHA256().String()
+		dir := "app/sha256:" + d
+		r.put(dir+"/manifest.json", c.manifest)
+		if c.config != "" {
+			r.put(dir+"/sha256__"+sum, c.config)
+		}
+		m, err := r.resolve(t, dir+"/manifest.json")
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, m.Whole().Image.Platform, name)
+		r.put("app/"+d+"/manifest.json", c.manifest)
+		m, err = r.resolve(t, "app/"+d+"/manifest.json")
+		require.NoError(t, err, name)
+		require.Empty(t, m.Whole().Image.Platform, "an image with a tag is signed for itself")
+	}
+}
+
+func TestAttachmentsNameTheirSubject(t *testing.T) {
+	t.Parallel()
+	r, want := newRegistry(), artifact.Digest{0xab}
+	r.put("app/sha256:1/manifest.json", `{"schemaVersion":2,"config":{},"subject":{"digest":"sha256:`+want.String()+`"}}`)
+	for _, path := range []string{"app/sha256:1/manifest.json", "app/sha256-" + want.String() + ".sig/manifest.json", "app/sha256-" + want.String() + "/list.manifest.json"} {
+		_, err := r.resolve(t, path)
+		var attached *artifact.AttachmentError
+		require.ErrorAs(t, err, &attached, path)
+		require.Equal(t, want, attached.Subject, path)
+	}
 }

@@ -22,15 +22,21 @@ const (
 	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
+// The media types of the configurations that tell an image's platform.
+const (
+	ociConfig    = "application/vnd.oci.image.config.v1+json"
+	dockerConfig = "application/vnd.docker.container.image.v1+json"
+)
+
 func isIndexType(t string) bool { return t == ociIndex || t == dockerList }
 
 // manifest is what has to be known of a manifest or an index.
 type manifest struct {
-	SchemaVersion int             `json:"schemaVersion"`
-	MediaType     string          `json:"mediaType"`
-	Config        json.RawMessage `json:"config"`
-	Subject       *descriptor     `json:"subject"`
-	Manifests     []descriptor    `json:"manifests"`
+	SchemaVersion int          `json:"schemaVersion"`
+	MediaType     string       `json:"mediaType"`
+	Config        *descriptor  `json:"config"`
+	Subject       *descriptor  `json:"subject"`
+	Manifests     []descriptor `json:"manifests"`
 }
 
 type descriptor struct {

@@ -8,7 +8,7 @@ import (
 
 // What a reference can be that is not signed.
 var (
-	// ErrAttachment means a signature or another thing that belongs to an image and not to itself.
+	// ErrAttachment means a signature or another thing that belongs to an image and not to itself; see AttachmentError.
 	ErrAttachment = errors.New("belongs to an image as a signature or attachment")
 	// ErrPart means a file that is nothing alone: its digest stands in something that is signed.
 	ErrPart = errors.New("is a part of an image")

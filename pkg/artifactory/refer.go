@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,6 +44,9 @@ func (c *Client) Refer(ctx context.Context, image artifact.Subject, format strin
 func (c *Client) refer(ctx context.Context, image artifact.Subject, format string, content []byte) (string, error) {
 	if len(content) == 0 || len(content) > maxSignature {
 		return "", fmt.Errorf("%w: the signature has %d bytes, 1 to %d are", ErrTooLarge, len(content), maxSignature)
+	}
+	if image.Size <= 0 || image.Image.MediaType == "" {
+		return "", errors.New("size or media type of the manifest is unknown")
 	}
 	r, err := c.registry(ctx, image)
 	if err != nil {

@@ -31,13 +31,16 @@ const maxReferrers = 64
 // ErrTooMany means that more things refer to a manifest than are read.
 var ErrTooMany = errors.New("too many")
 
+// ErrReferrers means that the registry forbids the list of a manifest's referrers.
+var ErrReferrers = errors.New("the list of referrers is forbidden")
+
 // errMalformed means that a manifest cannot be understood.
 var errMalformed = errors.New("malformed manifest")
 
 // Signatures reads what stands as a signature of a manifest: the Sigstore bundles among its referrers (OCI 1.1; where
 // that API is missing, those in the index at the tag sha256-<hex>), and what cosign's older scheme has at the tag
-// sha256-<hex>.sig. They come in the order in which the server lists them, the older scheme's last. A server that
-// forbids the referrers API altogether has none; the tag tells whether the token may read at all.
+// sha256-<hex>.sig. They come in the order in which the server lists them, the older scheme's last. When the server
+// forbids the list of referrers, what is at the tag comes together with ErrReferrers.
 //
 // Every manifest and blob has the digest that it is listed under. One that is damaged, larger than a signature is, or
 // gone has no content, and so proves nothing. More than 64 referrers, of whatever kind, or 64 layers at the tag are
@@ -45,7 +48,7 @@ var errMalformed = errors.New("malformed manifest")
 func (c *Client) Signatures(ctx context.Context, image artifact.Subject) ([]StoredSignature, error) {
 	found, err := c.signatures(ctx, image)
 	if err != nil {
-		return nil, fmt.Errorf("reading the signatures of %s: %w", image.Ref, err)
+		return found, fmt.Errorf("reading the signatures of %s: %w", image.Ref, err)
 	}
 	return found, nil
 }
@@ -56,7 +59,11 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 		return nil, err
 	}
 	listed, err := r.referrers()
-	if err != nil && !isStatus(err, http.StatusForbidden) {
+	var forbidden error
+	switch {
+	case isStatus(err, http.StatusForbidden):
+		forbidden = fmt.Errorf("%w: %w", ErrReferrers, err)
+	case err != nil:
 		return nil, err
 	}
 	var found []StoredSignature
@@ -70,7 +77,10 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 		}
 	}
 	tagged, _, err := r.tagged()
-	return append(found, tagged...), err
+	if err != nil {
+		return nil, err
+	}
+	return append(found, tagged...), forbidden
 }
 
 // referrers lists what refers to the manifest.

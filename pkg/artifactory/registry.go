@@ -48,8 +48,8 @@ func (c *Client) registry(ctx context.Context, s artifact.Subject) (*registry, e
 	switch {
 	case s.Kind != artifact.KindImage:
 		return nil, fmt.Errorf("it is of kind %q, not an image", s.Kind)
-	case s.SHA256.IsZero() || s.Size <= 0 || s.Image.MediaType == "":
-		return nil, errors.New("digest, size or media type of the manifest is unknown")
+	case s.SHA256.IsZero():
+		return nil, errors.New("the digest of the manifest is unknown")
 	case s.Ref.Instance != "" && s.Ref.Instance != c.name:
 		return nil, fmt.Errorf("it is on instance %q, this is %q", s.Ref.Instance, c.name)
 	}

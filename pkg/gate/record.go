@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -73,6 +74,11 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 			Code: reason.SignatureFile, Message: "a signature is promoted with its image", Found: req.Artifact.String() + " belongs to an image",
 			Expected: "the manifest of an image", Fix: "ask with the path of the image's manifest.json", Who: "the caller",
 		}, true
+	case errors.Is(err, artifactory.ErrTooMany):
+		return reason.Reason{
+			Code: reason.SignaturesTooMany, Message: "more is attached to the image than the gate reads, so its signature may have been overlooked", Found: err.Error(),
+			Expected: "a few signatures and attestations", Fix: "delete the referrers that nobody needs", Who: "the image's owner",
+		}, true
 	case errors.As(err, &missing):
 		return reason.Reason{
 			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold", Found: missing.Error(),
@@ -124,11 +130,21 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 		found = "the verdict could not be recorded in the ledger; see the service's log"
 	}
 	v.Allow, v.Decided = false, false
-	v.Reasons = []reason.Reason{{
+	why := reason.Reason{
 		Code: reason.Undecided, Message: "the gate could not learn what it needs, so the answer is no", Found: found,
 		Expected: "Artifactory and the ledger answer in time",
 		Fix:      "try again: hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo, Who: "platform engineers",
-	}}
+	}
+	switch {
+	case errors.Is(err, artifactory.ErrReferrers):
+		why.Found = err.Error()
+		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token, the referrers API of its images included"
+		why.Fix, why.Who = "grant the right, or let the gate policy demand the format cosign-tag alone, where the API is forbidden for good", "Artifactory administrators"
+	case answered && (st.Status == http.StatusForbidden || st.Status == http.StatusUnauthorized):
+		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token"
+		why.Fix, why.Who = "grant the right and check it with: hallmark doctor", "Artifactory administrators"
+	}
+	v.Reasons = []reason.Reason{why}
 }
 
 // record puts the verdict on the books, also when whoever asked has gone. It gives up when the time for a verdict is

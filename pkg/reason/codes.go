@@ -16,6 +16,7 @@ const (
 	SignatureWrongBytes Code = "signature-wrong-bytes"
 	SignatureWrongKey   Code = "signature-wrong-key"
 	SignatureOrphaned   Code = "signature-orphaned"
+	SignaturesTooMany   Code = "signatures-too-many"
 	PropertyFalse       Code = "property-false"
 	DigestMismatch      Code = "digest-mismatch"
 	StoreRefused        Code = "store-refused"
@@ -57,6 +58,7 @@ var Codes = map[Code]string{
 	SignatureWrongBytes: "A signature file is stored but was made for other bytes.",
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
 	SignatureOrphaned:   "A signature file lies in a repository without its artifact.",
+	SignaturesTooMany:   "More is attached to an image than is read; its signature may be among the rest.",
 	PropertyFalse:       "An artifact's properties say that it is signed, and it is not.",
 	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
 	StoreRefused:        "Artifactory refused to store a signature file.",

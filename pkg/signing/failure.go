@@ -42,6 +42,17 @@ func (e *storeError) reason(r *run) reason.Reason {
 			Found: e.Error(), Expected: "bytes with the digest that was announced",
 			Fix: "upload the artifact again; if it stays, run Artifactory's storage consistency check", Who: "platform engineers",
 		}
+	case errors.Is(e.err, artifactory.ErrTooMany):
+		return reason.Reason{
+			Code: reason.SignaturesTooMany, Message: "more is attached to the image than is read; it is tried again", Found: e.err.Error(),
+			Expected: "a few signatures and attestations", Fix: "delete the referrers that nobody needs", Who: "the image's owner",
+		}
+	case forbidden(e.err) && r.whole.Kind == artifact.KindImage:
+		return reason.Reason{
+			Code: e.refused, Message: "Artifactory refused " + e.op + "; it is tried again", Found: e.err.Error(),
+			Expected: "the service's token may read, deploy and annotate in " + r.ref.Repo + ", its referrers API included, and delete where a second signature replaces a list or tag",
+			Fix:      "grant the rights and check them with: hallmark doctor; where the referrers API is forbidden for good, sign with the format cosign-tag", Who: "Artifactory administrators",
+		}
 	case forbidden(e.err):
 		return reason.Reason{
 			Code: e.refused, Message: "Artifactory refused " + e.op + "; it is tried again", Found: e.err.Error(),

@@ -58,6 +58,8 @@ type setup struct {
 	quirks  standin.Quirks            //
 	hsm     func(*hsm.Config)         // last changes
 	ledger  func(*ledger.Config)      // last changes
+
+	repositories []standin.Repository // default those of every server
 }
 
 // rig is a signing service between a real server, a real token and a real database.
@@ -98,7 +100,7 @@ func newRig(t *testing.T, s setup) *rig {
 	if s.token == "" {
 		s.token = artifactorytest.Signer
 	}
-	r.art = artifactorytest.Start(t, standin.Config{Quirks: s.quirks})
+	r.art = artifactorytest.Start(t, standin.Config{Quirks: s.quirks, Repositories: s.repositories})
 	r.client = newClient(t, r.art.URL(), s)
 	r.openKeys(s)
 	r.setPolicy(s.noMatch, s.policy)

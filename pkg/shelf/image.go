@@ -1,0 +1,51 @@
+package shelf
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+)
+
+// images: the registry keeps signatures with the manifest: as referrers, or at the tag of cosign's older scheme. They come
+// in one look; which key made one is not in its name.
+var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInRegistry}
+
+// listed is the format of the signatures that the list of referrers leads to.
+const listed = "cosign"
+
+// lookInRegistry holds what it found. Where the registry forbids the list of referrers, that is a spot of its own that
+// cannot be read, behind what is found otherwise: it matters to whom that is not enough.
+func lookInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
+	found, err := c.Signatures(ctx, s)
+	if err != nil && !errors.Is(err, artifactory.ErrReferrers) {
+		return nil, nil, err
+	}
+	for _, f := range found {
+		if slices.Contains(q.Formats, f.Format) {
+			likely = append(likely, inHand(f))
+		}
+	}
+	if err != nil && slices.Contains(q.Formats, listed) {
+		rest = []Spot{{Name: "the list of referrers", Format: listed, Read: func(context.Context) ([]byte, error) { return nil, err }}}
+	}
+	return likely, rest, nil
+}
+
+// inHand is the spot of a signature that was read already. One that could not be read whole is empty, and so proves
+// nothing.
+func inHand(f artifactory.StoredSignature) Spot {
+	return Spot{Name: f.Name, Format: f.Format, Read: func(context.Context) ([]byte, error) {
+		if len(f.Content) > MaxSignature {
+			return nil, artifactory.ErrTooLarge
+		}
+		return f.Content, nil
+	}}
+}
+
+func putInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, _ string, f seal.Format, content []byte) (string, error) {
+	return c.Refer(ctx, s, f.Name, content)
+}
