@@ -126,7 +126,7 @@ func TestResolveIndex(t *testing.T) {
 	require.Equal(t, digests[3], m.Whole().SHA256, "the index stands for the whole")
 	again, err := r.resolve(t, "team/app/1.0/manifest.json")
 	require.NoError(t, err)
-	require.Equal(t, m, again, "whoever knows only the tag asks for a manifest")
+	require.Equal(t, m.Subjects, again.Subjects, "whoever knows only the tag asks for a manifest")
 	child, err := r.resolve(t, m.Subjects[0].Ref.Path)
 	require.NoError(t, err)
 	require.Empty(t, child.Whole().Image.Tag, "a digest is no tag")
