@@ -4,19 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/job"
 )
 
-// buildDomain is about builds: records of which files a run of CI made. To act on a type, take away why it is ignored.
+// buildDomain is about builds: records of which files a run of CI made, each of which is worked on for itself.
 var buildDomain = domain{mark: "build_name", types: map[string]eventType{
-	"uploaded": {read: buildAt, lane: job.Upload, ignored: noBuilds},
-	"promoted": {read: buildAt, lane: job.Promotion, ignored: noBuilds}, // to where, the payload does not say
+	"uploaded": {read: buildAt, lane: job.Upload},
+	"promoted": {read: buildAt, lane: job.Promotion}, // to where, the payload does not say
 	"deleted":  {read: buildAt, ignored: gone},
 }}
-
-const noBuilds = "this release takes no build as a whole, only file by file"
 
 // build is one run of CI.
 type build struct {
@@ -29,11 +28,22 @@ type build struct {
 // place is the file that Artifactory keeps the build's record in; without the time of its start, the front of that
 // file's path.
 func (b build) place() place {
-	p := place{Repo: b.Repo, Path: b.Name + "/" + b.Number}
+	p := place{Repo: b.Repo, Path: spelt(b.Name, true) + "/" + spelt(b.Number, false)}
+	p.Parts = strings.HasSuffix(b.Repo, "-build-info") // not so in what the test button sends
 	if !b.Started.IsZero() {
 		p.Path += fmt.Sprintf("-%d.json", b.Started.UnixMilli())
 	}
 	return p
+}
+
+// spelt is a build's name or number as a path can have it. Where a slash is kept it is a folder's end, as long as that
+// makes sense; else it is written as Artifactory itself does in a record's path.
+func spelt(s string, folders bool) string {
+	s = strings.ReplaceAll(s, `\`, "%5C")
+	if !folders || strings.Contains("/"+s+"/", "//") {
+		s = strings.ReplaceAll(s, "/", "%2F")
+	}
+	return s
 }
 
 // buildRepo is where builds are recorded that belong to no project.

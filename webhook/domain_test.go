@@ -32,7 +32,7 @@ func TestTablesAreWhole(t *testing.T) {
 	}
 	for _, want := range []string{
 		"artifact/copied promotion", "artifact/deployed upload", "artifact/moved promotion",
-		"build/promoted ", "docker/pushed ", "app_trust/entry_gate_failure ", "app_trust/entry_gate_validation_failed ",
+		"build/promoted promotion", "build/uploaded upload", "docker/pushed ", "app_trust/entry_gate_failure ", "app_trust/entry_gate_validation_failed ",
 	} {
 		require.Contains(t, typesAsText(), want)
 	}
@@ -131,8 +131,8 @@ func TestBuildsAndBundles(t *testing.T) {
 		data string
 		want place
 	}{
-		"time with a colon":      {buildAt, `{"build_name":"b","build_number":"1","build_started":"2026-08-14T09:31:07.412+02:00","build_repo":"x-build-info"}`, place{Repo: "x-build-info", Path: "b/1-1786692667412.json"}},
-		"time nobody can read":   {buildAt, `{"build_name":"b","build_number":"1","build_started":"yesterday"}`, place{Repo: buildRepo, Path: "b/1"}},
+		"time with a colon":      {buildAt, `{"build_name":"b","build_number":"1","build_started":"2026-08-14T09:31:07.412+02:00","build_repo":"x-build-info"}`, place{Repo: "x-build-info", Path: "b/1-1786692667412.json", Parts: true}},
+		"time nobody can read":   {buildAt, `{"build_name":"b","build_number":"1","build_started":"yesterday"}`, place{Repo: buildRepo, Path: "b/1", Parts: true}},
 		"bundle of no project":   {bundleAt, `{"release_bundle_name":"b","release_bundle_version":"1"}`, place{Repo: bundleRepo, Path: "b/1/release-bundle.json.evd"}},
 		"created in any fashion": {bundleAt, `{"release_bundle_name":"b","release_bundle_version":"1","repository_key":"r","created":17}`, place{Repo: "r", Path: "b/1/release-bundle.json.evd"}},
 	} {

@@ -13,6 +13,7 @@ type place struct {
 	Path       string `json:"path"`
 	SHA256     string `json:"sha256,omitempty"`
 	Attachment bool   `json:"attachment,omitempty"` // a signature of an image, not an image
+	Parts      bool   `json:"parts,omitempty"`      // a record of things that may lie in any repository
 }
 
 // decode reads the data of one event type. An error means that the data lacks what every version of that event has.

@@ -112,7 +112,11 @@ func (rc *receiver) receive(w http.ResponseWriter, r *http.Request, now time.Tim
 	if l.place.Attachment || seal.IsAttachment(ref.Name()) {
 		return ownAttachment
 	}
-	if !rc.deps.Covers(name, ref.Repo, ref.Path, l.delivery.Domain+"/"+l.delivery.Type) {
+	repo, path := ref.Repo, ref.Path
+	if l.place.Parts {
+		repo, path = "", "" // where the parts are, nobody knows yet
+	}
+	if !rc.deps.Covers(name, repo, path, l.delivery.Domain+"/"+l.delivery.Type) {
 		return notCovered
 	}
 

@@ -45,8 +45,10 @@ func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
 	}}
 	deps := Deps{
 		Accept: r.accept,
-		Covers: func(_, repo, _, _ string) bool { return repo == "fw-staging-local" || repo == "fw-release-local" },
-		Log:    slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
+		Covers: func(_, repo, _, _ string) bool {
+			return repo == "" || repo == "fw-staging-local" || repo == "fw-release-local"
+		},
+		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}
 	if change != nil {
 		change(&cfg, &deps)

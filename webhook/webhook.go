@@ -78,7 +78,8 @@ type Deps struct {
 	// Accept makes an event durable, with the work that it asks for, before it returns nil. Any error means that
 	// nothing was stored, as far as it knows, and that the sender should try again. Called by many goroutines.
 	Accept func(ctx context.Context, e ledger.Event) error
-	// Covers reports whether any signing policy could match; event is "domain/type". Called by many goroutines.
+	// Covers reports whether any signing policy could match; event is "domain/type", and without a repository it is
+	// asked whether that could be anywhere. Called by many goroutines.
 	Covers func(instance, repo, path, event string) bool
 
 	Log        *slog.Logger

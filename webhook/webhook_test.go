@@ -289,7 +289,7 @@ func TestMetrics(t *testing.T) {
 	require.Empty(t, problems)
 	got, err := testutil.GatherAndCount(r.reg, "hallmark_webhook_events_total")
 	require.NoError(t, err)
-	require.Equal(t, 4+6, got, "6 are there before they are needed")
+	require.Equal(t, 4+10, got, "10 are there before they are needed")
 	require.NoError(t, testutil.GatherAndCompare(r.reg, strings.NewReader(`
 # HELP hallmark_webhook_events_total Webhook deliveries by instance, event domain, event type and what became of them.
 # TYPE hallmark_webhook_events_total counter
@@ -301,6 +301,10 @@ hallmark_webhook_events_total{domain="artifact",instance="main",outcome="unknown
 hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="copied"} 0
 hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="deployed"} 0
 hallmark_webhook_events_total{domain="artifact",instance="plain",outcome="unavailable",type="moved"} 0
+hallmark_webhook_events_total{domain="build",instance="main",outcome="unavailable",type="promoted"} 0
+hallmark_webhook_events_total{domain="build",instance="main",outcome="unavailable",type="uploaded"} 0
+hallmark_webhook_events_total{domain="build",instance="plain",outcome="unavailable",type="promoted"} 0
+hallmark_webhook_events_total{domain="build",instance="plain",outcome="unavailable",type="uploaded"} 0
 hallmark_webhook_events_total{domain="other",instance="main",outcome="unknown-event",type="other"} 50
 hallmark_webhook_events_total{domain="other",instance="other",outcome="unknown-instance",type="other"} 50
 `), "hallmark_webhook_events_total"))

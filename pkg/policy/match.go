@@ -48,6 +48,11 @@ func byName(event string) bool {
 	return event == "" || strings.HasPrefix(event, "request/") || strings.HasPrefix(event, "sweep/")
 }
 
+// takes reports whether the match leaves the event in.
+func (m match) takes(event string) bool {
+	return byName(event) || len(m.events) == 0 || slices.Contains(m.events, event)
+}
+
 // test returns nil when everything holds, else the first line that does not. A wish by name passes any events list.
 func (m match) test(instance, repo, path, event string) *mismatch {
 	switch {
@@ -57,7 +62,7 @@ func (m match) test(instance, repo, path, event string) *mismatch {
 		return &mismatch{"repository", repo, m.repositories}
 	case len(m.paths) > 0 && firstMatch(m.paths, path) == "":
 		return &mismatch{"path", path, m.paths}
-	case !byName(event) && len(m.events) > 0 && !slices.Contains(m.events, event):
+	case !m.takes(event):
 		return &mismatch{"event", event, m.events}
 	}
 	if x := firstMatch(m.exclude, path); x != "" {

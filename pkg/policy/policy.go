@@ -133,13 +133,14 @@ func literals(instance string, m match) []string {
 }
 
 // Covers reports whether any signing policy could have something to say about such an event, so that the receiver may
-// drop the others. With noMatch: deny every artifact is of interest, because it has to be refused.
+// drop the others. Without a repository that is asked of an event whose artifacts may be anywhere. With noMatch: deny
+// every artifact is of interest, because it has to be refused.
 func (s *Set) Covers(instance, repo, path, event string) bool {
 	if s.noMatch != Skip {
 		return true
 	}
 	for _, p := range s.signing {
-		if p.match.test(instance, repo, path, event) == nil {
+		if repo == "" && p.match.about(instance) && p.match.takes(event) || repo != "" && p.match.test(instance, repo, path, event) == nil {
 			return true
 		}
 	}

@@ -138,6 +138,9 @@ sign: [{key: dev-2026, formats: [raw]}]
 		{"main", "libs-x", "a/b.zip", "artifact/deployed", false},
 		{"main", "libs-x", "a/b.tgz", "artifact/moved", false},
 		{"main", "libs-x", "tmp/b.tgz", "artifact/deployed", false},
+		{"main", "", "", "artifact/deployed", true}, // somewhere
+		{"main", "", "", "artifact/moved", false},
+		{"other", "", "", "artifact/deployed", false},
 	} {
 		require.Equal(t, tc.want, set.Covers(tc.instance, tc.repo, tc.path, tc.event), "%+v", tc)
 		require.True(t, load(t, policy.Deny, p).Covers(tc.instance, tc.repo, tc.path, tc.event))
