@@ -5,30 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/job"
 )
 
-// dockerDomain is about images, both Docker's and OCI's. To act on a type, take away why it is ignored.
+// dockerDomain is about images, both Docker's and OCI's.
 var dockerDomain = domain{mark: "image_name", types: map[string]eventType{
-	"pushed":   {read: imageAt, lane: job.Upload, ignored: noImages},
-	"promoted": {read: imageTarget, lane: job.Promotion, ignored: noImages},
+	"pushed":   {read: imageAt, lane: job.Upload},
+	"promoted": {read: imageTarget, lane: job.Promotion},
 	"deleted":  {read: imageAt, ignored: gone},
 }}
-
-const noImages = "this release does not sign images"
 
 // image is a tag of an image, or one platform's part of it. Its place is the manifest's file.
 type image struct{ Repo, Name, Tag, File, SHA256 string }
 
-// signatureTag is how signatures, attestations and referrer lists are tagged beside an image.
-var signatureTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$`)
-
 func (i image) place() place {
-	return place{Repo: i.Repo, Path: path.Join(i.Name, i.Tag, i.File), SHA256: i.SHA256, Attachment: signatureTag.MatchString(i.Tag)}
+	return place{Repo: i.Repo, Path: path.Join(i.Name, i.Tag, i.File), SHA256: i.SHA256, Attachment: artifact.IsSignatureTag(i.Tag)}
 }
 
 // imageData is the data of every type in the domain. The path, where there is one, ends in the tag and the manifest's

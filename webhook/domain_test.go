@@ -32,7 +32,8 @@ func TestTablesAreWhole(t *testing.T) {
 	}
 	for _, want := range []string{
 		"artifact/copied promotion", "artifact/deployed upload", "artifact/moved promotion",
-		"build/promoted promotion", "build/uploaded upload", "docker/pushed ", "app_trust/entry_gate_failure ", "app_trust/entry_gate_validation_failed ",
+		"build/promoted promotion", "build/uploaded upload", "docker/pushed upload", "docker/promoted promotion", "docker/deleted ",
+		"app_trust/entry_gate_failure ", "app_trust/entry_gate_validation_failed ",
 	} {
 		require.Contains(t, typesAsText(), want)
 	}
@@ -49,9 +50,9 @@ func typesAsText() (all []string) {
 func TestTheAnswerSaysWhy(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	w := r.send([]byte(`{"domain":"docker","event_type":"pushed","data":{}}`))
+	w := r.send([]byte(`{"domain":"docker","event_type":"deleted","data":{}}`))
 	require.Equal(t, notForUs, outcomeOf(t, w))
-	require.Contains(t, w.Body.String(), noImages)
+	require.Contains(t, w.Body.String(), gone)
 }
 
 func TestUnknownTypesAreToldOnceAndCountedAlways(t *testing.T) {

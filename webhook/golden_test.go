@@ -160,7 +160,7 @@ func TestEveryPayloadHasAType(t *testing.T) {
 		}
 		require.Contains(t, domains[domain].types, name, file)
 	}
-	require.Equal(t, []string{"artifact/copied", "artifact/deployed", "artifact/moved", "build/promoted", "build/uploaded"}, Events())
+	require.Equal(t, []string{"artifact/copied", "artifact/deployed", "artifact/moved", "build/promoted", "build/uploaded", "docker/promoted", "docker/pushed"}, Events())
 }
 
 func encode(t *testing.T, v any) []byte {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
@@ -46,7 +47,7 @@ func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
 	deps := Deps{
 		Accept: r.accept,
 		Covers: func(_, repo, _, _ string) bool {
-			return repo == "" || repo == "fw-staging-local" || repo == "fw-release-local"
+			return slices.Contains([]string{"", "fw-staging-local", "fw-release-local", "oci-staging-local", "oci-release-local"}, repo)
 		},
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}

@@ -289,7 +289,7 @@ func TestMetrics(t *testing.T) {
 	require.Empty(t, problems)
 	got, err := testutil.GatherAndCount(r.reg, "hallmark_webhook_events_total")
 	require.NoError(t, err)
-	require.Equal(t, 4+10, got, "10 are there before they are needed")
+	require.Equal(t, 4+14, got, "14 are there before they are needed")
 	require.NoError(t, testutil.GatherAndCompare(r.reg, strings.NewReader(`
 # HELP hallmark_webhook_events_total Webhook deliveries by instance, event domain, event type and what became of them.
 # TYPE hallmark_webhook_events_total counter
@@ -305,6 +305,10 @@ hallmark_webhook_events_total{domain="build",instance="main",outcome="unavailabl
 hallmark_webhook_events_total{domain="build",instance="main",outcome="unavailable",type="uploaded"} 0
 hallmark_webhook_events_total{domain="build",instance="plain",outcome="unavailable",type="promoted"} 0
 hallmark_webhook_events_total{domain="build",instance="plain",outcome="unavailable",type="uploaded"} 0
+hallmark_webhook_events_total{domain="docker",instance="main",outcome="unavailable",type="promoted"} 0
+hallmark_webhook_events_total{domain="docker",instance="main",outcome="unavailable",type="pushed"} 0
+hallmark_webhook_events_total{domain="docker",instance="plain",outcome="unavailable",type="promoted"} 0
+hallmark_webhook_events_total{domain="docker",instance="plain",outcome="unavailable",type="pushed"} 0
 hallmark_webhook_events_total{domain="other",instance="main",outcome="unknown-event",type="other"} 50
 hallmark_webhook_events_total{domain="other",instance="other",outcome="unknown-instance",type="other"} 50
 `), "hallmark_webhook_events_total"))

@@ -63,7 +63,7 @@ meant from the directory of ` + "`hallmark.yaml`" + `. Durations are written lik
 		keyTable(&b, section[1:])
 	}
 	fmt.Fprintf(&b, "## Policy files\n\nEvery `*.yaml` file of `policies.dir` holds one or more documents of these kinds, separated by `---`.\n"+
-		"Formats are %s. Events are %s.\n\n", codes(seal.FormatsOf(artifact.KindFile)), codes(webhook.Events()))
+		"Formats are %s for files, %s for images. Events are %s.\n\n", codes(seal.FormatsOf(artifact.KindFile)), codes(seal.FormatsOf(artifact.KindImage)), codes(webhook.Events()))
 	for _, kind := range []any{policy.SigningPolicy{}, policy.GatePolicy{}} {
 		fmt.Fprintf(&b, "### %s\n\n", reflect.TypeOf(kind).Name())
 		keyTable(&b, strictyaml.Reference(kind))

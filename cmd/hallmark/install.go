@@ -30,7 +30,8 @@ func newWebhookInstall() *cobra.Command {
 is right already is left alone, so it can be run again at any time.
 
   what      deployed, copied and moved artifacts, in every repository that a policy names;
-            a policy with a pattern (libs-*-local) needs the events of all local ones
+            a policy with a pattern (libs-*-local) needs the events of all local ones;
+            pushed and promoted images, where a policy has a format for images
   without   Hallmark's own signature files
   enabled   set, because through the API a subscription is disabled unless it says otherwise
   proof     the secret of webhookSecrets, for an HMAC over each delivery; it is read from its

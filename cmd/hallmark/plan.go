@@ -36,8 +36,8 @@ func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installati
 		return nil, err
 	}
 	in := &installation{Instance: h.config.Name, Subscriptions: []plan{}}
-	for i := range subscribed {
-		p, _, err := h.compare(all, i, base, debug)
+	for _, s := range h.needed() {
+		p, _, err := h.compare(all, s, base, debug)
 		if err != nil {
 			return nil, err
 		}
@@ -48,8 +48,7 @@ func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installati
 }
 
 // compare makes the plan for one line of the table, and returns what is there now. Its error is about the address.
-func (h *hooks) compare(all []artifactory.Subscription, line int, base string, debug *bool) (plan, *artifactory.Subscription, error) {
-	s := subscribed[line]
+func (h *hooks) compare(all []artifactory.Subscription, s announced, base string, debug *bool) (plan, *artifactory.Subscription, error) {
 	p := plan{Key: subscriptionName(h.config.Name, s.domain), Action: actionCreate, Changes: []change{}, secret: h.secrets[0]}
 	var found *artifactory.Subscription
 	if i := slices.IndexFunc(all, func(sub artifactory.Subscription) bool { return sub.Key == p.Key }); i >= 0 {

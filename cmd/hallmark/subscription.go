@@ -12,17 +12,28 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // subscribed is the table of what Artifactory is to announce: a subscription for each domain. A domain is a line here.
 // Its name stays here when it is no longer needed, without types, because its subscriptions are still ours.
-var subscribed = []struct {
+var subscribed = []announced{
+	{domain: "artifact", types: []string{"deployed", "copied", "moved"}},
+	{domain: "docker", types: []string{"pushed", "promoted"}, kind: artifact.KindImage},
+}
+
+// announced is one line of it.
+type announced struct {
 	domain string
 	types  []string
-}{
-	{"artifact", []string{"deployed", "copied", "moved"}},
+	kind   artifact.Kind // that some policy must be able to sign, or nobody needs the events; "" is always needed
+}
+
+// needed lists the lines that the policies of the instance call for.
+func (h *hooks) needed() []announced {
+	return slices.DeleteFunc(slices.Clone(subscribed), func(s announced) bool { return s.kind != "" && !slices.Contains(h.kinds, s.kind) })
 }
 
 func subscriptionName(instance, domain string) string { return "hallmark-" + instance + "-" + domain }

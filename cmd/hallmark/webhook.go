@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
@@ -35,10 +36,11 @@ service itself never needs such rights.`,
 // hooks is what the webhook commands work with: one instance, an administrator's way into it, and what belongs there.
 type hooks struct {
 	config       artifactory.Config
-	repositories []string     // that policies of the instance name in full, sources and targets, sorted
-	patterns     []string     // that they name others by, sorted
-	secrets      []hookSecret // in the configuration's order, at least one
-	tokenFile    string       // of the administrator
+	repositories []string        // that policies of the instance name in full, sources and targets, sorted
+	patterns     []string        // that they name others by, sorted
+	kinds        []artifact.Kind // that they sign
+	secrets      []hookSecret    // in the configuration's order, at least one
+	tokenFile    string          // of the administrator
 	client       *artifactory.Client
 }
 
@@ -84,6 +86,7 @@ func webhookFlags(cmd *cobra.Command) func() (*hooks, error) {
 func (h *hooks) covered(set *policy.Set) error {
 	signed, guarded := set.Repositories(h.config.Name)
 	h.repositories, h.patterns = append(signed, guarded...), set.RepositoryPatterns(h.config.Name)
+	h.kinds = set.Kinds(h.config.Name)
 	slices.Sort(h.repositories)
 	h.repositories = slices.Compact(h.repositories)
 	if len(h.repositories)+len(h.patterns) == 0 {

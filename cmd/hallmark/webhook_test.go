@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/webhook"
 )
 
@@ -230,6 +231,24 @@ func TestWebhookInstallOnOlderReleases(t *testing.T) {
 	require.Contains(t, r.run(exitOK, "install"), "UPDATED")
 	r.run(exitOK, "check")
 	r.run(exitRefused, "rotate")
+}
+
+// Images are announced in a domain of their own, which is subscribed to when a policy signs images.
+func TestWebhookInstallForImages(t *testing.T) {
+	r := newHookRig(t)
+	require.NotContains(t, r.run(exitOK, "install", "--url", r.receiver.URL), "hallmark-main-docker")
+	r.policies("[" + artifactorytest.Staging + "]")
+	r.write("policies/images.yaml", `kind: SigningPolicy
+name: images
+owner: release-managers
+match: {repositories: [oci-staging-local]}
+sign: [{key: release-2026, formats: [cosign]}]
+`)
+	require.Contains(t, r.run(exitRefused, "check", "--url", r.receiver.URL), "hallmark-main-docker")
+	out := r.run(exitOK, "install", "--url", r.receiver.URL)
+	require.Contains(t, out, "CREATED  hallmark-main-docker")
+	require.Contains(t, out, "docker: pushed, promoted")
+	r.run(exitOK, "check")
 }
 
 // Whatever is asked for is something that the receiver can act on, and a key is ours only when it is exactly so.

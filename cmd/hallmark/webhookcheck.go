@@ -76,8 +76,8 @@ func (h *hooks) check(ctx context.Context, base string, test bool) (*webhookChec
 	}
 	answer := &webhookCheck{Instance: h.config.Name}
 	var plans []plan
-	for i := range subscribed {
-		p, found, err := h.compare(all, i, base, nil)
+	for _, s := range h.needed() {
+		p, found, err := h.compare(all, s, base, nil)
 		switch {
 		case found == nil:
 			answer.Checks = append(answer.Checks, hsm.Check{

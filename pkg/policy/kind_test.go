@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,4 +82,10 @@ sign:
 	d := set.Decide(policy.Request{Subject: image("")})
 	require.Len(t, d.Denied, 1)
 	require.Equal(t, reason.PolicyConflict, d.Denied[0].Code)
+}
+
+func TestKindsThatAreSigned(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []artifact.Kind{artifact.KindFile, artifact.KindImage}, kinds(t, imagePolicy).Kinds("main"))
+	require.Equal(t, []artifact.Kind{artifact.KindFile}, kinds(t, strings.NewReplacer("cosign", "raw", "[raw, raw]", "[raw]").Replace(imagePolicy)).Kinds("main"))
 }

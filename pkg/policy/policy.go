@@ -97,6 +97,23 @@ func (s *Set) Repositories(instance string) (signed, guarded []string) {
 	return slices.Compact(signed), slices.Compact(guarded)
 }
 
+// Kinds lists the kinds of artifact that the signing policies about an instance have a format for, sorted.
+func (s *Set) Kinds(instance string) []artifact.Kind {
+	var out []artifact.Kind
+	for _, p := range s.signing {
+		if !p.match.about(instance) {
+			continue
+		}
+		for _, o := range p.orders {
+			for _, f := range o.Formats {
+				out = append(out, s.vocabulary.Kinds[f]...)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // RepositoryPatterns lists what policies about an instance call repositories by pattern, such as libs-*-local, sorted.
 func (s *Set) RepositoryPatterns(instance string) []string {
 	var out []string
