@@ -8,14 +8,12 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/job"
 )
 
-// bundle2Domain is about release bundles of the second kind. To act on a type, take away why it is ignored.
+// bundle2Domain is about release bundles of the second kind.
 var bundle2Domain = domain{types: map[string]eventType{
 	"release_bundle_v2_started":   {read: bundleAt, ignored: "nothing is there yet"},
 	"release_bundle_v2_failed":    {read: bundleAt, ignored: "nothing came of it"},
-	"release_bundle_v2_completed": {read: bundleAt, lane: job.Upload, ignored: noBundles},
+	"release_bundle_v2_completed": {read: bundleAt, lane: job.Upload},
 }}
-
-const noBundles = "this release does not sign release bundles; what they hold is signed before"
 
 // bundle is one version of a release bundle.
 type bundle struct{ Name, Version, Repo string }

@@ -32,6 +32,7 @@ func TestTablesAreWhole(t *testing.T) {
 	}
 	for _, want := range []string{
 		"artifact/copied promotion", "artifact/deployed upload", "artifact/moved promotion",
+		"release_bundle_v2/release_bundle_v2_completed upload", "release_bundle_v2_promotion/release_bundle_v2_promotion_completed promotion",
 		"build/promoted promotion", "build/uploaded upload", "docker/pushed upload", "docker/promoted promotion", "docker/deleted ",
 		"app_trust/entry_gate_failure ", "app_trust/entry_gate_validation_failed ",
 	} {
@@ -135,6 +136,8 @@ func TestBuildsAndBundles(t *testing.T) {
 		"time with a colon":      {buildAt, `{"build_name":"b","build_number":"1","build_started":"2026-08-14T09:31:07.412+02:00","build_repo":"x-build-info"}`, place{Repo: "x-build-info", Path: "b/1-1786692667412.json", Parts: true}},
 		"time nobody can read":   {buildAt, `{"build_name":"b","build_number":"1","build_started":"yesterday"}`, place{Repo: buildRepo, Path: "b/1", Parts: true}},
 		"bundle of no project":   {bundleAt, `{"release_bundle_name":"b","release_bundle_version":"1"}`, place{Repo: bundleRepo, Path: "b/1/release-bundle.json.evd"}},
+		"promoted":               {promotedBundleAt, `{"release_bundle_name":"b","release_bundle_version":"1","repository_key":"fw-release-bundles-v2"}`, place{Repo: "fw-release-bundles-v2", Path: "b/1/release-bundle.json.evd", Parts: true}},
+		"the test button":        {promotedBundleAt, `{"release_bundle_name":"b","release_bundle_version":"1","repository_key":"sample_repo"}`, place{Repo: "sample_repo", Path: "b/1/release-bundle.json.evd"}},
 		"created in any fashion": {bundleAt, `{"release_bundle_name":"b","release_bundle_version":"1","repository_key":"r","created":17}`, place{Repo: "r", Path: "b/1/release-bundle.json.evd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +147,7 @@ func TestBuildsAndBundles(t *testing.T) {
 			require.Equal(t, c.want, h.place())
 		})
 	}
-	for _, read := range []decode{buildAt, bundleAt} {
+	for _, read := range []decode{buildAt, bundleAt, promotedBundleAt} {
 		for _, data := range []string{`{}`, `[]`, `{"build_name":"b","release_bundle_name":"b"}`} {
 			_, err := read([]byte(data))
 			require.Error(t, err, data)

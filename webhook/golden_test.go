@@ -160,7 +160,10 @@ func TestEveryPayloadHasAType(t *testing.T) {
 		}
 		require.Contains(t, domains[domain].types, name, file)
 	}
-	require.Equal(t, []string{"artifact/copied", "artifact/deployed", "artifact/moved", "build/promoted", "build/uploaded", "docker/promoted", "docker/pushed"}, Events())
+	require.Equal(t, []string{
+		"artifact/copied", "artifact/deployed", "artifact/moved", "build/promoted", "build/uploaded", "docker/promoted", "docker/pushed",
+		"release_bundle_v2/release_bundle_v2_completed", "release_bundle_v2_promotion/release_bundle_v2_promotion_completed",
+	}, Events())
 }
 
 func encode(t *testing.T, v any) []byte {

@@ -47,7 +47,7 @@ func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
 	deps := Deps{
 		Accept: r.accept,
 		Covers: func(_, repo, _, _ string) bool {
-			return slices.Contains([]string{"", "fw-staging-local", "fw-release-local", "oci-staging-local", "oci-release-local"}, repo)
+			return slices.Contains([]string{"", "fw-staging-local", "fw-release-local", "oci-staging-local", "oci-release-local", "release-bundles-v2"}, repo)
 		},
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}

@@ -289,7 +289,7 @@ func TestMetrics(t *testing.T) {
 	require.Empty(t, problems)
 	got, err := testutil.GatherAndCount(r.reg, "hallmark_webhook_events_total")
 	require.NoError(t, err)
-	require.Equal(t, 4+14, got, "14 are there before they are needed")
+	require.Equal(t, 4+18, got, "18 are there before they are needed")
 	require.NoError(t, testutil.GatherAndCompare(r.reg, strings.NewReader(`
 # HELP hallmark_webhook_events_total Webhook deliveries by instance, event domain, event type and what became of them.
 # TYPE hallmark_webhook_events_total counter
@@ -311,6 +311,10 @@ hallmark_webhook_events_total{domain="docker",instance="plain",outcome="unavaila
 hallmark_webhook_events_total{domain="docker",instance="plain",outcome="unavailable",type="pushed"} 0
 hallmark_webhook_events_total{domain="other",instance="main",outcome="unknown-event",type="other"} 50
 hallmark_webhook_events_total{domain="other",instance="other",outcome="unknown-instance",type="other"} 50
+hallmark_webhook_events_total{domain="release_bundle_v2",instance="main",outcome="unavailable",type="release_bundle_v2_completed"} 0
+hallmark_webhook_events_total{domain="release_bundle_v2",instance="plain",outcome="unavailable",type="release_bundle_v2_completed"} 0
+hallmark_webhook_events_total{domain="release_bundle_v2_promotion",instance="main",outcome="unavailable",type="release_bundle_v2_promotion_completed"} 0
+hallmark_webhook_events_total{domain="release_bundle_v2_promotion",instance="plain",outcome="unavailable",type="release_bundle_v2_promotion_completed"} 0
 `), "hallmark_webhook_events_total"))
 }
 
