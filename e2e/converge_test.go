@@ -21,7 +21,7 @@ import (
 // broken off in the middle, or as slow as treacle. The returned function ends that and tells how often each has struck.
 func unreliable(s *standin.Server, seed uint64) (end func() map[string]int) {
 	var mu sync.Mutex
-	chance := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable on purpose
+	chance := rand.New(rand.NewPCG(seed, seed)) // the same faults each time
 	oneIn := func(n int) func(*http.Request) bool {
 		return func(*http.Request) bool {
 			mu.Lock()
