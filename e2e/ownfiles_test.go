@@ -29,7 +29,9 @@ func TestStormOfEventsAboutOurOwnFiles(t *testing.T) {
 			Handlers: []standin.Target{{HandlerType: "webhook", URL: s.URL + "/webhook/main", Secret: s.Secret("webhook"), UseSecretForSigning: true}},
 		}))
 	}
-	outcomes := func(name string) int { return int(scrape(t, s).value("hallmark_webhook_events_total", "outcome", name)) }
+	outcomes := func(name string) int {
+		return int(scrape(t, s).value("hallmark_webhook_events_total", "outcome", name))
+	}
 	before := outcomes("accepted")
 	s.Artifactory.ForgetRequests()
 	paths := make([]string, files)

@@ -149,3 +149,28 @@ func TestThousandsOfSiblings(t *testing.T) {
 	require.Equal(t, map[string]int64{"signed": 3001, "signature-file": 6002}, sweep.Findings)
 	require.Less(t, requests, 60, "two queries for each page of 500, and the signature files that stand on another page than their artifact")
 }
+
+// Without pathSemicolon a name with a semicolon cannot be spoken safely. It is refused by name wherever it comes up, and
+// keeps its neighbours neither from being signed nor from being swept.
+func TestSemicolonAmongSiblings(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{Sweep: "{off: true}"})
+	const good, bad = "app/semi/good.bin", "app/semi/a;b.bin"
+	upload(t, s, good, "good")
+	upload(t, s, bad, "bad")
+	awaitSigned(t, s, good)
+	require.Equal(t, "path-refused", string(settled(t, s, bad).Current.Reasons[0].Code))
+	r := hallmark(t, s, "promote", sandbox.Staging+"/app/semi/", "--target", sandbox.Release, "--confirm")
+	require.Equal(t, 1, r.code, r.out+r.err)
+	require.Contains(t, r.out, "path-refused")
+	for range 2 {
+		var sweep api.Sweep
+		r = hallmark(t, s, "sweep", "--repo", sandbox.Staging, "--full", "-o", "json")
+		require.Equal(t, 1, r.code, "somebody has to do something\n%s", r.out)
+		readJSON(t, r.out, &sweep)
+		require.Equal(t, map[string]int64{"signed": 1, "signature-file": 2, "unspeakable-path": 1}, sweep.Findings)
+		require.Zero(t, sweep.Repaired, "no work that could only fail")
+		require.Equal(t, "path-refused", string(sweep.Report[0].Reasons[0].Code))
+	}
+	require.Empty(t, s.Artifactory.Paths(sandbox.Release))
+}

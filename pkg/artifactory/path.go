@@ -41,6 +41,12 @@ func (c *Client) itemPath(ref artifact.Ref) (string, error) {
 	return b.String(), nil
 }
 
+// Speakable is ErrPath for an item that cannot be named safely in a request, as far as that can be said without asking.
+func (c *Client) Speakable(ref artifact.Ref) error {
+	_, err := c.itemPath(ref)
+	return err
+}
+
 const hexDigits = "0123456789ABCDEF"
 
 // escape writes s with all bytes but '/' and the unreserved ones percent-encoded.

@@ -137,6 +137,9 @@ func (p *pass) artifact(ctx context.Context, f *finding, known facts) error {
 		f.repair = k.State != ledger.Denied || k.Subject != item.SHA256 // so that status and properties say why
 	case d.Grant == nil:
 		return p.unclaimed(ctx, f, claims)
+	case p.client.Speakable(item.Ref) != nil: // work would fail again and again
+		f.name, f.reasons = foundUnnamed, []reason.Reason{unspeakable(item, p.client.Speakable(item.Ref))}
+		return nil
 	default:
 		state, err := p.inspect(ctx, item, d.Grant.Orders(), known.kept[item.SHA256], k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
 		if err != nil {
@@ -232,6 +235,14 @@ func (p *pass) signatureFile(ctx context.Context, f *finding) error {
 		Expected: f.item.Ref.Beside(owners[0]).String() + " beside it", Fix: "delete it, or bring the artifact back", Who: "the repository's owner",
 	}}
 	return nil
+}
+
+func unspeakable(item artifactory.Item, why error) reason.Reason {
+	return reason.Reason{
+		Code: reason.PathRefused, Message: "the artifact cannot be named safely in a request, so it is not signed", Found: why.Error(),
+		Expected: "a path without ';' and \"!/\"", Fix: "upload it under another name; for ';' see artifactory[].pathSemicolon, then: hallmark sign " + item.Ref.String(),
+		Who: "the uploader, or operators",
+	}
 }
 
 func (p *pass) keyNames() (names []string) {
