@@ -14,6 +14,7 @@ import (
 // that the sweep found it and cannot know which event was lost; no events list applies to them.
 type Request struct {
 	Subject artifact.Subject
+	Whole   artifact.Ref // what the subject is a part of, such as an index; policies match it. Zero: the subject itself
 	Event   string
 }
 
@@ -38,7 +39,14 @@ type Considered struct {
 // Decide answers a request. Two policies that match one artifact and sign alike agree, and the first grants; when they
 // sign differently nothing is signed and the refusal names both.
 func (s *Set) Decide(req Request) Decision {
-	c := s.consider(req.Subject.Ref, req.Event)
+	about := req.Subject.Ref
+	if req.Whole != (artifact.Ref{}) {
+		about = req.Whole
+	}
+	c := s.consider(about, req.Event)
+	if c.rule == nil && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && about == req.Subject.Ref {
+		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Considered: c.considered}
+	}
 	d := Decision{Denied: c.denied, Skip: c.skip, Considered: c.considered}
 	if c.rule == nil {
 		return d

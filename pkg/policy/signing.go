@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
@@ -21,7 +22,7 @@ type SigningPolicy struct {
 
 // Images says what is signed of an index besides itself.
 type Images struct {
-	Platforms []strictyaml.Located[string] `yaml:"platforms" default:"all" doc:"platforms such as linux/arm64 whose manifests are signed besides the index; * stands for any characters"`
+	Platforms []strictyaml.Located[string] `yaml:"platforms" default:"all" doc:"platforms such as linux/arm64 whose manifests are signed besides the index; linux/arm64 means all its variants, * stands for any characters but /"`
 }
 
 // signingRule is a SigningPolicy that was checked.
@@ -60,7 +61,12 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 
 // takes reports whether a manifest that an index lists is to be signed, too.
 func (p *signingRule) takes(s artifact.Subject) bool {
-	return s.Image.Platform == "" || len(p.platforms) == 0 || firstMatch(p.platforms, s.Image.Platform) != ""
+	platform := s.Image.Platform
+	if platform == "" || len(p.platforms) == 0 || firstMatch(p.platforms, platform) != "" {
+		return true
+	}
+	parts := strings.SplitN(platform, "/", 3) // linux/arm64/v8 is linux/arm64, too
+	return len(parts) == 3 && firstMatch(p.platforms, parts[0]+"/"+parts[1]) != ""
 }
 
 // formats checks format names and returns them without repetition, in the vocabulary's order, so that two policies

@@ -31,6 +31,7 @@ const (
 	ImageIncomplete     Code = "image-incomplete"
 	ManifestUnreadable  Code = "manifest-unreadable"
 	FormatUnfit         Code = "format-unfit"
+	ContentRefused      Code = "content-refused"
 	RemoteCache         Code = "remote-cache"
 	VirtualRepository   Code = "virtual-repository"
 	MembersUnknown      Code = "members-unknown"
@@ -86,6 +87,7 @@ var Codes = map[Code]string{
 	EvidenceUnverified:  "The signature of a release bundle is made, and Artifactory does not verify it with a trusted key.",
 	EvidenceUnavailable: "The platform has no evidence service, which is where a release bundle's signature is kept.",
 	OnlyParts:           "A build has no signature of its own; its artifacts have.",
+	ContentRefused:      "The file is itself a text that signatures of images or release bundles are made over; its signature could be passed off as one.",
 	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 }

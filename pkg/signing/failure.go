@@ -137,6 +137,18 @@ func (e *changedError) Error() string {
 	return fmt.Sprintf("the artifact changed from %s to %s while it was being signed", e.was, e.is)
 }
 
+// contentError: the file's bytes are a text that signatures of other things are made over.
+type contentError struct{ what string }
+
+func (e *contentError) Error() string { return "the file is " + e.what }
+func (e *contentError) reason(r *run) reason.Reason {
+	return reason.Reason{
+		Code: reason.ContentRefused, Message: "the file is not signed, because its signature could be passed off as that of an image or a release bundle",
+		Found: e.what, Expected: "content that no other kind of signature is made over", Fix: "find out who made " + r.ref.String() + " and why; pack it into an archive if it has to be delivered",
+		Who: "security officers, with the uploader",
+	}
+}
+
 // ownError: the event is about a signature file. Signing signatures would never end.
 type ownError struct{ name string }
 

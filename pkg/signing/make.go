@@ -16,7 +16,8 @@ import (
 )
 
 // pull is step 4. The stream ends in hash functions; nothing is kept. Bytes are not needed when every signature exists
-// and is over the digest that Artifactory reports.
+// and is over the digest that Artifactory reports. A file whose signature could be passed off as another thing's is a
+// contentError.
 func (r *run) pull(ctx context.Context, w *work) error {
 	needed := false
 	further := make(map[crypto.Hash]hash.Hash)
@@ -32,8 +33,12 @@ func (r *run) pull(ctx context.Context, w *work) error {
 	}
 	ctx, release := r.hold(ctx, w)
 	defer release()
-	if err := r.client.Pull(ctx, w.subject.Info, slices.Collect(maps.Values(further))...); err != nil {
+	var lookalike seal.Lookalike
+	if err := r.client.Pull(ctx, w.subject.Info, append(slices.Collect(maps.Values(further)), &lookalike)...); err != nil {
 		return &storeError{op: "pulling the artifact", refused: reason.StoreRefused, err: err}
+	}
+	if what := lookalike.Found(); what != "" && w.overBytes() {
+		return &contentError{what}
 	}
 	for h, sum := range further {
 		w.digests[h] = sum.Sum(nil)

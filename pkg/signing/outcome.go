@@ -70,6 +70,30 @@ func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Dec
 	return unmarked
 }
 
+// refuse settles a file whose content may not be signed as denied; every other cause it returns.
+func (r *run) refuse(ctx context.Context, subject artifact.Subject, d policy.Decision, cause error) error {
+	no, ok := errors.AsType[*contentError](cause)
+	if !ok {
+		return cause
+	}
+	d.Denied = []reason.Reason{no.reason(r)}
+	return r.settle(ctx, subject, d)
+}
+
+// denyWhole settles an index as denied because a manifest that it lists was.
+func (r *run) denyWhole(ctx context.Context) error {
+	refused := r.ref
+	r.ref, r.digest = r.whole.Ref, r.whole.SHA256
+	err := r.settle(ctx, r.whole, policy.Decision{Denied: []reason.Reason{{
+		Code: reason.ImageIncomplete, Message: "a manifest that the index lists may not be signed, so the index is not", Found: refused.String(),
+		Expected: "every manifest of the index signed", Fix: "hallmark status " + refused.String(), Who: "the owners of the signing policies",
+	}}})
+	if err != nil {
+		return r.fail(ctx, r.whole.SHA256, err)
+	}
+	return nil
+}
+
 // abandon gives back the intents that were recorded but not fulfilled, so that another job need not wait for them.
 func (r *run) abandon(ctx context.Context, w *work, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
@@ -88,6 +112,9 @@ func (r *run) abandon(ctx context.Context, w *work, cause error) error {
 
 // fail turns an error into the ledger's state and the queue's verdict on when to come back.
 func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) error {
+	if part := r.ref; r.whole.Ref != (artifact.Ref{}) && r.whole.Ref != part && errors.Is(cause, artifact.ErrGone) {
+		cause = &artifact.MissingError{Index: r.whole.Ref, Manifests: []string{part.String()}} // the index is still there
+	}
 	state, why, back := r.judge(cause)
 	if state == "" {
 		return back
@@ -102,6 +129,7 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 	}
 	if r.whole.Ref != (artifact.Ref{}) && r.whole.Ref != r.ref { // a manifest of an index: the index is not done either
 		r.ref = r.whole.Ref
+		r.unmark(ctx, r.whole.SHA256)
 		if err := r.finish(ctx, r.outcome(r.whole.SHA256, state, []reason.Reason{why})); err != nil {
 			return errors.Join(cause, err)
 		}

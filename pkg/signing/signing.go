@@ -39,6 +39,9 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 		if err := r.sign(ctx, subject); err != nil && unexpanded == nil {
 			return r.fail(ctx, subject.SHA256, err)
 		}
+		if r.state == ledger.Denied && subject.Ref != r.whole.Ref {
+			return r.denyWhole(ctx)
+		}
 	}
 	if unexpanded != nil {
 		return r.fail(ctx, meaning.Whole().SHA256, unexpanded)
@@ -52,7 +55,7 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 
 	// 2 decide: pure; most events end here and nothing was downloaded.
 	r.enter(stepDecide)
-	decision := r.policies.Decide(policy.Request{Subject: subject, Event: r.event.Domain + "/" + r.event.Type})
+	decision := r.policies.Decide(policy.Request{Subject: subject, Whole: r.whole.Ref, Event: r.event.Domain + "/" + r.event.Type})
 	if decision.Grant == nil {
 		return r.settle(ctx, subject, decision)
 	}
@@ -64,7 +67,7 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 		return err
 	}
 	if err := r.make(ctx, w); err != nil {
-		return r.abandon(ctx, w, err)
+		return r.refuse(ctx, subject, decision, r.abandon(ctx, w, err))
 	}
 
 	// 7 attach: signature files, then the artifact's digest once more, properties last.
