@@ -3,9 +3,13 @@ package e2e
 import (
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/e2e/sandbox"
+	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
@@ -127,4 +133,103 @@ func TestPromoteBuildRefused(t *testing.T) {
 		r = hallmark(t, s, append([]string{"promote", "--target", sandbox.Release}, wrong...)...)
 		require.Equal(t, 2, r.code, "%v: %s", wrong, r.out+r.err)
 	}
+}
+
+// imagePolicies sign images in staging and guard the repository of released ones.
+const imagePolicies = `---
+kind: SigningPolicy
+name: images
+owner: release-managers
+match: {repositories: [` + artifactorytest.OCIStaging + `]}
+sign:
+  - {key: ` + sandbox.Key + `, formats: [cosign]}
+---
+kind: GatePolicy
+name: oci-release
+owner: release-managers
+target: {repositories: [` + artifactorytest.OCIRelease + `]}
+require:
+  signatures:
+    - {lane: release, count: 1}
+`
+
+// harbour adds repositories of images.
+func harbour(c *standin.Config) {
+	c.Repositories = append(c.Repositories, standin.Repository{Key: artifactorytest.OCIStaging, PackageType: "docker"}, standin.Repository{Key: artifactorytest.OCIRelease, PackageType: "docker"})
+	for i, token := range c.Tokens {
+		switch {
+		case token.Rights == nil:
+		case token.User == sandbox.Promoter:
+			c.Tokens[i].Rights[artifactorytest.OCIStaging], c.Tokens[i].Rights[artifactorytest.OCIRelease] = "rd", "rwda"
+		case token.User == "hallmark":
+			c.Tokens[i].Rights[artifactorytest.OCIStaging], c.Tokens[i].Rights[artifactorytest.OCIRelease] = "rwa", "r"
+		default:
+			c.Tokens[i].Rights[artifactorytest.OCIStaging], c.Tokens[i].Rights[artifactorytest.OCIRelease] = "rwda", "r"
+		}
+	}
+}
+
+// cosigned has cosign judge an image in a repository.
+func cosigned(t *testing.T, s *sandbox.Sandbox, image string) error {
+	t.Helper()
+	// Registries on the loopback address are plain HTTP to cosign; what it stores for itself stays in the test.
+	dir := t.TempDir()
+	auth := base64.StdEncoding.EncodeToString([]byte(sandbox.Developer + ":" + sandbox.Developer))
+	host, _, _ := strings.Cut(image, "/")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"auths":{"`+host+`":{"auth":"`+auth+`"}}}`), 0o600))
+	cmd := exec.CommandContext(t.Context(), tooltest.Cosign(t), "verify", "--key", s.Path("release.pub"), "--insecure-ignore-tlog", "--allow-http-registry", image)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "DOCKER_CONFIG="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// hallmark promote --image, from a push to cosign's yes on what the release repository serves: an index and an image.
+func TestPromoteImage(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{Standin: harbour, Policies: imagePolicies})
+	r := artifactorytest.NewRegistry(t, s.Artifactory, artifactorytest.OCIStaging, sandbox.Developer)
+	ship := artifactorytest.NewRegistry(t, s.Artifactory, artifactorytest.OCIRelease, sandbox.Developer)
+	idx, parts := r.NewIndex("linux/amd64", "linux/arm64")
+	r.Push("team/app", ":1.0", idx)
+	img := r.Push("team/app", ":2.0-rc1", r.New("linux/amd64"))
+	for tag, file := range map[string]string{"1.0": "list.manifest.json", "2.0-rc1": "manifest.json"} {
+		name := artifactorytest.OCIStaging + "/team/app:" + tag
+		eventually(t, func() string { return name + " is signed\n" + serviceLog(t, s) }, func() bool {
+			f, _ := s.Artifactory.File(artifactorytest.OCIStaging, "team/app/"+tag+"/"+file)
+			return strings.Join(f.Properties["hallmark.state"], "") == "signed"
+		})
+	}
+	spent := signaturesMade(t, s)
+	for image, c := range map[string]struct {
+		args []string
+		want []string // names in the release repository
+	}{
+		":1.0":                   {nil, []string{":1.0", "@" + idx.Digest, "@" + parts[0].Digest, "@" + parts[1].Digest}},
+		":2.0-rc1@" + img.Digest: {[]string{"--target-tag", "2.0", "--move"}, []string{":2.0", "@" + img.Digest}},
+	} {
+		args := append([]string{"promote", "--image", artifactorytest.OCIStaging + "/team/app" + image, "--target", artifactorytest.OCIRelease}, c.args...)
+		got := hallmark(t, s, args...)
+		require.Equal(t, 0, got.code, got.out+got.err)
+		require.Contains(t, got.out, "ALLOWED")
+		require.Error(t, cosigned(t, s, ship.Name("team/app", c.want[0])), "nothing is there yet")
+		var report promotion.Report
+		hallmarkJSON(t, s, 0, &report, append(args, "--confirm")...)
+		require.Equal(t, []any{promotion.StateDone, promotion.KindImage}, []any{report.State, report.Kind})
+		for _, name := range c.want {
+			require.NoError(t, cosigned(t, s, ship.Name("team/app", name)))
+		}
+	}
+	require.Equal(t, spent, signaturesMade(t, s), "nothing new was signed")
+	_, there := s.Artifactory.File(artifactorytest.OCIStaging, "team/app/2.0-rc1/manifest.json")
+	require.False(t, there, "moved")
+	require.Regexp(t, `image +`+artifactorytest.OCIStaging+`/team/app`, hallmark(t, s, "promote", "show", "1").out)
+
+	r.Push("team/app", ":evil", r.New("linux/amd64"))
+	s.Artifactory.RemoveToken(s.Secret("artifactory")) // whatever the webhook says of it, it cannot be signed now
+	got := hallmark(t, s, "promote", "--image", artifactorytest.OCIStaging+"/team/app:evil", "--target", artifactorytest.OCIRelease, "--confirm")
+	require.NotEqual(t, 0, got.code, got.out+got.err)
+	require.Error(t, cosigned(t, s, ship.Name("team/app", ":evil")))
 }

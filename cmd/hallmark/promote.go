@@ -16,7 +16,7 @@ import (
 func newPromote() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "promote REPO/PATH... --target REPO",
-		Short: "Promote artifacts or a build that the gate lets through",
+		Short: "Promote artifacts, a build or an image that the gate lets through",
 		Long: `Promote artifacts: the service asks its gate about each, and with --confirm lets
 Artifactory copy them into the target repository, with the only identity that may write
 there. Signature files go along. Without --confirm nothing is changed and the verdicts are
@@ -29,6 +29,9 @@ With --build NAME/NUMBER every file of the build is promoted: those with the dig
 build-info and with its properties. One that is missing, or does not belong, is a refusal.
 At the end the promotion is written into the build's history.
 
+With --image REPO/NAME:TAG the image is promoted with all its platforms and layers, and with
+the signatures that count in the target.
+
 What failed half way is completed by the same command.
 
 Exit status: 0 promoted (or, without --confirm, all may go), 1 refused and nothing was
@@ -38,6 +41,8 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
   hallmark promote 'libs-staging-local/app/1.4.*/*.tgz' --target libs-release-local --move --confirm
   hallmark promote --build app/87 --target libs-release-local --confirm
   hallmark promote --build app/87 --project fw --source fw-staging-local --target fw-release-local
+  hallmark promote --image oci-staging-local/team/app:1.0 --target oci-release-local --confirm
+  hallmark promote --image oci-staging-local/team/app:1.0-rc3 --target oci-release-local --target-tag 1.0
   hallmark promote show 17`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

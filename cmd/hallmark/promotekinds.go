@@ -14,6 +14,7 @@ import (
 // promotionKinds are the flags that say what is promoted, and those that go with only one of them.
 type promotionKinds struct {
 	build, project, source, status, comment string
+	image, targetTag                        string
 }
 
 func promotionFlags(cmd *cobra.Command) *promotionKinds {
@@ -24,7 +25,9 @@ func promotionFlags(cmd *cobra.Command) *promotionKinds {
 	f.StringVar(&k.source, "source", "", "repository of the build's files, where they lie in several")
 	f.StringVar(&k.status, "status", "", "what the build's history calls it (default "+promotion.DefaultStatus+")")
 	f.StringVar(&k.comment, "comment", "", "comment in the build's history")
-	for _, name := range []string{"build", "project", "source", "status", "comment"} {
+	f.StringVar(&k.image, "image", "", "promote this image: REPO/NAME:TAG, REPO/NAME@sha256:DIGEST or both")
+	f.StringVar(&k.targetTag, "target-tag", "", "tag of the image in the target; default: as it is")
+	for _, name := range []string{"build", "project", "source", "status", "comment", "image", "target-tag"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return k
@@ -32,13 +35,13 @@ func promotionFlags(cmd *cobra.Command) *promotionKinds {
 
 // goesWith says which flags need which kind's flag.
 var goesWith = map[string][]string{
-	"project": {"build"}, "source": {"build"}, "status": {"build"}, "comment": {"build"},
+	"project": {"build"}, "source": {"build"}, "status": {"build"}, "comment": {"build"}, "target-tag": {"image"},
 }
 
 // request reads what is to be promoted: paths, or one of the flags.
 func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.PromotionRequest, error) {
 	var kinds []string
-	for _, name := range []string{"build"} {
+	for _, name := range []string{"build", "image"} {
 		if cmd.Flags().Changed(name) {
 			kinds = append(kinds, "--"+name)
 		}
@@ -48,7 +51,7 @@ func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.Promoti
 	}
 	switch {
 	case len(kinds) == 0:
-		return api.PromotionRequest{}, errors.New("nothing to promote is named: give REPO/PATH or --build NAME/NUMBER")
+		return api.PromotionRequest{}, errors.New("nothing to promote is named: give REPO/PATH, --build NAME/NUMBER or --image REPO/NAME:TAG")
 	case len(kinds) > 1:
 		return api.PromotionRequest{}, fmt.Errorf("%s cannot go together; promote one after the other", strings.Join(kinds, " and "))
 	}
@@ -65,6 +68,9 @@ func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.Promoti
 		return api.PromotionRequest{Build: &promotion.Build{
 			Name: name, Number: number, Project: k.project, Source: k.source, Status: k.status, Comment: k.comment,
 		}}, nil
+	}
+	if kinds[0] == "--image" {
+		return api.PromotionRequest{Image: k.image, TargetTag: k.targetTag}, nil
 	}
 	return api.PromotionRequest{Artifacts: args}, nil
 }

@@ -96,7 +96,7 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 		return nil, err
 	}
 	s.promotion = &promotion.Service{
-		Instances: s.promoting, Policies: s.policySet, Gate: s.gate.Check, Ledger: s.ledger, Follow: s.request, Log: log,
+		Instances: s.promoting, Policies: s.policySet, Gate: s.gate.Check, Inspect: s.gate.Inspect, Ledger: s.ledger, Follow: s.request, Log: log,
 	}
 	for _, k := range s.keys.Keys() {
 		s.promotion.Keys = append(s.promotion.Keys, k.Name)

@@ -22,6 +22,8 @@ type PromotionRequest struct {
 	Instance  string           `json:"instance,omitempty"`
 	Artifacts []string         `json:"artifacts,omitempty"`
 	Build     *promotion.Build `json:"build,omitempty"`
+	Image     string           `json:"image,omitempty"`
+	TargetTag string           `json:"targetTag,omitempty"` // of the image
 	Target    string           `json:"target"`
 	Move      bool             `json:"move,omitempty"`
 	Confirm   bool             `json:"confirm,omitempty"`
@@ -33,15 +35,18 @@ func (req PromotionRequest) one() error {
 	for _, n := range []struct {
 		name  string
 		there bool
-	}{{"artifacts", len(req.Artifacts) > 0}, {"build", req.Build != nil}} {
+	}{{"artifacts", len(req.Artifacts) > 0}, {"build", req.Build != nil}, {"image", req.Image != ""}} {
 		if n.there {
 			named = append(named, n.name)
 		}
 	}
 	switch len(named) {
 	case 0:
-		return problem(http.StatusBadRequest, "nothing to promote is named; give one of artifacts, build")
+		return problem(http.StatusBadRequest, "nothing to promote is named; give one of artifacts, build, image")
 	case 1:
+		if req.TargetTag != "" && req.Image == "" {
+			return problem(http.StatusBadRequest, "targetTag goes with image only")
+		}
 		return nil
 	}
 	return problem(http.StatusBadRequest, "%s are given; one promotion is about one of them", strings.Join(named, " and "))
@@ -66,7 +71,7 @@ func (s *server) promote(c *call) (any, error) {
 	_ = control.SetReadDeadline(time.Time{})
 	_ = control.SetWriteDeadline(time.Now().Add(promotion.Timeout + time.Minute))
 	report, err := s.deps.Promote(c.Context(), promotion.Request{
-		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
+		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Image: req.Image, TargetTag: req.TargetTag, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
 	})
 	c.note(slog.String("instance", instance), slog.String("kind", string(report.Kind)), slog.String("name", report.Name), slog.String("target", req.Target), slog.Bool("confirm", req.Confirm), slog.Bool("move", req.Move),
 		slog.Int64("promotion", report.ID), slog.String("state", string(report.State)), slog.Int("artifacts", len(report.Items)))

@@ -38,6 +38,10 @@ func TestPromotePassesOnTheRequest(t *testing.T) {
 	require.Equal(t, promotion.Request{
 		Instance: "main", Build: &promotion.Build{Name: "b", Number: "1", Project: "p", Source: "s", Status: "qa", Comment: "c"}, Target: "rel", Caller: "releaser",
 	}, r.promoted[2])
+
+	w = r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"image":"oci/app:1","targetTag":"2","target":"rel"}`)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, promotion.Request{Instance: "main", Image: "oci/app:1", TargetTag: "2", Target: "rel", Caller: "releaser"}, r.promoted[3])
 }
 
 func TestPromoteNeedsItsRole(t *testing.T) {
@@ -61,6 +65,8 @@ func TestPromoteRefuses(t *testing.T) {
 		`{"artifacts":[],"target":"r","instance":"main"}`:                                        http.StatusBadRequest,
 		`{"artifacts":["a/b"],"build":{"name":"b","number":"1"},"target":"r","instance":"main"}`: http.StatusBadRequest, // two
 		`{"build":{"name":"b","nummer":"1"},"target":"r","instance":"main"}`:                     http.StatusBadRequest,
+		`{"artifacts":["a/b"],"targetTag":"1","target":"r","instance":"main"}`:                   http.StatusBadRequest,
+		`{"image":"r/i:1","build":{"name":"b","number":"1"},"target":"r","instance":"main"}`:     http.StatusBadRequest,
 		`{"build":["b","1"],"target":"r","instance":"main"}`:                                     http.StatusBadRequest,
 		`{"artefacts":["a/b"]}`:                                                                  http.StatusBadRequest,
 		`{"artifacts":["` + strings.Repeat("x", maxPromotion) + `"]}`:                            http.StatusRequestEntityTooLarge,

@@ -63,6 +63,22 @@ func (g *Gate) Check(ctx context.Context, req Request) Verdict {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
 	defer cancel()
+	v := g.Inspect(ctx, req)
+
+	// 5 record. A verdict that cannot be recorded is not given: an allowed promotion must be on the books.
+	if err := g.record(ctx, req, v); err != nil {
+		g.undecided(ctx, req, &v, err)
+	}
+	g.count(v, time.Since(start))
+	return v
+}
+
+// Inspect answers like Check and puts nothing on the books. It is no verdict: it is for what goes along with an artifact
+// that was let in, such as the manifests of an index, and tells which signatures of it count at the target.
+func (g *Gate) Inspect(ctx context.Context, req Request) Verdict {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
+	defer cancel()
 	set := g.Policies()
 	v := Verdict{
 		Artifact: req.Artifact.String(), Target: req.Target.String(), At: start.UTC(),
@@ -71,12 +87,6 @@ func (g *Gate) Check(ctx context.Context, req Request) Verdict {
 	if err := g.decide(ctx, set, req, &v); err != nil {
 		g.undecided(ctx, req, &v, err)
 	}
-
-	// 5 record. A verdict that cannot be recorded is not given: an allowed promotion must be on the books.
-	if err := g.record(ctx, req, v); err != nil {
-		g.undecided(ctx, req, &v, err)
-	}
-	g.count(v, time.Since(start))
 	return v
 }
 

@@ -51,8 +51,11 @@ func (r *run) each(ctx context.Context, brake bool, do func(seq int, it *item) b
 // carry brings one artifact to the target: its signature files, then itself, then its properties. When other bytes than
 // those of the verdict arrive, everything that this run has put there is taken away again.
 func (r *run) carry(ctx context.Context, it *item) error {
-	if it.known {
+	switch {
+	case it.known:
 		return nil
+	case it.image != nil:
+		return r.carryImage(ctx, it)
 	}
 	for i := range it.files {
 		f := &it.files[i]
@@ -130,6 +133,14 @@ func (r *run) withdraw(ctx context.Context, it *item, files []file, cause error)
 	return wrong
 }
 
+// atTarget is the subject that the item is at the target.
+func (it *item) atTarget() artifact.Subject {
+	if it.image != nil {
+		return it.image.at(it.target, len(it.image.subjects)-1)
+	}
+	return artifact.Subject{Kind: artifact.KindFile, Info: artifact.Info{Ref: it.target, SHA256: it.digest}}
+}
+
 // mark sets the properties at the target: those of the source, for not every server lets them follow, and Hallmark's own.
 // Where a signing policy covers the target, that policy is carried out instead, like after any other event.
 func (r *run) mark(ctx context.Context, it *item) error {
@@ -148,7 +159,7 @@ func (r *run) mark(ctx context.Context, it *item) error {
 		}
 	}
 	follow := r.policies.Decide(policy.Request{
-		Subject: artifact.Subject{Kind: artifact.KindFile, Info: artifact.Info{Ref: it.target, SHA256: it.digest}}, Event: "request/sign",
+		Subject: it.atTarget(), Event: "request/sign",
 	}).Grant != nil
 	if !follow {
 		demand, _ := r.policies.Demand(it.target)

@@ -53,13 +53,17 @@ func (r *run) ask(ctx context.Context, it *item) {
 	demand, _ := r.policies.Demand(it.target)
 	for _, s := range v.Signatures {
 		if s.Problem == "" && slices.Contains(demand.Keys(), s.Key) {
-			it.files = append(it.files, file{name: s.File, digest: s.SHA256})
+			it.files = append(it.files, file{name: s.File, digest: s.SHA256, format: s.Format})
 			if !slices.Contains(it.keys, s.Key) {
 				it.keys = append(it.keys, s.Key)
 			}
 		}
 	}
-	if err := r.look(ctx, it); err != nil {
+	look := r.look
+	if it.image != nil {
+		look = r.lookImage
+	}
+	if err := look(ctx, it); err != nil {
 		it.verdict, it.reasons = StateUndecided, append(it.reasons, r.trouble(ctx, "looking at "+it.target.String(), err))
 	}
 	if it.verdict == StateAllowed && len(it.reasons) > 0 {

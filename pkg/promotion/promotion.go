@@ -22,7 +22,7 @@ const (
 	MaxArtifacts = 10_000
 )
 
-// Request asks for a promotion of exactly one of Artifacts and Build.
+// Request asks for a promotion of exactly one of Artifacts, Build and Image.
 //
 // Artifacts name files of the instance as repository/path. One that ends in '/' means everything below that folder; one
 // with *, ?, [ or { is a pattern, as in policies, and means every file that matches and everything below every folder
@@ -31,6 +31,8 @@ type Request struct {
 	Instance  string
 	Artifacts []string
 	Build     *Build
+	Image     string // repository/name:tag, repository/name@sha256:digest, or both
+	TargetTag string // of the image; default: as it is
 	Target    string // repository
 	Move      bool   // delete the sources afterwards
 	Confirm   bool   // without it nothing is changed

@@ -1,6 +1,7 @@
 package promotion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -55,12 +56,21 @@ func (r *run) why(ctx context.Context, it *item, err error) reason.Reason {
 	wrong, replaced := errors.AsType[*arrivedError](err)
 	st, _ := errors.AsType[*artifactory.StatusError](err)
 	_, refused := errors.AsType[*artifactory.Refused](err)
+	if taken, ok := errors.AsType[*takenError](err); ok {
+		return occupied(taken.at, "a file with the digest "+taken.is.String()+", which came after the gate's verdict; to come is "+it.digest.String())
+	}
+	if part, ok := errors.AsType[*partError](err); ok {
+		return reason.Reason{
+			Code: reason.StoreUnavailable, Message: "Artifactory carried only a part of the image", Found: part.Error(), Expected: "the image with all that it lists, at " + it.target.String(),
+			Fix: again, Who: "the caller",
+		}
+	}
 	switch {
 	case replaced && wrong.standing != nil:
 		r.Log.ErrorContext(ctx, "other bytes stand at the target of a promotion", slog.Int64("promotion", r.id), slog.Any("error", err), slog.Any("standing", wrong.standing))
 		return reason.Reason{
 			Code: reason.ArtifactChanged, Message: "the file was replaced between the gate and the promotion, AND WHAT WAS COPIED COULD NOT BE TAKEN AWAY AGAIN from " + wrong.at.Repo,
-			Found: wrong.Error() + "; " + answer(wrong.standing), Expected: "one and the same file until it is promoted",
+			Found: wrong.Error() + "; " + cmp.Or(answer(wrong.standing), wrong.standing.Error()), Expected: "one and the same file until it is promoted",
 			Fix: "delete " + it.target.String() + " and its signature files now; then find out who replaced " + it.source.String(), Who: "the owners of " + it.target.Repo,
 		}
 	case replaced:

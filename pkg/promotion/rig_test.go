@@ -31,18 +31,29 @@ import (
 )
 
 const (
-	staging  = artifactorytest.Staging
-	release  = artifactorytest.Release
-	promoter = "token-promoter" // the only one who may write to the release repository
-	keyA     = "release-a"
-	keyB     = "release-b"
-	dev      = "dev-a"
+	staging    = artifactorytest.Staging
+	release    = artifactorytest.Release
+	ociStaging = artifactorytest.OCIStaging
+	ociRelease = artifactorytest.OCIRelease
+	promoter   = "token-promoter" // the only one who may write to the release repository
+	keyA       = "release-a"
+	keyB       = "release-b"
+	dev        = "dev-a"
 )
 
 const gatePolicy = `kind: GatePolicy
 name: libs-release
 owner: release-managers
 target: {repositories: [` + release + `]}
+require:
+  signatures:
+    - {lane: release, count: 1}
+`
+
+const imagePolicy = `kind: GatePolicy
+name: oci-release
+owner: release-managers
+target: {repositories: [` + artifactorytest.OCIRelease + `]}
 require:
   signatures:
     - {lane: release, count: 1}
@@ -64,14 +75,20 @@ type rig struct {
 	after    func() // runs when the gate has given a verdict
 }
 
+func promoterRights() map[string]string {
+	return map[string]string{
+		staging: "rd", release: "rwda", release + "-too": "r", "artifactory-build-info": "rw", "fw-build-info": "r", ociStaging: "rd", ociRelease: "rwda", artifactorytest.OCIVirtual: "r",
+	}
+}
+
 func newRig(t *testing.T, d ledger.Dialect) *rig {
 	t.Helper()
 	r := &rig{t: t, keys: map[string]*sealtest.Key{}}
 	r.art = artifactorytest.Start(t, standin.Config{
-		Repositories: []standin.Repository{{Key: staging}, {Key: release}, {Key: release + "-too"}},
+		Repositories: append(artifactorytest.Wide().Repositories, standin.Repository{Key: release + "-too"}), Environments: artifactorytest.Wide().Environments,
 		Tokens: []standin.Token{
-			{Value: "token-gate", User: "hallmark", Rights: map[string]string{staging: "rwa"}},
-			{Value: promoter, User: "promoter", Rights: map[string]string{staging: "rd", release: "rwda", release + "-too": "r", "artifactory-build-info": "rw", "fw-build-info": "r"}},
+			{Value: "token-gate", User: "hallmark", Rights: map[string]string{staging: "rwa", ociStaging: "rwa"}},
+			{Value: promoter, User: "promoter", Rights: promoterRights()},
 		},
 	})
 	r.ledger = ledgertest.OpenConfig(t, ledger.Config{URL: ledgertest.URL(t, d), CommitHook: func(p ledger.CommitPhase) error {
@@ -96,6 +113,7 @@ func newRig(t *testing.T, d ledger.Dialect) *rig {
 	require.NoError(t, r.gate.Init(prometheus.NewRegistry()))
 	r.service = &promotion.Service{
 		Instances: r.clients(promoter), Policies: r.policies.Load, Ledger: r.ledger, Log: log, Keys: []string{keyA, keyB, dev},
+		Inspect: func(ctx context.Context, req gate.Request) gate.Verdict { return r.gate.Inspect(ctx, req) },
 		Gate: func(ctx context.Context, req gate.Request) gate.Verdict {
 			v := r.gate.Check(ctx, req)
 			r.mu.Lock()
@@ -128,11 +146,16 @@ func (r *rig) clients(token string) map[string]*artifactory.Client {
 
 func (r *rig) setPolicy(text string) {
 	r.t.Helper()
+	r.setPolicies(map[string]string{"gate.yaml": text, "images.yaml": imagePolicy})
+}
+
+func (r *rig) setPolicies(files map[string]string) {
+	r.t.Helper()
 	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
 	}
-	r.policies.Store(policytest.Set(r.t, policy.Skip, v, map[string]string{"gate.yaml": text}))
+	r.policies.Store(policytest.Set(r.t, policy.Skip, v, files))
 }
 
 func (r *rig) put(repo, path, content string) {

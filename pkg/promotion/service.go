@@ -25,8 +25,10 @@ type Service struct {
 	Instances map[string]*artifactory.Client // with the identity that may write to guarded repositories
 	Policies  func() *policy.Set
 	Gate      func(ctx context.Context, req gate.Request) gate.Verdict
-	Keys      []string // names of all configured keys
-	Ledger    *ledger.Ledger
+	// Inspect looks at what goes along with what the gate let in, such as the manifests of an index; it records nothing.
+	Inspect func(ctx context.Context, req gate.Request) gate.Verdict
+	Keys    []string // names of all configured keys
+	Ledger  *ledger.Ledger
 	// Follow has the signing policy of the target carried out on a promoted artifact. It returns when the wish is durable.
 	Follow func(ctx context.Context, ref artifact.Ref, caller string) error
 	Log    *slog.Logger
@@ -38,7 +40,7 @@ type Service struct {
 
 // Init registers the service's metrics and checks that nothing was left out.
 func (s *Service) Init(reg prometheus.Registerer) error {
-	if s.Instances == nil || s.Policies == nil || s.Gate == nil || s.Ledger == nil || s.Follow == nil || s.Log == nil {
+	if s.Instances == nil || s.Policies == nil || s.Gate == nil || s.Inspect == nil || s.Ledger == nil || s.Follow == nil || s.Log == nil {
 		return errors.New("starting the promotion service: a dependency is missing")
 	}
 	s.busy = map[string]chan struct{}{}
@@ -79,15 +81,18 @@ type item struct {
 	rule    string   // of the gate policy
 	state   ledger.ItemState
 	reasons []reason.Reason
-	known   bool // an earlier promotion has brought it to the target, and its source is gone
-	there   bool // it stood at the target, with its bytes, before this run
+	image   *image // of an image
+	known   bool   // an earlier promotion has brought it to the target, and its source is gone
+	there   bool   // it stood at the target, with its bytes, before this run
 }
 
-// file is a signature file that goes along.
+// file is a signature that goes along: a file beside its artifact, or what the registry keeps with a manifest.
 type file struct {
 	name   string
 	digest artifact.Digest
-	there  bool // at the target before this run
+	there  bool   // at the target before this run
+	format string // of pkg/seal
+	of     int    // in the registry: which of the item's subjects it is of
 }
 
 // start refuses what cannot be followed.

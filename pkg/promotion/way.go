@@ -13,6 +13,7 @@ type Kind string
 const (
 	KindFile  Kind = "file"
 	KindBuild Kind = "build"
+	KindImage Kind = "image"
 )
 
 // way is what the promotions of one kind have for themselves.
@@ -30,7 +31,7 @@ type way struct {
 }
 
 // ways is the table of kinds.
-var ways = []way{files, builds}
+var ways = []way{files, builds, images}
 
 // wayOf finds the one way that a request asks for.
 func wayOf(req Request) (way, error) {
@@ -47,7 +48,7 @@ func wayOf(req Request) (way, error) {
 				names = string(w.kind)
 			}
 		}
-		return way{}, refuse(reason.NothingSelected, "a promotion is about artifacts or a build", names, "exactly one of the two")
+		return way{}, refuse(reason.NothingSelected, "a promotion is about artifacts, a build or an image", names, "exactly one of them")
 	}
 	return found[0], found[0].check(req)
 }
