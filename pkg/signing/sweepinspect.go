@@ -29,8 +29,11 @@ func (s *inspection) complete() bool { return len(s.missing) == 0 && len(s.wrong
 // inspect verifies every signature file that the orders want, with its pinned key over the bytes that are there now. A
 // file is read only when it is not one that the ledger has kept. Files that are not on the pages at hand are asked for
 // when there is a reason to believe that they exist: others would be looked for in vain, one request each.
-func (p *pass) inspect(ctx context.Context, item artifactory.Item, orders []policy.Order, kept []ledger.Signature, expected bool) (*inspection, error) {
-	state := &inspection{}
+func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []policy.Order, kept []ledger.Signature, expected bool) (*inspection, error) {
+	if subject.Kind != artifact.KindFile {
+		return p.inspectShelf(ctx, subject, orders, kept)
+	}
+	state, item := &inspection{}, artifactory.Item{Info: subject.Info}
 	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
 	taken := make(map[string]bool)
 	for _, order := range orders {
@@ -78,11 +81,14 @@ func (s *inspection) add(item artifactory.Item, file, key string, problem reason
 	s.reasons = append(s.reasons, r)
 }
 
-// evidence verifies whatever signature files stand beside an artifact, with every pinned key.
-func (p *pass) evidence(ctx context.Context, item artifactory.Item, candidates []seal.Candidate) ([]policy.Evidence, error) {
-	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
+// evidence verifies whatever signatures stand with an artifact, with every pinned key.
+func (p *pass) evidence(ctx context.Context, subject artifact.Subject, keys, formats []string) ([]policy.Evidence, error) {
+	if subject.Kind != artifact.KindFile {
+		return p.shelfEvidence(ctx, subject, keys, formats)
+	}
+	v := &verifier{pass: p, item: artifactory.Item{Info: subject.Info}, digests: seal.FromSHA256(subject.SHA256)}
 	var found []policy.Evidence
-	for _, c := range candidates {
+	for _, c := range seal.Candidates(subject.Ref.Name(), keys, formats) {
 		format, _ := seal.Lookup(c.Format)
 		problem, err := v.file(ctx, c.Name, format, p.Service.Keys.Keys(), nil, true)
 		if err != nil {

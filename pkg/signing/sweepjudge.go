@@ -83,12 +83,14 @@ func (p *pass) judge(ctx context.Context) ([]*finding, error) {
 		}
 		f := &finding{item: item}
 		switch kind := artifact.KindOf(p.repo, item.Ref); {
+		case kind == artifact.KindImage:
+			err = p.image(ctx, f, known)
 		case kind != artifact.KindFile:
 			f.name = foundUncovered
 		case isSignature(item):
 			err = p.signatureFile(ctx, f)
 		default:
-			err = p.artifact(ctx, f, known)
+			err = p.artifact(ctx, f, artifact.Subject{Kind: artifact.KindFile, Info: item.Info}, known)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking at %s: %w", item.Ref, err)
@@ -126,22 +128,22 @@ func (p *pass) gather(ctx context.Context) (facts, error) {
 	return f, err
 }
 
-// artifact judges a file that may have to be signed.
-func (p *pass) artifact(ctx context.Context, f *finding, known facts) error {
+// artifact judges what may have to be signed.
+func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subject, known facts) error {
 	item, k, m := f.item, known.known[f.item.Ref.Path], known.marks[f.item.Ref.Path]
-	d := p.policies.Decide(policy.Request{Subject: artifact.Subject{Kind: artifact.KindFile, Info: item.Info}, Event: "sweep/repair"})
+	d := p.policies.Decide(policy.Request{Subject: subject, Event: "sweep/repair"})
 	claims := m.state == "signed"
 	switch {
 	case len(d.Denied) > 0:
 		f.name, f.reasons = foundRefused, d.Denied
 		f.repair = k.State != ledger.Denied || k.Subject != item.SHA256 // so that status and properties say why
 	case d.Grant == nil:
-		return p.unclaimed(ctx, f, claims)
+		return p.unclaimed(ctx, f, subject, claims)
 	case p.client.Speakable(item.Ref) != nil: // work would fail again and again
 		f.name, f.reasons = foundUnnamed, []reason.Reason{unspeakable(item, p.client.Speakable(item.Ref))}
 		return nil
 	default:
-		state, err := p.inspect(ctx, item, d.Grant.Orders(), known.kept[item.SHA256], k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
+		state, err := p.inspect(ctx, subject, d.Grant.Orders(), known.kept[item.SHA256], k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
 		if err != nil {
 			return err
 		}
@@ -166,8 +168,8 @@ func (p *pass) artifact(ctx context.Context, f *finding, known facts) error {
 	return nil
 }
 
-// unclaimed judges a file that no signing policy wants signed: a gate may guard the place, and properties may lie.
-func (p *pass) unclaimed(ctx context.Context, f *finding, claims bool) error {
+// unclaimed judges what no signing policy wants signed: a gate may guard the place, and properties may lie.
+func (p *pass) unclaimed(ctx context.Context, f *finding, subject artifact.Subject, claims bool) error {
 	f.name = foundUncovered
 	demand, guarded := p.policies.Demand(f.item.Ref)
 	if !guarded && !claims {
@@ -177,7 +179,7 @@ func (p *pass) unclaimed(ctx context.Context, f *finding, claims bool) error {
 	if guarded {
 		keys, formats = demand.Keys(), demand.Formats()
 	}
-	found, err := p.evidence(ctx, f.item, seal.Candidates(f.item.Ref.Name(), keys, formats))
+	found, err := p.evidence(ctx, subject, keys, formats)
 	if err != nil {
 		return err
 	}
