@@ -89,8 +89,8 @@ var labelValues = map[string][]string{
 		"unknown-instance", "no-route", "wrong-method", "too-large", "incomplete", "unavailable", // of webhooks
 		"done", "retry", "later", "failed", "interrupted", // of jobs
 	},
-	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "waiting", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
-	"step":         {"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record"},
+	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "expanded", "waiting", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
+	"step":         {"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record", "expand"},
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},
 	"lane":         {"promotion", "upload", "backfill"},

@@ -37,6 +37,7 @@ var parts = []struct {
 	{"large", measureLarge},
 	{"burst", measureBurst},
 	{"sweep", measureSweep},
+	{"build", measureBuild},
 }
 
 type bench struct {
@@ -47,13 +48,14 @@ type bench struct {
 	size    int64
 	events  int
 	items   int
+	built   int
 }
 
 func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst, sweep (default: all)",
+		Short:        "Measure: files, large, burst, sweep, build (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
@@ -62,6 +64,7 @@ func newRoot() *cobra.Command {
 	cmd.Flags().Int64Var(&b.size, "large", 1<<30, "bytes of a large artifact")
 	cmd.Flags().IntVar(&b.events, "events", 10000, "webhooks of a burst")
 	cmd.Flags().IntVar(&b.items, "items", 200_000, "files in a repository that is swept")
+	cmd.Flags().IntVar(&b.built, "built", 5000, "artifacts of a build that is promoted")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if b.bin, err = filepath.Abs(b.bin); err != nil {
