@@ -49,16 +49,6 @@ func buildHouse(q standin.Quirks) func(*standin.Config) {
 	}
 }
 
-// announceBuilds subscribes to the events of builds, as docs/promotion.md says.
-func announceBuilds(t *testing.T, s *sandbox.Sandbox) {
-	t.Helper()
-	require.NoError(t, s.Artifactory.AddSubscription(standin.Subscription{
-		Key: "hallmark-builds", Enabled: true,
-		EventFilter: standin.EventFilter{Domain: "build", EventTypes: []string{"uploaded", "promoted"}, Criteria: standin.Criteria{AnyBuild: true}},
-		Handlers:    []standin.Target{{HandlerType: "webhook", URL: s.URL + "/webhook/" + sandbox.Main, Secret: s.Secret("webhook"), UseSecretForSigning: true}},
-	}))
-}
-
 // stage uploads files with the properties of build app/7 by JFrog's client and publishes their build-info.
 func stage(t *testing.T, m jfrog.ArtifactoryServicesManager, contents map[string][]byte) {
 	t.Helper()
@@ -101,7 +91,6 @@ func TestBuildPromotedByArtifactory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, sandbox.Config{Standin: buildHouse(c.quirks), Policies: buildFollowed})
-			announceBuilds(t, s)
 			m := jfrogClient(t, s)
 			contents := map[string][]byte{
 				"app/7/app.tgz": []byte("the app"), "app/7/lib/lib one+two #3.tgz": []byte("a library"), "other/same.tgz": []byte("the app"), "other/plain.tgz": []byte("signed nowhere yet"),

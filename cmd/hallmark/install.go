@@ -31,7 +31,8 @@ is right already is left alone, so it can be run again at any time.
 
   what      deployed, copied and moved artifacts, in every repository that a policy names;
             a policy with a pattern (libs-*-local) needs the events of all local ones;
-            pushed and promoted images, where a policy has a format for images
+            pushed and promoted images, where a policy has a format for images; uploaded
+            and promoted builds, where a policy names these events
   without   Hallmark's own signature files
   enabled   set, because through the API a subscription is disabled unless it says otherwise
   proof     the secret of webhookSecrets, for an HMAC over each delivery; it is read from its
@@ -172,7 +173,9 @@ func installText(w io.Writer, in *installation) {
 		fmt.Fprintf(w, "  to       %s\n", s.Handlers[0].URL)
 		fmt.Fprintf(w, "  events   %s: %s\n", s.Filter.Domain, strings.Join(s.Filter.Types, ", "))
 		fmt.Fprintf(w, "  in       %s\n", where(s.Filter.Criteria))
-		fmt.Fprintf(w, "  without  %s\n", strings.Join(s.Filter.Criteria.Exclude, ", "))
+		if len(s.Filter.Criteria.Exclude) > 0 {
+			fmt.Fprintf(w, "  without  %s\n", strings.Join(s.Filter.Criteria.Exclude, ", "))
+		}
 		fmt.Fprintf(w, "  secret   that of %s\n", p.SecretFile)
 		if p.Tested != "" {
 			fmt.Fprintf(w, "  tested   a sample event was delivered: %s\n", p.Tested)
@@ -202,6 +205,10 @@ func where(c artifactory.Criteria) string {
 	}
 	if c.AnyFederated {
 		names = append(names, "every federated repository")
+	}
+	names = append(names, c.Builds...)
+	if c.AnyBuild {
+		names = append(names, "every build")
 	}
 	if len(names) == 0 {
 		return "-"

@@ -22,6 +22,7 @@ import (
 var subscribed = []announced{
 	{domain: "artifact", types: []string{"deployed", "copied", "moved"}},
 	{domain: "docker", types: []string{"pushed", "promoted"}, kind: artifact.KindImage},
+	{domain: "build", types: []string{"uploaded", "promoted"}, named: true},
 }
 
 // announced is one line of it.
@@ -29,11 +30,21 @@ type announced struct {
 	domain string
 	types  []string
 	kind   artifact.Kind // that some policy must be able to sign, or nobody needs the events; "" is always needed
+	named  bool          // only the types that some policy names: what they lead to, others announce file by file
 }
 
 // needed lists the lines that the policies of the instance call for.
 func (h *hooks) needed() []announced {
-	return slices.DeleteFunc(slices.Clone(subscribed), func(s announced) bool { return s.kind != "" && !slices.Contains(h.kinds, s.kind) })
+	var out []announced
+	for _, s := range subscribed {
+		if s.named {
+			s.types = slices.DeleteFunc(slices.Clone(s.types), func(t string) bool { return !slices.Contains(h.events, s.domain+"/"+t) })
+		}
+		if len(s.types) > 0 && (s.kind == "" || slices.Contains(h.kinds, s.kind)) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func subscriptionName(instance, domain string) string { return "hallmark-" + instance + "-" + domain }
@@ -115,8 +126,11 @@ func (h *hooks) want(domain string, types []string, target string, secret hookSe
 		}},
 		Handlers: []artifactory.Handler{{Type: "webhook", URL: target, Secret: secret.value, Signing: h.config.WebhookAuth != artifactory.WebhookPlain}},
 	}
+	if domain == "build" { // whose files may be in any repository
+		sub.Filter.Criteria = artifactory.Criteria{AnyBuild: true, Include: []string{}, Exclude: []string{}}
+	}
 	for _, name := range seal.Formats() {
-		if f, _ := seal.Lookup(name); f.Suffix != "" {
+		if f, _ := seal.Lookup(name); f.Suffix != "" && domain != "build" {
 			sub.Filter.Criteria.Exclude = append(sub.Filter.Criteria.Exclude, "**/*"+f.Suffix)
 		}
 	}
@@ -150,6 +164,8 @@ func (h *hooks) drift(found, want artifactory.Subscription, secret hookSecret) [
 	compare("domain", f.Domain, w.Domain, "what happens to artifacts is in this domain")
 	compare("events", listText(f.Types), listText(w.Types), "these can bring something to sign")
 	compare("anyLocal", f.Criteria.AnyLocal, w.Criteria.AnyLocal, "true only when policies name repositories by pattern")
+	compare("anyBuild", f.Criteria.AnyBuild, w.Criteria.AnyBuild, "a build's files may be in any repository")
+	compare("builds", listText(f.Criteria.Builds), listText(w.Criteria.Builds), "policies decide about the files of builds")
 	compare("anyRemote", f.Criteria.AnyRemote, w.Criteria.AnyRemote, "what a cache fetches is not ours to sign")
 	compare("repositories", listText(f.Criteria.Repositories), listText(w.Criteria.Repositories), "policies name these")
 	compare("include patterns", listText(f.Criteria.Include), listText(w.Criteria.Include), "policies decide about paths; a pattern here would keep events from them")

@@ -39,6 +39,7 @@ type hooks struct {
 	repositories []string        // that policies of the instance name in full, sources and targets, sorted
 	patterns     []string        // that they name others by, sorted
 	kinds        []artifact.Kind // that they sign
+	events       []string        // that they name, "domain/type"
 	secrets      []hookSecret    // in the configuration's order, at least one
 	tokenFile    string          // of the administrator
 	client       *artifactory.Client
@@ -86,7 +87,7 @@ func webhookFlags(cmd *cobra.Command) func() (*hooks, error) {
 func (h *hooks) covered(set *policy.Set) error {
 	signed, guarded := set.Repositories(h.config.Name)
 	h.repositories, h.patterns = append(signed, guarded...), set.RepositoryPatterns(h.config.Name)
-	h.kinds = set.Kinds(h.config.Name)
+	h.kinds, h.events = set.Kinds(h.config.Name), set.Events(h.config.Name)
 	slices.Sort(h.repositories)
 	h.repositories = slices.Compact(h.repositories)
 	if len(h.repositories)+len(h.patterns) == 0 {

@@ -251,6 +251,26 @@ sign: [{key: release-2026, formats: [cosign]}]
 	r.run(exitOK, "check")
 }
 
+// Builds are announced when a policy asks for them by name, and as it does; mended like everything else.
+func TestWebhookInstallForBuilds(t *testing.T) {
+	r := newHookRig(t)
+	require.NotContains(t, r.run(exitOK, "install", "--url", r.receiver.URL), "hallmark-main-build")
+	r.write("policies/builds.yaml", `kind: SigningPolicy
+name: builds
+owner: release-managers
+match: {repositories: [`+artifactorytest.Release+`], events: [build/promoted, artifact/copied]}
+sign: [{key: release-2026, formats: [raw]}]
+`)
+	require.Contains(t, r.run(exitRefused, "check", "--url", r.receiver.URL), "hallmark-main-build")
+	out := r.run(exitOK, "install", "--url", r.receiver.URL)
+	require.Regexp(t, `CREATED  hallmark-main-build\n.*\n  events   build: promoted\n  in       every build\n  secret`, out)
+	r.run(exitOK, "check")
+	kept := r.kept("hallmark-main-build")
+	require.Contains(t, kept, `"anyBuild":true`)
+	require.Contains(t, r.run(exitOK, "list"), "every build")
+	require.Contains(t, r.run(exitOK, "install"), "UNCHANGED  hallmark-main-build")
+}
+
 // Whatever is asked for is something that the receiver can act on, and a key is ours only when it is exactly so.
 func TestSubscribedEventsAreUnderstood(t *testing.T) {
 	t.Parallel()

@@ -42,14 +42,6 @@ func measureBuild(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer s.Stop()
-	err = s.Artifactory.AddSubscription(standin.Subscription{
-		Key: "hallmark-builds", Enabled: true,
-		EventFilter: standin.EventFilter{Domain: "build", EventTypes: []string{"promoted"}, Criteria: standin.Criteria{AnyBuild: true}},
-		Handlers:    []standin.Target{{HandlerType: "webhook", URL: s.URL + "/webhook/" + sandbox.Main, Secret: s.Secret("webhook"), UseSecretForSigning: true}},
-	})
-	if err != nil {
-		return err
-	}
 	fmt.Printf("\n### A build of %d artifacts, promoted by Artifactory\n\n", b.built)
 	fmt.Println("| in staging | time until all are signed in the target | artifacts/s | HSM signatures | requests per artifact | CPU of Hallmark per artifact | peak memory |")
 	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")

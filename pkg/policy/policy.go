@@ -114,6 +114,19 @@ func (s *Set) Kinds(instance string) []artifact.Kind {
 	return slices.Compact(out)
 }
 
+// Events lists the events that signing policies of an instance name, sorted. A policy without such a list takes all, but
+// asks for none.
+func (s *Set) Events(instance string) []string {
+	var out []string
+	for _, p := range s.signing {
+		if p.match.about(instance) {
+			out = append(out, p.match.events...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // RepositoryPatterns lists what policies about an instance call repositories by pattern, such as libs-*-local, sorted.
 func (s *Set) RepositoryPatterns(instance string) []string {
 	var out []string
