@@ -82,8 +82,8 @@ func (m metrics) has(family string) bool {
 // labelValues is every value that a label of ours may have, whatever happens: nobody outside can make series.
 var labelValues = map[string][]string{
 	"instance": {"main", "other"},
-	"domain":   {"artifact", "other"},
-	"type":     {"deployed", "cached", "copied", "moved", "deleted", "other"},
+	"domain":   {"artifact", "build", "docker", "release_bundle_v2", "release_bundle_v2_promotion", "other"},
+	"type":     {"deployed", "cached", "copied", "moved", "deleted", "uploaded", "promoted", "pushed", "release_bundle_v2_completed", "release_bundle_v2_promotion_completed", "other"},
 	"outcome": {
 		"accepted", "not-for-us", "unknown-event", "not-covered", "own-attachment", "refused-path", "malformed", "unauthenticated",
 		"unknown-instance", "no-route", "wrong-method", "too-large", "incomplete", "unavailable", // of webhooks
@@ -97,7 +97,7 @@ var labelValues = map[string][]string{
 	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/sweeps", "/v1/promotions", "/v1/promotions/{id}"},
 	"status":       {"200", "400", "401", "403", "404", "409", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
-	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote"},
+	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload"},
 	"finding": {
 		"signed", "uncovered", "signature-file", "unsigned", "wrongly-signed", "overwritten", "lying-property", "unmarked", "refused", "orphan",
 		"waiting", "unspeakable-path",
