@@ -12,6 +12,9 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
+// maxFolder bounds the listing of one folder: more than 100,000 names of 200 characters.
+const maxFolder = 32 << 20
+
 // Entry is one name in a folder.
 type Entry struct {
 	Name   string
@@ -43,7 +46,9 @@ func (c *Client) folder(ctx context.Context, repo, dir string) ([]Entry, error) 
 		}
 	}
 	var item itemInfo
-	err := c.do(ctx, request{call: callFolder, method: http.MethodGet, url: c.base + "api/storage/" + p}, item.decode)
+	err := c.do(ctx, request{call: callFolder, method: http.MethodGet, url: c.base + "api/storage/" + p}, func(resp *http.Response) error {
+		return item.decodeUpTo(resp, maxFolder)
+	})
 	switch {
 	case err != nil:
 		return nil, gone(err)

@@ -55,8 +55,10 @@ func (c *Client) info(ctx context.Context, ref artifact.Ref) (artifact.Info, err
 	return item.info(ref)
 }
 
-func (i *itemInfo) decode(resp *http.Response) error {
-	raw, err := readAll(resp, maxAnswer)
+func (i *itemInfo) decode(resp *http.Response) error { return i.decodeUpTo(resp, maxAnswer) }
+
+func (i *itemInfo) decodeUpTo(resp *http.Response, limit int64) error {
+	raw, err := readAll(resp, limit)
 	if err != nil {
 		return err
 	}
