@@ -78,7 +78,7 @@ func deploy(t *testing.T, s *sandbox.Sandbox, path, content string) {
 // property lies meanwhile.
 func TestEverythingConverges(t *testing.T) {
 	t.Parallel()
-	const files, promoted = 100, 25
+	const files, promoted, moved = 100, 20, 10
 	s := start(t, sandbox.Config{Sweep: "{every: 500ms, delay: 1ms, pageSize: 200}", Workers: 24})
 	require.NoError(t, s.Terminate())
 	edit(t, s.Path("hallmark.yaml"), "queue:\n", "queue:\n  retryBase: 50ms\n")
@@ -89,23 +89,25 @@ func TestEverythingConverges(t *testing.T) {
 
 	paths := make([]string, files)
 	for i := range paths {
-		paths[i] = fmt.Sprintf("app/%d/%02d.bin", i%4, i)
+		paths[i] = fmt.Sprintf("app/%d/%02d.bin", i%10, i)
 		deploy(t, s, paths[i], "content of "+paths[i])
 	}
 	awaitSigned(t, s, paths...)
 
-	var report promotion.Report
-	eventually(t, func() string { return fmt.Sprintf("promoted: %+v", report) }, func() bool {
-		r := hallmark(t, s, "promote", sandbox.Staging+"/app/0/", "--target", sandbox.Release, "--confirm", "-o", "json")
-		require.NotEqual(t, 1, r.code, "a failure is no refusal\n%s", r.out)
-		if r.out == "" {
-			return false
-		}
-		report = promotion.Report{}
-		readJSON(t, r.out, &report)
-		return r.code == 0
-	})
-	for repo, n := range map[string]int64{sandbox.Staging: files, sandbox.Release: promoted} {
+	for _, args := range [][]string{{sandbox.Staging + "/app/0/"}, {sandbox.Staging + "/app/1/", "--move"}} {
+		var report promotion.Report
+		eventually(t, func() string { return fmt.Sprintf("promoted: %+v", report) }, func() bool {
+			r := hallmark(t, s, append([]string{"promote", "--target", sandbox.Release, "--confirm", "-o", "json"}, args...)...)
+			require.NotEqual(t, 1, r.code, "a failure is no refusal\n%s", r.out)
+			if r.out == "" {
+				return false
+			}
+			report = promotion.Report{}
+			readJSON(t, r.out, &report)
+			return r.code == 0
+		})
+	}
+	for repo, n := range map[string]int64{sandbox.Staging: files - moved, sandbox.Release: promoted} {
 		var sweep api.Sweep
 		r := hallmark(t, s, "sweep", "--repo", repo, "--full", "-o", "json")
 		require.Equal(t, 0, r.code, "%s%s", r.out, r.err)
@@ -118,7 +120,7 @@ func TestEverythingConverges(t *testing.T) {
 	}
 	end()
 	require.InDelta(t, files, signaturesMade(t, s), 0, "each artifact once")
-	for repo, n := range map[string]int{sandbox.Staging: files, sandbox.Release: promoted} {
+	for repo, n := range map[string]int{sandbox.Staging: files - moved, sandbox.Release: promoted} {
 		require.Len(t, s.Artifactory.Paths(repo), 3*n)
 		for _, path := range s.Artifactory.Paths(repo) {
 			if strings.HasSuffix(path, ".bin") {
