@@ -37,10 +37,10 @@ type Client struct {
 	wire    *transport
 	log     *slog.Logger
 	token   atomic.Pointer[string]
-	literal atomic.Bool    // the server was seen to take %3B as part of a name
-	buffers sync.Pool      // *[]byte for streaming
-	query   chan struct{}  // holds an element while a query is under way
-	refers  [64]sync.Mutex // one for the manifests whose digest begins alike; held while a signature is stored
+	literal atomic.Bool       // the server was seen to take %3B as part of a name
+	buffers sync.Pool         // *[]byte for streaming
+	query   chan struct{}     // holds an element while a query is under way
+	refers  [64]chan struct{} // one for the manifests whose digest begins alike; holds an element while a signature is stored
 
 	repositories memory
 }
@@ -86,6 +86,9 @@ func New(cfg Config, opts Options) (*Client, error) {
 		http:      &http.Client{Transport: wire, CheckRedirect: wire.checkRedirect},
 		wire:      wire,
 		log:       log,
+	}
+	for i := range c.refers {
+		c.refers[i] = make(chan struct{}, 1)
 	}
 	c.repositories.now = time.Now
 	c.buffers.New = func() any { b := make([]byte, streamBuffer); return &b }

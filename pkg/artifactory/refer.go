@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -32,7 +33,8 @@ const (
 // A server without the referrers API gets the index at the tag sha256-<hex> instead. That index, like the tag of the
 // older scheme, is overwritten by every signature after the first, which needs the right to delete. Somebody else who
 // writes there at the same moment can undo it, for the API has no condition to write under; Signatures tells. A final no
-// is *Refused; what was stored before it is found and used by the next call.
+// is *Refused; what was stored before it is found and used by the next call. ErrDamaged means that somebody has to delete
+// what stands at one of these tags.
 func (c *Client) Refer(ctx context.Context, image artifact.Subject, format string, content []byte) (string, error) {
 	where, err := c.refer(ctx, image, format, content)
 	if err != nil {
@@ -52,9 +54,13 @@ func (c *Client) refer(ctx context.Context, image artifact.Subject, format strin
 	if err != nil {
 		return "", err
 	}
-	turn := &c.refers[int(image.SHA256[0])%len(c.refers)]
-	turn.Lock() // an index or tag is read and written back: two signatures of ours must not undo one another
-	defer turn.Unlock()
+	turn := c.refers[int(image.SHA256[0])%len(c.refers)]
+	select { // an index or tag is read and written back: two signatures of ours must not undo one another
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 	switch format {
 	case formatCosign:
 		return r.refer(image, content)
@@ -79,13 +85,8 @@ func (r *registry) refer(image artifact.Subject, content []byte) (string, error)
 		if stands {
 			return m.digest.String(), nil
 		}
-		for _, blob := range []v1.Layer{config, layer} {
-			if err := remote.WriteLayer(r.image, blob, r.options...); err != nil {
-				return "", fmt.Errorf("uploading: %w", plainError(err))
-			}
-		}
-		if err := remote.Put(r.image.Digest(m.digest.String()), m, r.options...); err != nil {
-			return "", fmt.Errorf("pushing the referrer: %w", plainError(err))
+		if err := r.push(r.image.Digest(m.digest.String()), m, config, layer); err != nil {
+			return "", fmt.Errorf("pushing the referrer: %w", err)
 		}
 	}
 	if stands, err := r.stands(m.digest, content); stands || err != nil {
@@ -96,10 +97,14 @@ func (r *registry) refer(image artifact.Subject, content []byte) (string, error)
 
 // stands reports whether the referrer is listed and holds the content.
 func (r *registry) stands(d v1.Hash, content []byte) (bool, error) {
-	listed, err := r.referrers()
+	index, err := r.referrers()
 	if err != nil {
 		return false, err
 	}
+	if r.fallback && index.MediaType == "" { // which can be read, but not written back
+		return false, fmt.Errorf("%w: the index at the tag of the image's digest does not tell its own media type", ErrDamaged)
+	}
+	listed := index.Manifests
 	i := slices.IndexFunc(listed, func(l v1.Descriptor) bool { return l.Digest == d })
 	if i < 0 {
 		return false, nil
@@ -114,22 +119,37 @@ func (r *registry) stands(d v1.Hash, content []byte) (bool, error) {
 	return true, nil
 }
 
-// referrer is a manifest of ours, ready to be put.
-type referrer struct {
+// push uploads blobs and puts the manifest that names them.
+func (r *registry) push(ref name.Reference, m *ownManifest, blobs ...v1.Layer) error {
+	for _, blob := range blobs {
+		if err := remote.WriteLayer(r.image, blob, r.options...); err != nil {
+			return fmt.Errorf("uploading: %w", plainError(err))
+		}
+	}
+	return plainError(remote.Put(ref, m, r.options...))
+}
+
+// ownManifest is a manifest of ours, ready to be put. No time is in it: the same content gives the same.
+type ownManifest struct {
 	raw    []byte
 	digest v1.Hash
 }
 
-// newReferrer is the manifest that binds a bundle to its subject. No time is in it: the same bundle gives the same.
-func newReferrer(image artifact.Subject, content []byte) (*referrer, error) {
-	describe := func(kind types.MediaType, b []byte) v1.Descriptor {
-		d := artifact.Attachment{Content: b}.SHA256()
-		return v1.Descriptor{MediaType: kind, Size: int64(len(b)), Digest: v1.Hash{Algorithm: "sha256", Hex: d.String()}}
+func newManifest(m v1.Manifest) (*ownManifest, error) {
+	m.SchemaVersion, m.MediaType = 2, types.OCIManifestSchema1
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
 	}
-	raw, err := json.Marshal(v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: bundleType + ".v0.3+json",
-		Config: describe(emptyConfigType, []byte(emptyConfig)),
-		Layers: []v1.Descriptor{describe(bundleType+".v0.3+json", content)},
+	return &ownManifest{raw: raw, digest: describe("", raw).Digest}, nil
+}
+
+// newReferrer is the manifest that binds a bundle to its subject.
+func newReferrer(image artifact.Subject, content []byte) (*ownManifest, error) {
+	return newManifest(v1.Manifest{
+		ArtifactType: bundleType + ".v0.3+json",
+		Config:       describe(emptyConfigType, []byte(emptyConfig)),
+		Layers:       []v1.Descriptor{describe(bundleType+".v0.3+json", content)},
 		Subject: &v1.Descriptor{
 			MediaType: types.MediaType(image.Image.MediaType), Size: image.Size, Digest: v1.Hash{Algorithm: "sha256", Hex: image.SHA256.String()},
 		},
@@ -138,39 +158,15 @@ func newReferrer(image artifact.Subject, content []byte) (*referrer, error) {
 			"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1",
 		},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding the referrer: %w", err)
-	}
-	return &referrer{raw: raw, digest: describe("", raw).Digest}, nil
+}
+
+func describe(kind types.MediaType, b []byte) v1.Descriptor {
+	d := artifact.Attachment{Content: b}.SHA256()
+	return v1.Descriptor{MediaType: kind, Size: int64(len(b)), Digest: v1.Hash{Algorithm: "sha256", Hex: d.String()}}
 }
 
 // RawManifest implements remote.Taggable.
-func (m *referrer) RawManifest() ([]byte, error) { return m.raw, nil }
+func (m *ownManifest) RawManifest() ([]byte, error) { return m.raw, nil }
 
 // MediaType is what the manifest is put as.
-func (m *referrer) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
-
-// tag stores a signature in the image at the tag of the older scheme, behind those that are there.
-func (r *registry) tag(content []byte) (string, error) {
-	tag := r.sigTag()
-	for try := 0; ; try++ {
-		found, image, err := r.tagged()
-		if err != nil {
-			return "", err
-		}
-		same := func(s StoredSignature) bool { return bytes.Equal(s.Content, content) }
-		switch {
-		case slices.ContainsFunc(found, same):
-			return tag.TagStr(), nil
-		case try == referTries:
-			return "", fmt.Errorf("%w: tag %s was taken but does not hold the signature", ErrStored, tag.TagStr())
-		}
-		image, err = withSignature(image, content)
-		if err != nil {
-			return "", plainError(err)
-		}
-		if err := remote.Write(tag, image, r.options...); err != nil {
-			return "", fmt.Errorf("pushing tag %s: %w", tag.TagStr(), plainError(err))
-		}
-	}
-}
+func (m *ownManifest) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }

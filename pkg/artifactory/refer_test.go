@@ -270,10 +270,12 @@ func TestImagesThatCannotBeNamed(t *testing.T) {
 			t.Parallel()
 			image := someImage(t)
 			change(&image)
-			_, err := c.Signatures(t.Context(), image)
-			require.Error(t, err)
-			require.False(t, artifactory.Temporary(err), "nothing was sent: %v", err)
-			_, err = c.Refer(t.Context(), image, "cosign", []byte("{}"))
+			if image.Size > 0 && image.Image.MediaType != "" { // they are needed to store, not to read
+				_, err := c.Signatures(t.Context(), image)
+				require.Error(t, err)
+				require.False(t, artifactory.Temporary(err), "nothing was sent: %v", err)
+			}
+			_, err := c.Refer(t.Context(), image, "cosign", []byte("{}"))
 			require.Error(t, err)
 			require.False(t, artifactory.Temporary(err))
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -34,6 +35,10 @@ var ErrTooMany = errors.New("too many")
 // ErrReferrers means that the registry forbids the list of a manifest's referrers.
 var ErrReferrers = errors.New("the list of referrers is forbidden")
 
+// ErrDamaged means that what lists the signatures of an image, at a tag that anybody who may push to it can write, is no
+// such list. Somebody has to delete it.
+var ErrDamaged = errors.New("the list of the image's signatures is damaged")
+
 // errMalformed means that a manifest cannot be understood.
 var errMalformed = errors.New("malformed manifest")
 
@@ -43,8 +48,8 @@ var errMalformed = errors.New("malformed manifest")
 // forbids the list of referrers, what is at the tag comes together with ErrReferrers.
 //
 // Every manifest and blob has the digest that it is listed under. One that is damaged, larger than a signature is, or
-// gone has no content, and so proves nothing. More than 64 referrers, of whatever kind, or 64 layers at the tag are
-// ErrTooMany.
+// gone has no content, and so proves nothing. A list that is damaged itself is one such signature, under the name of the
+// tag; so is what a tag has behind its first 64 layers. More than 64 referrers, of whatever kind, are ErrTooMany.
 func (c *Client) Signatures(ctx context.Context, image artifact.Subject) ([]StoredSignature, error) {
 	found, err := c.signatures(ctx, image)
 	if err != nil {
@@ -58,16 +63,18 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 	if err != nil {
 		return nil, err
 	}
-	listed, err := r.referrers()
+	index, err := r.referrers()
+	var found []StoredSignature
 	var forbidden error
 	switch {
 	case isStatus(err, http.StatusForbidden):
 		forbidden = fmt.Errorf("%w: %w", ErrReferrers, err)
+	case errors.Is(err, ErrDamaged):
+		found = []StoredSignature{{Name: strings.TrimSuffix(r.sigTag().TagStr(), ".sig"), Format: formatCosign}}
 	case err != nil:
 		return nil, err
 	}
-	var found []StoredSignature
-	for _, d := range listed {
+	for _, d := range index.Manifests {
 		s, ok, err := r.bundle(d)
 		if err != nil {
 			return nil, err
@@ -77,26 +84,37 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 		}
 	}
 	tagged, _, err := r.tagged()
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDamaged):
+		tagged = append(tagged, StoredSignature{Name: r.sigTag().TagStr(), Format: formatCosignTag})
+	case err != nil:
 		return nil, err
 	}
 	return append(found, tagged...), forbidden
 }
 
-// referrers lists what refers to the manifest.
-func (r *registry) referrers() ([]v1.Descriptor, error) {
+// referrers lists what refers to the manifest; nothing comes with an error.
+func (r *registry) referrers() (v1.IndexManifest, error) {
+	fail := func(err error) (v1.IndexManifest, error) {
+		return v1.IndexManifest{}, fmt.Errorf("listing referrers: %w", err)
+	}
 	index, err := remote.Referrers(r.subject, r.options...)
+	if err = plainError(err); damaged(err) {
+		return fail(fmt.Errorf("%w: %w", ErrDamaged, err))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listing referrers: %w", plainError(err))
+		return fail(err)
 	}
 	m, err := index.IndexManifest()
-	if err != nil {
-		return nil, fmt.Errorf("listing referrers: %w: %w", errMalformed, err)
+	switch {
+	case err != nil:
+		return fail(fmt.Errorf("%w: %w: %.200s", ErrDamaged, errMalformed, err.Error()))
+	case r.fallback && (m.SchemaVersion != 2 || m.MediaType != "" && m.MediaType != types.OCIImageIndex):
+		return fail(fmt.Errorf("%w: at the tag of the image's digest is no index", ErrDamaged))
+	case len(m.Manifests) > maxReferrers:
+		return v1.IndexManifest{}, fmt.Errorf("%w referrers: the manifest has %d, %d are read; delete those that nobody needs", ErrTooMany, len(m.Manifests), maxReferrers)
 	}
-	if len(m.Manifests) > maxReferrers {
-		return nil, fmt.Errorf("%w referrers: the manifest has %d, %d are read; delete those that nobody needs", ErrTooMany, len(m.Manifests), maxReferrers)
-	}
-	return m.Manifests, nil
+	return *m, nil
 }
 
 // bundle reads the signature that a referrer holds; false when it is something else.

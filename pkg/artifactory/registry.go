@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	ggcr "github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -37,10 +38,13 @@ var errUpload = errors.New("upload broke off")
 type registry struct {
 	c       *Client
 	ctx     context.Context // of the one operation; go-containerregistry does not always hand it on
+	repo    string
 	image   name.Repository
 	subject name.Digest
 	base    string // URL, ends in /v2/
 	options []remote.Option
+
+	fallback bool // the list of referrers that was read last is that at the tag sha256-<hex>
 }
 
 // registry prepares an operation on a manifest; it sends nothing.
@@ -61,7 +65,7 @@ func (c *Client) registry(ctx context.Context, s artifact.Subject) (*registry, e
 		return nil, fmt.Errorf("%w: image %q: %w", ErrPath, s.Image.Name, err)
 	}
 	r := &registry{
-		c: c, ctx: ctx, image: image, subject: image.Digest("sha256:" + s.SHA256.String()),
+		c: c, ctx: ctx, repo: s.Ref.Repo, image: image, subject: image.Digest("sha256:" + s.SHA256.String()),
 		base: c.base + "api/docker/" + s.Ref.Repo + "/v2/",
 	}
 	// Having greeted the registry, a transport is used as it is: no repetitions beside ours, no log, no tokens.
@@ -80,7 +84,7 @@ func (c *Client) registry(ctx context.Context, s artifact.Subject) (*registry, e
 // RoundTrip implements http.RoundTripper for go-containerregistry. What it reads by digest has that digest.
 func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer closeBody(req)
-	call, identifier, target, err := r.route(req.URL)
+	call, identifier, target, err := r.route(req.Method, req.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +104,9 @@ func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	out.single = call == callUpload && req.Method != http.MethodPost
 	got, err := r.ask(out)
+	if call == callReferrers {
+		r.fallback = err != nil || got.mediaType() != string(types.OCIImageIndex)
+	}
 	switch {
 	case err == nil:
 	case out.single && Temporary(err):
@@ -126,36 +133,6 @@ func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	return got.response(req), nil
 }
 
-// route says which call a request is, of what, and where it goes: "" for the greeting. Where an upload goes on is the
-// server's to say, but not on another host.
-func (r *registry) route(u *url.URL) (call callName, identifier, target string, err error) {
-	if u.Host != registryHost {
-		if !r.c.wire.home(u) {
-			return 0, "", "", errors.New("the server wants the upload to go on at another host")
-		}
-		return callUpload, "", u.String(), nil
-	}
-	rest := strings.TrimPrefix(u.EscapedPath(), "/v2/")
-	if rest == "" {
-		return 0, "", "", nil
-	}
-	verb, identifier, _ := strings.Cut(strings.TrimPrefix(rest, r.image.RepositoryStr()+"/"), "/")
-	if u.RawQuery != "" {
-		rest += "?" + u.RawQuery
-	}
-	switch {
-	case verb == "manifests":
-		return callManifest, identifier, r.base + rest, nil
-	case verb == "referrers":
-		return callReferrers, "", r.base + rest, nil
-	case verb == "blobs" && strings.HasPrefix(identifier, "uploads/"):
-		return callUpload, "", r.base + rest, nil
-	case verb == "blobs":
-		return callBlob, identifier, r.base + rest, nil
-	}
-	return 0, "", "", fmt.Errorf("the registry API has no %q here", verb)
-}
-
 // reply is a whole answer.
 type reply struct {
 	status int
@@ -163,6 +140,15 @@ type reply struct {
 	body   []byte
 	size   int64    // of the body, which a HEAD has none of; -1 when the server does not tell
 	url    *url.URL // that answered, after redirects
+}
+
+// mediaType is the answer's, without parameters; "" when it cannot be read.
+func (a *reply) mediaType() string {
+	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
 }
 
 // ask makes one call and reads its answer whole.
@@ -197,7 +183,7 @@ func (a *reply) response(req *http.Request) *http.Response {
 	if h == nil {
 		h = http.Header{}
 	}
-	if kind, _, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil {
+	if kind := a.mediaType(); kind != "" {
 		h.Set("Content-Type", kind) // go-containerregistry takes no parameters
 	}
 	return &http.Response{

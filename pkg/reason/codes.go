@@ -17,6 +17,7 @@ const (
 	SignatureWrongKey   Code = "signature-wrong-key"
 	SignatureOrphaned   Code = "signature-orphaned"
 	SignaturesTooMany   Code = "signatures-too-many"
+	SignaturesDamaged   Code = "signatures-damaged"
 	PropertyFalse       Code = "property-false"
 	DigestMismatch      Code = "digest-mismatch"
 	StoreRefused        Code = "store-refused"
@@ -60,6 +61,7 @@ var Codes = map[Code]string{
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
 	SignatureOrphaned:   "A signature file lies in a repository without its artifact.",
 	SignaturesTooMany:   "More is attached to an image than is read; its signature may be among the rest.",
+	SignaturesDamaged:   "A tag that should list an image's signatures holds something else; none can be added until it is deleted.",
 	PropertyFalse:       "An artifact's properties say that it is signed, and it is not.",
 	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
 	StoreRefused:        "Artifactory refused to store a signature file.",

@@ -10,7 +10,9 @@ import (
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
@@ -279,4 +281,17 @@ func TestTheRegistryRefuses(t *testing.T) {
 	require.Error(t, p.sign(path))
 	require.Equal(t, reason.SignaturesTooMany, p.result(path).Reasons[0].Code)
 	require.Equal(t, 1, p.uses(), "what was made is kept")
+}
+
+// What somebody wrote where signatures are listed ends the work with advice: no repetition mends it.
+func TestDamagedListOfSignatures(t *testing.T) {
+	t.Parallel()
+	p := newPort(t, setup{quirks: standin.Quirks{Referrers: "404"}})
+	m := p.Push(imageName, ":1.0", p.New("linux/amd64"))
+	p.Push(imageName, ":"+strings.Replace(m.Digest, ":", "-", 1), p.New("linux/arm64"))
+	path := imageName + "/1.0/manifest.json"
+	err := p.sign(path)
+	require.ErrorIs(t, err, artifactory.ErrDamaged)
+	require.IsType(t, job.Permanent(err), err, "no repetition mends it")
+	require.Equal(t, reason.SignaturesDamaged, p.result(path).Reasons[0].Code)
 }

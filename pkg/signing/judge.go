@@ -80,6 +80,11 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 			Code: reason.ManifestUnreadable, Message: "the image's manifest cannot be read, so it is not signed", Found: cause.Error(),
 			Expected: "a Docker manifest of schema 2 or an OCI manifest or index", Fix: "push the image again with a current client", Who: "the image's owner",
 		}, job.Permanent(cause)
+	case errors.Is(cause, artifactory.ErrDamaged):
+		return ledger.Failed, reason.Reason{
+			Code: reason.SignaturesDamaged, Message: "somebody has written something else where the image's signatures are listed, so none can be added", Found: cause.Error(),
+			Expected: "a list of signatures, or nothing", Fix: "delete that tag, then: hallmark sign " + r.ref.String(), Who: "the image's owner",
+		}, job.Permanent(cause)
 	case isA[*recordedError](cause):
 		return "", reason.Reason{}, after(cause)
 	case isA[*pathError](cause):
