@@ -61,6 +61,14 @@ func (source) Built(context.Context, artifact.Build, string, func(artifact.Info)
 	return artifact.ErrGone
 }
 
+func (source) Bundle(context.Context, artifact.Ref) (artifact.Bundle, error) {
+	return artifact.Bundle{}, artifact.ErrGone
+}
+
+func (source) Copies(context.Context, []artifact.Bundled, func(artifact.Info) error) error {
+	return artifact.ErrGone
+}
+
 func TestResolveFile(t *testing.T) {
 	t.Parallel()
 	d, err := artifact.ParseDigest(hexDigest)

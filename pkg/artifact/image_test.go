@@ -72,6 +72,14 @@ func (*registry) Built(context.Context, artifact.Build, string, func(artifact.In
 	return artifact.ErrGone
 }
 
+func (*registry) Bundle(context.Context, artifact.Ref) (artifact.Bundle, error) {
+	return artifact.Bundle{}, artifact.ErrGone
+}
+
+func (*registry) Copies(context.Context, []artifact.Bundled, func(artifact.Info) error) error {
+	return artifact.ErrGone
+}
+
 func (r *registry) resolve(t *testing.T, path string) (artifact.Meaning, error) {
 	t.Helper()
 	ref, err := artifact.NewRef("main", "oci-staging-local", path)

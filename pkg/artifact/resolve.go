@@ -38,6 +38,7 @@ func (m Meaning) Whole() Subject {
 // signed itself, one without expand has no parts.
 var kinds = []kind{
 	{KindBuild, isBuild, nil, expandBuild},
+	{KindBundle, isBundle, resolveBundle, expandBundle},
 	{KindImage, isImage, resolveImage, nil},
 	{KindFile, isFile, resolveFile, nil},
 }

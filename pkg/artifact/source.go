@@ -25,6 +25,12 @@ type Source interface {
 	// a virtual repository these are the files of its members; with repo "" those of all repositories by their
 	// properties alone. An error of found ends it. ErrUnnamed comes after all that can be named.
 	Built(ctx context.Context, b Build, repo string, found func(Info) error) error
+	// Bundle reads the release bundle whose record ref is.
+	Bundle(ctx context.Context, ref Ref) (Bundle, error)
+	// Copies hands each file to found that has the path and the bytes of one of some contents, in whatever repository;
+	// the path alone of one whose bytes are unknown. An error of found ends it. ErrUnnamed comes after all that can be
+	// named.
+	Copies(ctx context.Context, of []Bundled, found func(Info) error) error
 }
 
 // Repository is what Artifactory says of a repository.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -45,61 +46,66 @@ func (e *NotVerified) Error() string {
 	return fmt.Sprintf("Artifactory does not verify evidence by key %s: %s", e.Alias, e.Cause)
 }
 
-// Attest attaches a finished DSSE envelope to a file as evidence. It returns nil only when Artifactory says that it has
-// verified such evidence: this one, or one with the same payload by the same key that was there already; then nothing is
-// sent. Verified by Artifactory is not verified: the caller's own check is what counts. Errors: *NotVerified,
-// ErrNoEvidence, *Refused for another final no, artifact.ErrGone when the subject is not there. After any other error the
-// same call may be made again.
-func (c *Client) Attest(ctx context.Context, subject artifact.Subject, format string, content []byte) error {
-	if err := c.attest(ctx, subject, format, content); err != nil {
-		return fmt.Errorf("attaching evidence to %s: %w", subject.Ref, err)
+// Attest attaches a finished DSSE envelope to a file as evidence, and returns where it is kept. It returns no error only
+// when Artifactory says that it has verified this very signature: the one that was sent, or one that was there already;
+// then nothing is sent. Verified by Artifactory is not verified: the caller's own check is what counts. Errors:
+// *NotVerified, ErrNoEvidence, *Refused for another final no, artifact.ErrGone when the subject is not there. After any
+// other error the same call may be made again.
+func (c *Client) Attest(ctx context.Context, subject artifact.Subject, format string, content []byte) (string, error) {
+	name, err := c.attest(ctx, subject, format, content)
+	if err != nil {
+		return "", fmt.Errorf("attaching evidence to %s: %w", subject.Ref, err)
 	}
-	return nil
+	return name, nil
 }
 
-func (c *Client) attest(ctx context.Context, subject artifact.Subject, format string, content []byte) error {
+func (c *Client) attest(ctx context.Context, subject artifact.Subject, format string, content []byte) (string, error) {
 	if format != EvidenceFormat {
-		return fmt.Errorf("the evidence service takes the format %s, not %q", EvidenceFormat, format)
+		return "", fmt.Errorf("the evidence service takes the format %s, not %q", EvidenceFormat, format)
 	}
 	ours, err := readEvidence(content)
 	if err != nil {
-		return err
+		return "", err
 	}
 	p, err := c.itemPath(subject.Ref)
 	if err != nil {
-		return err
+		return "", err
 	}
 	known, err := c.evidence(ctx, subject)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, e := range known {
+		// What somebody else wrote under our key's name is neither ours nor in our way.
 		there, err := readEvidence(e.content)
-		if err != nil || there.keyID != ours.keyID || !bytes.Equal(there.payload, ours.payload) {
+		if err != nil || there.keyID != ours.keyID || there.sig != ours.sig || !bytes.Equal(there.payload, ours.payload) {
 			continue
 		}
 		if e.Verified {
-			return nil
+			return e.ref.String(), nil
 		}
 		if left := evidencePause - time.Since(e.created()); left > 0 {
 			why := c.whyNotVerified(ctx, ours.keyID)
 			why.Cause += fmt.Sprintf("; evidence without effect is attached already (%s), and more of it not before %s have passed", e.ref, left.Round(time.Minute))
-			return why
+			return "", why
 		}
 	}
 	if len(known) == maxEvidence {
-		return &NotVerified{ours.keyID, fmt.Sprintf("there are %d pieces of evidence of this kind already, and none of them is this one, verified; remove some", maxEvidence)}
+		return "", &NotVerified{ours.keyID, fmt.Sprintf("there are %d pieces of evidence of this kind already, and none of them is this one, verified; remove some", maxEvidence)}
 	}
 	if keys, ok := c.trustedKeys(ctx); ok && !slices.ContainsFunc(keys, func(k trustedKey) bool { return k.Alias == ours.keyID }) {
-		return &NotVerified{ours.keyID, causeNoKey}
+		return "", &NotVerified{ours.keyID, causeNoKey}
 	}
 	return c.sendEvidence(ctx, subject.Ref, p, ours.keyID, content)
 }
 
 // sendEvidence sends it once: a repetition would attach a second piece.
-func (c *Client) sendEvidence(ctx context.Context, ref artifact.Ref, p, keyID string, content []byte) error {
+func (c *Client) sendEvidence(ctx context.Context, ref artifact.Ref, p, keyID string, content []byte) (string, error) {
 	var answer struct {
 		Verified looseBool `json:"verified"`
+		Repo     string    `json:"repository"`
+		Path     string    `json:"path"`
+		Name     string    `json:"name"`
 	}
 	err := c.do(ctx, request{
 		call: callEvidence, method: http.MethodPost, single: true, body: content, headers: map[string]string{"Content-Type": "application/json"},
@@ -108,13 +114,17 @@ func (c *Client) sendEvidence(ctx context.Context, ref artifact.Ref, p, keyID st
 	switch {
 	case isStatus(err, http.StatusBadRequest):
 		// Some releases refuse an alias that they do not know.
-		return fmt.Errorf("%w (%w)", refusal("attaching evidence", err), c.whyNotVerified(ctx, keyID))
+		return "", fmt.Errorf("%w (%w)", refusal("attaching evidence", err), c.whyNotVerified(ctx, keyID))
 	case err != nil:
-		return c.evidenceError(ctx, ref, "attaching evidence", err)
+		return "", c.evidenceError(ctx, ref, "attaching evidence", err)
 	case !bool(answer.Verified):
-		return c.whyNotVerified(ctx, keyID)
+		return "", c.whyNotVerified(ctx, keyID)
 	}
-	return nil
+	at, err := artifact.NewRef(c.name, answer.Repo, strings.TrimPrefix(path.Join(answer.Path, answer.Name), "/"))
+	if err != nil {
+		return "evidence", nil //nolint:nilerr // it is attached; the server does not say where
+	}
+	return at.String(), nil
 }
 
 // evidenceError tells what an answer of the evidence service means: 404 is said of the subject and of the service.
@@ -150,8 +160,8 @@ func (c *Client) Attestations(ctx context.Context, subject artifact.Subject) ([]
 
 // signedEvidence is what has to be known of an envelope to recognise it.
 type signedEvidence struct {
-	payload []byte
-	keyID   string
+	payload    []byte
+	keyID, sig string
 }
 
 func readEvidence(content []byte) (signedEvidence, error) {
@@ -159,6 +169,7 @@ func readEvidence(content []byte) (signedEvidence, error) {
 		Payload    []byte `json:"payload"`
 		Signatures []struct {
 			KeyID string `json:"keyid"`
+			Sig   string `json:"sig"`
 		} `json:"signatures"`
 	}
 	if err := json.Unmarshal(content, &doc); err != nil {
@@ -167,7 +178,7 @@ func readEvidence(content []byte) (signedEvidence, error) {
 	if len(doc.Payload) == 0 || len(doc.Signatures) != 1 || doc.Signatures[0].KeyID == "" {
 		return signedEvidence{}, fmt.Errorf("evidence needs a payload and one signature with a keyid, not %d", len(doc.Signatures))
 	}
-	return signedEvidence{doc.Payload, doc.Signatures[0].KeyID}, nil
+	return signedEvidence{doc.Payload, doc.Signatures[0].KeyID, doc.Signatures[0].Sig}, nil
 }
 
 // looseBool reads true and "true"; all else is false.

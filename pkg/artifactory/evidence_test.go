@@ -50,7 +50,8 @@ func (s *suite) trust(key *sealtest.Key, alias string) {
 }
 
 func (s *suite) attest(content []byte) error {
-	return s.client.Attest(s.t.Context(), s.subject(), artifactory.EvidenceFormat, content)
+	_, err := s.client.Attest(s.t.Context(), s.subject(), artifactory.EvidenceFormat, content)
+	return err
 }
 
 func (s *suite) attached() (files []string) {
@@ -75,7 +76,9 @@ func TestAttest(t *testing.T) {
 		s.trust(key, "release-2026")
 		content := s.sealed(key)
 		for range 3 {
-			require.NoError(t, s.attest(content))
+			where, err := s.client.Attest(t.Context(), s.subject(), artifactory.EvidenceFormat, content)
+			require.NoError(t, err)
+			require.Equal(t, s.ref.Repo+"/"+s.attached()[0], where)
 			require.Equal(t, 1, s.server.CountRequests(http.MethodPost, evidencePath), "what is attached is not attached again")
 		}
 		require.Len(t, s.attached(), 1)
@@ -207,10 +210,13 @@ func TestAttestErrors(t *testing.T) {
 	s.client = s.as(artifactorytest.Signer)
 	subject := s.subject()
 	s.drop()
-	require.ErrorIs(t, s.client.Attest(t.Context(), subject, artifactory.EvidenceFormat, content), artifact.ErrGone)
-	require.ErrorContains(t, s.client.Attest(t.Context(), subject, "sigstore", content), "takes the format evidence")
+	_, err := s.client.Attest(t.Context(), subject, artifactory.EvidenceFormat, content)
+	require.ErrorIs(t, err, artifact.ErrGone)
+	_, err = s.client.Attest(t.Context(), subject, "sigstore", content)
+	require.ErrorContains(t, err, "takes the format evidence")
 	for _, bad := range []string{"", "{}", `{"payload":"AAAA","signatures":[]}`, `{"payload":"AAAA","signatures":[{"sig":"x"}]}`, `{"payload":"%","signatures":[{"keyid":"k"}]}`} {
-		require.ErrorContains(t, s.client.Attest(t.Context(), subject, artifactory.EvidenceFormat, []byte(bad)), "evidence ", bad)
+		_, err = s.client.Attest(t.Context(), subject, artifactory.EvidenceFormat, []byte(bad))
+		require.ErrorContains(t, err, "evidence ", bad)
 	}
 
 	for name, f := range map[string]standin.Fault{"lost": {Reset: true, When: standin.After}, "unavailable": {Status: http.StatusBadGateway, When: standin.After}, "cut": {Truncate: 9}} {
@@ -354,10 +360,30 @@ func TestAttestAfterTheHour(t *testing.T) {
 		time.Now().Format(time.RFC3339): true, time.Now().Add(-2 * time.Hour).Format(time.RFC3339): false, "yesterday": false,
 	} {
 		client, subject := searched(t, func(string) string { return answerOf(1, nodeOf(place, created, "")) }, string(content))
-		err := client.Attest(t.Context(), subject, artifactory.EvidenceFormat, content)
+		_, err := client.Attest(t.Context(), subject, artifactory.EvidenceFormat, content)
 		_, ok := errors.AsType[*artifactory.NotVerified](err)
 		require.Equal(t, held, ok, "%s: %v", created, err)
 		require.Equal(t, held, err != nil)
+	}
+}
+
+// Whoever may annotate can attach what bears our payload and our key's name. Whatever Artifactory says of it, it is not
+// taken for ours and does not keep ours away.
+func TestAttestBesideAForgery(t *testing.T) {
+	t.Parallel()
+	key, forger := sealtest.NewKey(t, "P-256", "release"), sealtest.NewKey(t, "P-256", "forger")
+	for name, believed := range map[string]bool{"not verified": false, "verified": true} {
+		s := newSuite(t, "", standin.Config{})
+		if believed { // whoever manages trusted keys put another one under the name
+			s.trust(forger, "release")
+			require.NoError(t, s.attest(s.sealed(named{forger, "release"})), name)
+			require.ErrorContains(t, s.attest(s.sealed(key)), "is another one")
+		} else {
+			s.trust(key, "release")
+			s.post(evidencePath+s.ref.String(), json.RawMessage(s.sealed(named{forger, "release"})), http.StatusCreated)
+			require.NoError(t, s.attest(s.sealed(key)), name)
+		}
+		require.Len(t, s.attached(), 2, name)
 	}
 }
 
@@ -380,6 +406,6 @@ func FuzzAttestations(f *testing.F) {
 		for _, s := range found {
 			require.True(t, strings.HasPrefix(s.Name, subject.Ref.Repo+"/"))
 		}
-		_ = client.Attest(t.Context(), subject, artifactory.EvidenceFormat, []byte(envelope))
+		_, _ = client.Attest(t.Context(), subject, artifactory.EvidenceFormat, []byte(envelope))
 	})
 }

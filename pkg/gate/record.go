@@ -79,6 +79,17 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 			Code: reason.SignaturesTooMany, Message: "more is attached to the image than the gate reads, so its signature may have been overlooked", Found: err.Error(),
 			Expected: "a few signatures and attestations", Fix: "delete the referrers that nobody needs", Who: "the image's owner",
 		}, true
+	case errors.Is(err, artifact.ErrFrozen):
+		return reason.Reason{
+			Code: reason.PartOfBundle, Message: "what a release bundle holds is promoted with it", Found: req.Artifact.String() + " is a part of a release bundle",
+			Expected: "the release-bundle.json.evd of the bundle", Fix: "ask with the path of the bundle's release-bundle.json.evd", Who: "the caller",
+		}, true
+	case errors.Is(err, artifactory.ErrNoEvidence):
+		return reason.Reason{
+			Code: reason.EvidenceUnavailable, Message: "a release bundle's signatures cannot be looked for", Found: err.Error(),
+			Expected: "the evidence service of an Enterprise+ subscription", Fix: "get the subscription, or judge the files where they were before they came into the bundle",
+			Who: "Artifactory administrators",
+		}, true
 	case errors.As(err, &missing):
 		return reason.Reason{
 			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold", Found: missing.Error(),

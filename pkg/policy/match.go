@@ -89,7 +89,7 @@ func (c *compiler) match(y Match) match {
 	return m
 }
 
-var eventShape = regexp.MustCompile(`^[a-z_]+/[a-z_]+$`)
+var eventShape = regexp.MustCompile(`^[a-z0-9_]+/[a-z0-9_]+$`)
 
 func (c *compiler) instances(named []strictyaml.Located[string]) []string {
 	var out []string

@@ -42,6 +42,9 @@ const (
 	BundleIncomplete    Code = "bundle-incomplete"
 	NotPromoted         Code = "not-promoted"
 	OnlyParts           Code = "only-parts"
+	PartOfBundle        Code = "part-of-bundle"
+	EvidenceUnverified  Code = "evidence-unverified"
+	EvidenceUnavailable Code = "evidence-unavailable"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -82,6 +85,9 @@ var Codes = map[Code]string{
 	BuildUnreadable:     "The record of a build cannot be read, or is larger than any build's.",
 	BundleIncomplete:    "Artifacts of a release bundle are not where they should be, or are not the bytes that it lists.",
 	NotPromoted:         "A promotion was announced, and the record of what was promoted names none.",
+	PartOfBundle:        "The file is frozen as part of a release bundle; the bundle's record is what is signed.",
+	EvidenceUnverified:  "The signature of a release bundle is made, and Artifactory does not verify it with a trusted key.",
+	EvidenceUnavailable: "The platform has no evidence service, which is where a release bundle's signature is kept.",
 	OnlyParts:           "A build has no signature of its own; its artifacts have.",
 	ContentRefused:      "The file is itself a text that signatures of images or release bundles are made over; its signature could be passed off as one.",
 	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",

@@ -35,7 +35,7 @@ type shelf struct {
 }
 
 // shelves is the table of kinds.
-var shelves = []shelf{files, images}
+var shelves = []shelf{files, images, bundles}
 
 func of(s artifact.Subject) (shelf, error) {
 	for _, sh := range shelves {

@@ -28,12 +28,24 @@ const (
 	fullWait = 10 * time.Second
 )
 
-// expand orders work on each part of what the event is about, and records that. When the process ends half way, the job
+// expands reports whether the parts of what the event is about are to be worked on. Of what is signed itself that is when
+// it took them somewhere, or when somebody asks.
+func (r *run) expands(m artifact.Meaning) bool {
+	return m.Expands() && (len(m.Subjects) == 0 || r.event.Domain == "request" || r.promoted())
+}
+
+func (r *run) promoted() bool { return slices.Contains(promotions, r.event.Domain+"/"+r.event.Type) }
+
+// expand orders work on each part of what the event is about, and records that, or leaves it for the outcome of what is
+// signed of the whole. When the process ends half way, the job
 // comes back and orders all of it again; what waits is not ordered twice, and what was done needs no key.
 func (r *run) expand(ctx context.Context, m artifact.Meaning) error {
 	r.enter(stepExpand)
+	if done, err := r.expanded(ctx, m); done || err != nil {
+		return err
+	}
 	occasion := artifact.Asked
-	if slices.Contains(promotions, r.event.Domain+"/"+r.event.Type) {
+	if r.promoted() {
 		occasion = artifact.Promoted
 	}
 	x, err := artifact.Expand(ctx, r.client, m, occasion)
@@ -49,13 +61,41 @@ func (r *run) expand(ctx context.Context, m artifact.Meaning) error {
 			return fmt.Errorf("ordering work on %d parts: %w", len(parts), err)
 		}
 	}
-	r.enter(stepRecord)
-	out := r.outcome(m.Whole().SHA256, ledger.Expanded, nil)
-	out.Parts = len(parts)
+	r.parts = len(parts)
 	if x.Lacking.Count > 0 {
-		out.Reasons = []reason.Reason{r.incomplete(m.Kind, x)}
+		r.lacking = []reason.Reason{r.incomplete(m.Kind, x)}
 	}
-	return r.finish(ctx, out)
+	if len(m.Subjects) > 0 {
+		return nil
+	}
+	r.enter(stepRecord)
+	return r.finish(ctx, r.outcome(m.Whole().SHA256, ledger.Expanded, nil))
+}
+
+// expanded reports whether an earlier pass of the same event has ordered the work and came back for what is signed of the
+// whole.
+func (r *run) expanded(ctx context.Context, m artifact.Meaning) (bool, error) {
+	if len(m.Subjects) == 0 {
+		return false, nil
+	}
+	known, err := r.Ledger.Status(ctx, r.ref)
+	if errors.Is(err, ledger.ErrUnknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking up what was ordered: %w", err)
+	}
+	last := known.Current
+	if last.EventID != r.event.ID || last.Parts == 0 {
+		return false, nil
+	}
+	r.parts = last.Parts
+	for _, why := range last.Reasons {
+		if why.Code == reason.BundleIncomplete {
+			r.lacking = append(r.lacking, why)
+		}
+	}
+	return true, nil
 }
 
 // orders are the events that parts are worked on for. To policy they are what happened to the whole.

@@ -35,7 +35,21 @@ type storeError struct {
 func (e *storeError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 func (e *storeError) reason(r *run) reason.Reason {
+	unverified, isUnverified := errors.AsType[*artifactory.NotVerified](e.err)
 	switch {
+	case isUnverified:
+		return reason.Reason{
+			Code: reason.EvidenceUnverified, Message: "the release bundle is signed, but Artifactory does not verify the evidence; it is tried again", Found: unverified.Error(),
+			Expected: "a trusted key in Artifactory with the alias " + unverified.Alias + ", of a kind that it knows: RSA-2048, P-256 or Ed25519",
+			Fix:      "hallmark keys show " + unverified.Alias + " --pem, uploaded under the alias " + unverified.Alias + " (docs/operators.md); then: hallmark sign " + r.ref.String(),
+			Who:      "Artifactory administrators",
+		}
+	case errors.Is(e.err, artifactory.ErrNoEvidence):
+		return reason.Reason{
+			Code: reason.EvidenceUnavailable, Message: "there is nowhere to attach a release bundle's signature", Found: e.err.Error(),
+			Expected: "the evidence service of an Enterprise+ subscription", Fix: "take the release bundles out of the signing policy, or get the subscription; then: hallmark sign " + r.ref.String(),
+			Who: "Artifactory administrators",
+		}
 	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored), errors.Is(e.err, artifact.ErrBytes):
 		return reason.Reason{
 			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that are reported; nothing was marked as signed",

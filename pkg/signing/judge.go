@@ -70,6 +70,13 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 			Code: reason.PartOfImage, Message: "a layer is covered by the signature of its image's manifest", Found: r.ref.String(),
 			Expected: "the manifest of an image", Fix: "hallmark sign with the path of the image's manifest.json", Who: "the caller",
 		}, nil
+	case errors.Is(cause, artifact.ErrFrozen):
+		return ledger.Skipped, reason.Reason{
+			Code: reason.PartOfBundle, Message: "what a release bundle holds cannot be changed; its record is what is signed", Found: r.ref.String(),
+			Expected: "the release-bundle.json.evd of the bundle", Fix: "hallmark sign with the path of the bundle's release-bundle.json.evd", Who: "the caller",
+		}, nil
+	case errors.Is(cause, artifactory.ErrNoEvidence) && errors.As(cause, &said):
+		return ledger.Failed, said.reason(r), job.Permanent(cause)
 	case isA[*artifact.MissingError](cause):
 		return ledger.Failed, reason.Reason{
 			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold; it is tried again", Found: cause.Error(),

@@ -144,7 +144,7 @@ func (r *run) attach(ctx context.Context, w *work) error {
 	if now.SHA256 != w.subject.SHA256 {
 		return &changedError{was: w.subject.SHA256, is: now.SHA256}
 	}
-	if err := r.client.Merge(ctx, r.ref, signedProperties(w)); err != nil {
+	if err := r.mark(ctx, signedProperties(w)); err != nil {
 		return &storeError{op: "the properties", refused: reason.PropertyRefused, err: err}
 	}
 	return nil

@@ -43,15 +43,18 @@ func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Dec
 	out := r.outcome(subject.SHA256, ledger.Skipped, nil)
 	out.Policy, out.Rule, out.PolicySet = d.Policy, d.Rule, r.policies.Digest()
 	var unmarked error
-	if len(d.Denied) > 0 {
-		out.State, out.Reasons = ledger.Denied, d.Denied
-		if err := r.client.Merge(ctx, r.ref, deniedProperties(subject.SHA256, d.Denied)); errors.Is(err, artifact.ErrGone) {
+	switch {
+	case len(d.Denied) > 0:
+		out.State, out.Reasons = ledger.Denied, append(slices.Clone(d.Denied), r.lacking...)
+		if err := r.mark(ctx, deniedProperties(subject.SHA256, d.Denied)); errors.Is(err, artifact.ErrGone) {
 			return err
 		} else if err != nil {
 			failed := &storeError{op: "the properties", refused: reason.PropertyRefused, err: err}
-			unmarked, out.Reasons = &recordedError{failed}, append(slices.Clone(d.Denied), failed.reason(r))
+			unmarked, out.Reasons = &recordedError{failed}, append(out.Reasons, failed.reason(r))
 		}
-	} else {
+	case r.parts > 0:
+		out.State = ledger.Expanded
+	default:
 		out.Reasons = []reason.Reason{{
 			Code: reason.NoPolicy, Message: "the artifact was left alone", Found: d.Skip, Expected: "a signing policy that matches, if the artifact is to be signed",
 			Fix: "hallmark policy explain " + r.ref.String(), Who: "the owners of the signing policies",
@@ -137,14 +140,14 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 // unmark takes away what the properties say of other bytes that stood here before: some servers keep properties when a
 // file is overwritten, and "signed" would be a lie about these. It is tried, no more: the work comes back.
 func (r *run) unmark(ctx context.Context, digest artifact.Digest) {
-	if digest.IsZero() {
+	if digest.IsZero() || !r.takesMarks() {
 		return
 	}
 	props, err := r.client.Properties(ctx, r.ref)
 	if err != nil || len(props[propState]) == 0 || slices.Contains(props[propSHA256], digest.String()) {
 		return
 	}
-	if err := r.client.Merge(ctx, r.ref, noProperties()); err != nil {
+	if err := r.mark(ctx, noProperties()); err != nil {
 		r.Log.WarnContext(ctx, "the mark of earlier bytes could not be taken away", slog.String("artifact", r.ref.String()), slog.Any("error", err))
 	}
 }
@@ -161,7 +164,7 @@ func (r *run) finish(ctx context.Context, out ledger.Outcome) error {
 
 func (r *run) outcome(digest artifact.Digest, state ledger.State, why []reason.Reason) ledger.Outcome {
 	return ledger.Outcome{
-		Ref: r.ref, Subject: digest, State: state, Reasons: why, EventID: r.event.ID,
-		ReceivedAt: r.event.ReceivedAt, At: time.Now(),
+		Ref: r.ref, Subject: digest, State: state, Reasons: append(slices.Clone(why), r.lacking...), EventID: r.event.ID,
+		ReceivedAt: r.event.ReceivedAt, At: time.Now(), Parts: r.parts,
 	}
 }

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -36,6 +37,18 @@ func Mark(digest artifact.Digest, keys []string, policy string) map[string][]str
 		propPolicy: {policy},
 		propReason: nil,
 	}
+}
+
+// takesMarks reports whether the subject at hand can have properties. A release bundle is frozen with all it has; what
+// marks it is its evidence.
+func (r *run) takesMarks() bool { return r.whole.Kind != artifact.KindBundle }
+
+// mark sets properties of the subject at hand, if it can have any.
+func (r *run) mark(ctx context.Context, props map[string][]string) error {
+	if !r.takesMarks() {
+		return nil
+	}
+	return r.client.Merge(ctx, r.ref, props)
 }
 
 // IsMark reports whether a property is one of Hallmark's own.

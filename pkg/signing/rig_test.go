@@ -100,7 +100,9 @@ func newRig(t *testing.T, s setup) *rig {
 	if s.token == "" {
 		s.token = artifactorytest.Signer
 	}
-	r.art = artifactorytest.Start(t, standin.Config{Quirks: s.quirks, Repositories: s.repositories})
+	r.art = artifactorytest.Start(t, standin.Config{
+		Quirks: s.quirks, Repositories: s.repositories, Environments: map[string][]string{artifactorytest.Production: {artifactorytest.Release}},
+	})
 	r.client = newClient(t, r.art.URL(), s)
 	r.openKeys(s)
 	r.setPolicy(s.noMatch, s.policy)

@@ -67,6 +67,8 @@ type run struct {
 	client   *artifactory.Client
 	digest   artifact.Digest // of the subject at hand
 	state    ledger.State    // that was recorded last
+	parts    int             // that work was ordered for
+	lacking  []reason.Reason // why that are not all
 	step     string
 	entered  time.Time
 }

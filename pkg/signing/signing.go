@@ -28,20 +28,23 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 	if err != nil {
 		return r.fail(ctx, artifact.Digest{}, err)
 	}
+
+	// What has parts is done when work on each of them is on order, through these eight steps like any other. They do not
+	// wait for what is signed of the whole, nor that for them.
+	var unexpanded error
+	if r.expands(meaning) {
+		unexpanded = r.expand(ctx, meaning)
+	}
 	for _, subject := range meaning.Subjects {
-		if err := r.sign(ctx, subject); err != nil {
+		if err := r.sign(ctx, subject); err != nil && unexpanded == nil {
 			return r.fail(ctx, subject.SHA256, err)
 		}
 		if r.state == ledger.Denied && subject.Ref != r.whole.Ref {
 			return r.denyWhole(ctx)
 		}
 	}
-
-	// What has parts is done when work on each of them is on order, through these eight steps like any other.
-	if meaning.Expands() {
-		if err := r.expand(ctx, meaning); err != nil {
-			return r.fail(ctx, artifact.Digest{}, err)
-		}
+	if unexpanded != nil {
+		return r.fail(ctx, meaning.Whole().SHA256, unexpanded)
 	}
 	return nil
 }
