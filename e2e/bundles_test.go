@@ -147,7 +147,7 @@ func attested(t *testing.T, s *sandbox.Sandbox, repo string) {
 	require.Equal(t, 1, strings.Count(said, "downloadPath"), said)
 	require.Contains(t, said, `"verified":true`)
 	require.Contains(t, said, `"alias":"`+sandbox.Key+`"`)
-	at := regexp.MustCompile(`"downloadPath":"`+repo+`/([^"]+)"`).FindStringSubmatch(said)
+	at := regexp.MustCompile(`"downloadPath":"` + repo + `/([^"]+)"`).FindStringSubmatch(said)
 	require.NotNil(t, at, said)
 
 	dir := t.TempDir()

@@ -45,11 +45,7 @@ func (e *storeError) reason(r *run) reason.Reason {
 			Who:      "Artifactory administrators",
 		}
 	case errors.Is(e.err, artifactory.ErrNoEvidence):
-		return reason.Reason{
-			Code: reason.EvidenceUnavailable, Message: "there is nowhere to attach a release bundle's signature", Found: e.err.Error(),
-			Expected: "the evidence service of an Enterprise+ subscription", Fix: "take the release bundles out of the signing policy, or get the subscription; then: hallmark sign " + r.ref.String(),
-			Who: "Artifactory administrators",
-		}
+		return noEvidence(r.ref, e.err)
 	case errors.Is(e.err, artifactory.ErrDigest), errors.Is(e.err, artifactory.ErrStored), errors.Is(e.err, artifact.ErrBytes):
 		return reason.Reason{
 			Code: reason.DigestMismatch, Message: "the bytes that arrived are not those that are reported; nothing was marked as signed",
@@ -82,6 +78,14 @@ func (e *storeError) reason(r *run) reason.Reason {
 	return reason.Reason{
 		Code: reason.StoreUnavailable, Message: "Artifactory did not answer as it should; it is tried again", Found: e.Error(),
 		Expected: "Artifactory answers", Fix: "hallmark doctor", Who: "platform engineers",
+	}
+}
+
+func noEvidence(ref artifact.Ref, err error) reason.Reason {
+	return reason.Reason{
+		Code: reason.EvidenceUnavailable, Message: "there is nowhere to attach a release bundle's signature", Found: err.Error(),
+		Expected: "the evidence service of an Enterprise+ subscription", Fix: "take the release bundles out of the policies, or get the subscription; then: hallmark sign " + ref.String(),
+		Who: "Artifactory administrators",
 	}
 }
 

@@ -140,7 +140,7 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 // unmark takes away what the properties say of other bytes that stood here before: some servers keep properties when a
 // file is overwritten, and "signed" would be a lie about these. It is tried, no more: the work comes back.
 func (r *run) unmark(ctx context.Context, digest artifact.Digest) {
-	if digest.IsZero() || !r.takesMarks() {
+	if digest.IsZero() || !takesMarks(r.whole.Kind) {
 		return
 	}
 	props, err := r.client.Properties(ctx, r.ref)

@@ -39,13 +39,13 @@ func Mark(digest artifact.Digest, keys []string, policy string) map[string][]str
 	}
 }
 
-// takesMarks reports whether the subject at hand can have properties. A release bundle is frozen with all it has; what
-// marks it is its evidence.
-func (r *run) takesMarks() bool { return r.whole.Kind != artifact.KindBundle }
+// takesMarks reports whether what is of a kind can have properties. A release bundle is frozen with all it has; what marks
+// it is its evidence.
+func takesMarks(kind artifact.Kind) bool { return kind != artifact.KindBundle }
 
 // mark sets properties of the subject at hand, if it can have any.
 func (r *run) mark(ctx context.Context, props map[string][]string) error {
-	if !r.takesMarks() {
+	if !takesMarks(r.whole.Kind) {
 		return nil
 	}
 	return r.client.Merge(ctx, r.ref, props)

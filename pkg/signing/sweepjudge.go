@@ -85,6 +85,8 @@ func (p *pass) judge(ctx context.Context) ([]*finding, error) {
 		switch kind := artifact.KindOf(p.repo, item.Ref); {
 		case kind == artifact.KindImage:
 			err = p.image(ctx, f, known)
+		case kind == artifact.KindBundle:
+			err = p.bundle(ctx, f, known)
 		case kind != artifact.KindFile:
 			f.name = foundUncovered
 		case isSignature(item):
@@ -158,7 +160,7 @@ func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subjec
 			f.reasons = append(f.reasons, falseProperty(item, m))
 		case !state.complete():
 			f.name, f.repair = foundUnsigned, true
-		case !claims && k.State == ledger.Signed:
+		case !claims && k.State == ledger.Signed && takesMarks(subject.Kind):
 			f.name, f.repair = foundUnmarked, true
 		default:
 			f.name = foundSigned
