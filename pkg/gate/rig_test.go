@@ -76,11 +76,17 @@ type rig struct {
 // newRig pins the keys; the lane is in their names. Algorithms follow after a colon; P-256 otherwise.
 func newRig(t *testing.T, policies string, names ...string) *rig {
 	t.Helper()
+	return newRigOn(t, standin.Config{}, policies, names...)
+}
+
+// newRigOn is newRig on a server of another configuration.
+func newRigOn(t *testing.T, server standin.Config, policies string, names ...string) *rig {
+	t.Helper()
 	if len(names) == 0 {
 		names = []string{"release-a", "release-b", "dev-a"}
 	}
 	r := &rig{t: t, keys: map[string]*sealtest.Key{}, metrics: prometheus.NewRegistry(), log: &log{}}
-	r.art = artifactorytest.Start(t, standin.Config{})
+	r.art = artifactorytest.Start(t, server)
 	r.ledger = ledgertest.OpenConfig(t, ledger.Config{URL: ledgertest.URL(t, ledger.SQLite), CommitHook: func(p ledger.CommitPhase) error {
 		if hook := r.commits.Load(); hook != nil {
 			return (*hook)(p)

@@ -20,17 +20,17 @@ const listed = "cosign"
 // lookInRegistry holds what it found. Where the registry forbids the list of referrers, that is a spot of its own that
 // cannot be read, behind what is found otherwise: it matters to whom that is not enough.
 func lookInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
-	found, err := c.Signatures(ctx, s)
-	if err != nil && !errors.Is(err, artifactory.ErrReferrers) {
-		return nil, nil, err
+	found, unread := c.Signatures(ctx, s)
+	if unread != nil && !errors.Is(unread, artifactory.ErrReferrers) {
+		return nil, nil, unread
 	}
 	for _, f := range found {
 		if slices.Contains(q.Formats, f.Format) {
 			likely = append(likely, inHand(f))
 		}
 	}
-	if err != nil && slices.Contains(q.Formats, listed) {
-		rest = []Spot{{Name: "the list of referrers", Format: listed, Read: func(context.Context) ([]byte, error) { return nil, err }}}
+	if unread != nil && slices.Contains(q.Formats, listed) {
+		rest = []Spot{{Name: "the list of referrers", Format: listed, Read: func(context.Context) ([]byte, error) { return nil, unread }}}
 	}
 	return likely, rest, nil
 }
