@@ -58,10 +58,6 @@ func TestClockSkew(t *testing.T) {
 			var report api.Sweep
 			readJSON(t, r.out, &report)
 			require.EqualValues(t, 2*each, report.Findings["signed"], "a sweep by hand goes by the same clock: %s", r.out)
-			r = hallmark(t, s, "sweep", "--repo", sandbox.Staging, "--since", "0s", "--dry-run", "-o", "json")
-			report = api.Sweep{}
-			readJSON(t, r.out, &report)
-			require.Zero(t, report.Items, r.out)
 
 			clock.set(0) // a time server is found; ahead, this makes an hour happen twice
 			phase(2 * each)

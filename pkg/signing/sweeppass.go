@@ -27,6 +27,9 @@ const (
 	keepTurn = 20 * time.Second
 )
 
+// clockRough is how roughly a difference of clocks is known, at most.
+const clockRough = 2 * time.Second
+
 // errTurnLost means that another replica sweeps now.
 var errTurnLost = errors.New("another replica has taken over the sweep")
 
@@ -98,9 +101,13 @@ func (p *pass) begin() {
 		p.run.Since = p.since(p.run, theirs)
 	}
 	if p.run.Until.IsZero() {
-		p.run.Until = theirs
-		if p.run.Kind == SweepPeriodic || p.run.Kind == SweepFull {
-			p.run.Until = p.run.Until.Add(-p.cfg.Delay)
+		switch {
+		case p.run.Kind == SweepPeriodic || p.run.Kind == SweepFull:
+			p.run.Until = theirs.Add(-p.cfg.Delay)
+		case p.fast == 0:
+			p.run.Until = theirs
+		default:
+			p.run.Until = theirs.Add(clockRough) // the newest files count, too
 		}
 	}
 }
