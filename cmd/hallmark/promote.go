@@ -16,7 +16,7 @@ import (
 func newPromote() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "promote REPO/PATH... --target REPO",
-		Short: "Promote artifacts, a build or an image that the gate lets through",
+		Short: "Promote artifacts, a build, an image or a release bundle that the gate lets through",
 		Long: `Promote artifacts: the service asks its gate about each, and with --confirm lets
 Artifactory copy them into the target repository, with the only identity that may write
 there. Signature files go along. Without --confirm nothing is changed and the verdicts are
@@ -32,6 +32,9 @@ At the end the promotion is written into the build's history.
 With --image REPO/NAME:TAG the image is promoted with all its platforms and layers, and with
 the signatures that count in the target.
 
+With --bundle NAME/VERSION --environment ENV the release bundle v2 is promoted into the
+targets, one repository for each type of packages that it holds, and signatures follow.
+
 What failed half way is completed by the same command.
 
 Exit status: 0 promoted (or, without --confirm, all may go), 1 refused and nothing was
@@ -43,6 +46,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
   hallmark promote --build app/87 --project fw --source fw-staging-local --target fw-release-local
   hallmark promote --image oci-staging-local/team/app:1.0 --target oci-release-local --confirm
   hallmark promote --image oci-staging-local/team/app:1.0-rc3 --target oci-release-local --target-tag 1.0
+  hallmark promote --bundle suite/2026.8 --environment PROD --target libs-release-local,oci-release-local --confirm
   hallmark promote show 17`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -50,7 +54,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 	patient(cmd)
 	output := outputFlag(cmd)
 	named := promotionFlags(cmd)
-	target := cmd.Flags().String("target", "", "repository that the artifacts enter; they keep their paths")
+	targets := cmd.Flags().StringSlice("target", nil, "repository that the artifacts enter, with their paths; several of a release bundle")
 	move := cmd.Flags().Bool("move", false, "delete the sources when everything stands at the target")
 	confirm := cmd.Flags().Bool("confirm", false, "do it; without this nothing is changed")
 	_ = cmd.MarkFlagRequired("target")
@@ -60,7 +64,15 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err != nil {
 			return err
 		}
-		req.Instance, req.Target, req.Move, req.Confirm = *instance, *target, *move, *confirm
+		req.Instance, req.Move, req.Confirm = *instance, *move, *confirm
+		switch {
+		case len(*targets) == 1:
+			req.Target = (*targets)[0]
+		case req.Bundle == nil:
+			return fmt.Errorf("--target names %d repositories; only a release bundle has several", len(*targets))
+		default:
+			req.Targets = *targets
+		}
 		client, err := connect()
 		if err != nil {
 			return err

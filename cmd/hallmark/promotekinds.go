@@ -14,6 +14,7 @@ import (
 // promotionKinds are the flags that say what is promoted, and those that go with only one of them.
 type promotionKinds struct {
 	build, project, source, status, comment string
+	bundle, environment                     string
 	image, targetTag                        string
 }
 
@@ -21,13 +22,15 @@ func promotionFlags(cmd *cobra.Command) *promotionKinds {
 	k := &promotionKinds{}
 	f := cmd.Flags()
 	f.StringVar(&k.build, "build", "", "promote the files of this build: NAME/NUMBER")
-	f.StringVar(&k.project, "project", "", "project of the build")
+	f.StringVar(&k.project, "project", "", "project of the build or release bundle")
 	f.StringVar(&k.source, "source", "", "repository of the build's files, where they lie in several")
 	f.StringVar(&k.status, "status", "", "what the build's history calls it (default "+promotion.DefaultStatus+")")
 	f.StringVar(&k.comment, "comment", "", "comment in the build's history")
 	f.StringVar(&k.image, "image", "", "promote this image: REPO/NAME:TAG, REPO/NAME@sha256:DIGEST or both")
 	f.StringVar(&k.targetTag, "target-tag", "", "tag of the image in the target; default: as it is")
-	for _, name := range []string{"build", "project", "source", "status", "comment", "image", "target-tag"} {
+	f.StringVar(&k.bundle, "bundle", "", "promote this release bundle v2: NAME/VERSION")
+	f.StringVar(&k.environment, "environment", "", "environment that the release bundle enters")
+	for _, name := range []string{"bundle", "environment", "build", "project", "source", "status", "comment", "image", "target-tag"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return k
@@ -35,13 +38,13 @@ func promotionFlags(cmd *cobra.Command) *promotionKinds {
 
 // goesWith says which flags need which kind's flag.
 var goesWith = map[string][]string{
-	"project": {"build"}, "source": {"build"}, "status": {"build"}, "comment": {"build"}, "target-tag": {"image"},
+	"project": {"build", "bundle"}, "environment": {"bundle"}, "source": {"build"}, "status": {"build"}, "comment": {"build"}, "target-tag": {"image"},
 }
 
 // request reads what is to be promoted: paths, or one of the flags.
 func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.PromotionRequest, error) {
 	var kinds []string
-	for _, name := range []string{"build", "image"} {
+	for _, name := range []string{"build", "image", "bundle"} {
 		if cmd.Flags().Changed(name) {
 			kinds = append(kinds, "--"+name)
 		}
@@ -51,7 +54,7 @@ func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.Promoti
 	}
 	switch {
 	case len(kinds) == 0:
-		return api.PromotionRequest{}, errors.New("nothing to promote is named: give REPO/PATH, --build NAME/NUMBER or --image REPO/NAME:TAG")
+		return api.PromotionRequest{}, errors.New("nothing to promote is named: give REPO/PATH, --build NAME/NUMBER, --image REPO/NAME:TAG or --bundle NAME/VERSION")
 	case len(kinds) > 1:
 		return api.PromotionRequest{}, fmt.Errorf("%s cannot go together; promote one after the other", strings.Join(kinds, " and "))
 	}
@@ -68,6 +71,13 @@ func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.Promoti
 		return api.PromotionRequest{Build: &promotion.Build{
 			Name: name, Number: number, Project: k.project, Source: k.source, Status: k.status, Comment: k.comment,
 		}}, nil
+	}
+	if kinds[0] == "--bundle" {
+		name, version, err := cutLast(k.bundle, "--bundle", "NAME/VERSION")
+		if err != nil {
+			return api.PromotionRequest{}, err
+		}
+		return api.PromotionRequest{Bundle: &promotion.Bundle{Name: name, Version: version, Project: k.project, Environment: k.environment}}, nil
 	}
 	if kinds[0] == "--image" {
 		return api.PromotionRequest{Image: k.image, TargetTag: k.targetTag}, nil

@@ -19,14 +19,16 @@ import (
 // PromotionRequest is the body of POST /v1/promotions; see promotion.Request. It names exactly one of the things that can
 // be promoted.
 type PromotionRequest struct {
-	Instance  string           `json:"instance,omitempty"`
-	Artifacts []string         `json:"artifacts,omitempty"`
-	Build     *promotion.Build `json:"build,omitempty"`
-	Image     string           `json:"image,omitempty"`
-	TargetTag string           `json:"targetTag,omitempty"` // of the image
-	Target    string           `json:"target"`
-	Move      bool             `json:"move,omitempty"`
-	Confirm   bool             `json:"confirm,omitempty"`
+	Instance  string            `json:"instance,omitempty"`
+	Artifacts []string          `json:"artifacts,omitempty"`
+	Build     *promotion.Build  `json:"build,omitempty"`
+	Image     string            `json:"image,omitempty"`
+	TargetTag string            `json:"targetTag,omitempty"` // of the image
+	Bundle    *promotion.Bundle `json:"bundle,omitempty"`
+	Target    string            `json:"target,omitempty"`
+	Targets   []string          `json:"targets,omitempty"` // of a bundle, instead of target
+	Move      bool              `json:"move,omitempty"`
+	Confirm   bool              `json:"confirm,omitempty"`
 }
 
 // one refuses a request that is about several things, or none.
@@ -35,17 +37,20 @@ func (req PromotionRequest) one() error {
 	for _, n := range []struct {
 		name  string
 		there bool
-	}{{"artifacts", len(req.Artifacts) > 0}, {"build", req.Build != nil}, {"image", req.Image != ""}} {
+	}{{"artifacts", len(req.Artifacts) > 0}, {"build", req.Build != nil}, {"image", req.Image != ""}, {"bundle", req.Bundle != nil}} {
 		if n.there {
 			named = append(named, n.name)
 		}
 	}
 	switch len(named) {
 	case 0:
-		return problem(http.StatusBadRequest, "nothing to promote is named; give one of artifacts, build, image")
+		return problem(http.StatusBadRequest, "nothing to promote is named; give one of artifacts, build, image, bundle")
 	case 1:
 		if req.TargetTag != "" && req.Image == "" {
 			return problem(http.StatusBadRequest, "targetTag goes with image only")
+		}
+		if len(req.Targets) > 0 && (req.Bundle == nil || req.Target != "") {
+			return problem(http.StatusBadRequest, "targets goes with bundle only, and without target")
 		}
 		return nil
 	}
@@ -71,9 +76,9 @@ func (s *server) promote(c *call) (any, error) {
 	_ = control.SetReadDeadline(time.Time{})
 	_ = control.SetWriteDeadline(time.Now().Add(promotion.Timeout + time.Minute))
 	report, err := s.deps.Promote(c.Context(), promotion.Request{
-		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Image: req.Image, TargetTag: req.TargetTag, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
+		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Image: req.Image, TargetTag: req.TargetTag, Bundle: req.Bundle, Targets: req.Targets, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
 	})
-	c.note(slog.String("instance", instance), slog.String("kind", string(report.Kind)), slog.String("name", report.Name), slog.String("target", req.Target), slog.Bool("confirm", req.Confirm), slog.Bool("move", req.Move),
+	c.note(slog.String("instance", instance), slog.String("kind", string(report.Kind)), slog.String("name", report.Name), slog.String("target", report.Target), slog.Bool("confirm", req.Confirm), slog.Bool("move", req.Move),
 		slog.Int64("promotion", report.ID), slog.String("state", string(report.State)), slog.Int("artifacts", len(report.Items)))
 	if err != nil {
 		return nil, err

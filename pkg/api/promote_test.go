@@ -42,6 +42,12 @@ func TestPromotePassesOnTheRequest(t *testing.T) {
 	w = r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"image":"oci/app:1","targetTag":"2","target":"rel"}`)
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, promotion.Request{Instance: "main", Image: "oci/app:1", TargetTag: "2", Target: "rel", Caller: "releaser"}, r.promoted[3])
+
+	w = r.call(http.MethodPost, "/v1/promotions", tokenPromo, `{"bundle":{"name":"b","version":"1","project":"p","environment":"PROD"},"targets":["rel","oci"]}`)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, promotion.Request{
+		Instance: "main", Bundle: &promotion.Bundle{Name: "b", Version: "1", Project: "p", Environment: "PROD"}, Targets: []string{"rel", "oci"}, Caller: "releaser",
+	}, r.promoted[4])
 }
 
 func TestPromoteNeedsItsRole(t *testing.T) {
@@ -59,17 +65,20 @@ func TestPromoteRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "main", "other")
 	for body, status := range map[string]int{
-		`{"artifacts":["a/b"],"target":"r"}`:                                                     http.StatusBadRequest, // which instance?
-		`{"artifacts":["a/b"],"target":"r","instance":"third"}`:                                  http.StatusBadRequest,
-		`{"target":"r","instance":"main"}`:                                                       http.StatusBadRequest, // nothing
-		`{"artifacts":[],"target":"r","instance":"main"}`:                                        http.StatusBadRequest,
-		`{"artifacts":["a/b"],"build":{"name":"b","number":"1"},"target":"r","instance":"main"}`: http.StatusBadRequest, // two
-		`{"build":{"name":"b","nummer":"1"},"target":"r","instance":"main"}`:                     http.StatusBadRequest,
-		`{"artifacts":["a/b"],"targetTag":"1","target":"r","instance":"main"}`:                   http.StatusBadRequest,
-		`{"image":"r/i:1","build":{"name":"b","number":"1"},"target":"r","instance":"main"}`:     http.StatusBadRequest,
-		`{"build":["b","1"],"target":"r","instance":"main"}`:                                     http.StatusBadRequest,
-		`{"artefacts":["a/b"]}`:                                                                  http.StatusBadRequest,
-		`{"artifacts":["` + strings.Repeat("x", maxPromotion) + `"]}`:                            http.StatusRequestEntityTooLarge,
+		`{"artifacts":["a/b"],"target":"r"}`:                                                                        http.StatusBadRequest, // which instance?
+		`{"artifacts":["a/b"],"target":"r","instance":"third"}`:                                                     http.StatusBadRequest,
+		`{"target":"r","instance":"main"}`:                                                                          http.StatusBadRequest, // nothing
+		`{"artifacts":[],"target":"r","instance":"main"}`:                                                           http.StatusBadRequest,
+		`{"artifacts":["a/b"],"build":{"name":"b","number":"1"},"target":"r","instance":"main"}`:                    http.StatusBadRequest, // two
+		`{"build":{"name":"b","nummer":"1"},"target":"r","instance":"main"}`:                                        http.StatusBadRequest,
+		`{"artifacts":["a/b"],"targetTag":"1","target":"r","instance":"main"}`:                                      http.StatusBadRequest,
+		`{"image":"r/i:1","build":{"name":"b","number":"1"},"target":"r","instance":"main"}`:                        http.StatusBadRequest,
+		`{"artifacts":["a/b"],"targets":["r","s"],"instance":"main"}`:                                               http.StatusBadRequest,
+		`{"bundle":{"name":"b","version":"1","environment":"PROD"},"targets":["r"],"target":"s","instance":"main"}`: http.StatusBadRequest,
+		`{"bundle":{"name":"b","version":"1","env":"PROD"},"targets":["r"],"instance":"main"}`:                      http.StatusBadRequest,
+		`{"build":["b","1"],"target":"r","instance":"main"}`:                                                        http.StatusBadRequest,
+		`{"artefacts":["a/b"]}`: http.StatusBadRequest,
+		`{"artifacts":["` + strings.Repeat("x", maxPromotion) + `"]}`: http.StatusRequestEntityTooLarge,
 	} {
 		require.Equal(t, status, r.call(http.MethodPost, "/v1/promotions", tokenPromo, body).Code)
 	}

@@ -54,6 +54,8 @@ func (r *run) carry(ctx context.Context, it *item) error {
 	switch {
 	case it.known:
 		return nil
+	case r.way.kind == KindBundle:
+		return r.carryBundled(ctx, it)
 	case it.image != nil:
 		return r.carryImage(ctx, it)
 	}

@@ -31,6 +31,8 @@ func (r *run) clear(ctx context.Context, it *item) error {
 		return err
 	case there.SHA256 != it.digest:
 		return &arrivedError{at: it.target, was: it.digest, is: there.SHA256}
+	case it.image != nil && !tagged(it.source):
+		return nil // other tags may share what stands under a digest
 	case it.image != nil:
 		return r.client.RemoveTag(ctx, it.source, it.digest) // its signatures are the manifest's, which other tags may have
 	}

@@ -184,7 +184,7 @@ func (r *run) addImage(ctx context.Context, n imageName) error {
 	if errors.Is(err, artifact.ErrGone) && r.req.Move {
 		for _, name := range manifestFiles {
 			from := source.Beside(name)
-			known, ok, err := r.Ledger.Promoted(ctx, from, r.tagged(from, n))
+			known, ok, err := r.Ledger.Promoted(ctx, from, r.atTag(from, n))
 			if err != nil {
 				return err
 			}
@@ -201,12 +201,12 @@ func (r *run) addImage(ctx context.Context, n imageName) error {
 		return err
 	}
 	it := r.index[source]
-	it.target, it.want, it.image = r.tagged(source, n), n.digest, &image{}
+	it.target, it.want, it.image = r.atTag(source, n), n.digest, &image{}
 	return nil
 }
 
-// tagged is where the image is to stand at the target.
-func (r *run) tagged(source artifact.Ref, n imageName) artifact.Ref {
+// atTag is where the image is to stand at the target.
+func (r *run) atTag(source artifact.Ref, n imageName) artifact.Ref {
 	tag := n.tag
 	if r.req.TargetTag != "" {
 		tag = r.req.TargetTag

@@ -42,7 +42,21 @@ func (p *port) seal(path, key string, formats ...string) {
 	client := p.clients(artifactorytest.CI)["main"]
 	m, err := artifact.Resolve(p.t.Context(), client, artifact.Ref{Instance: "main", Repo: ociStaging, Path: path})
 	require.NoError(p.t, err)
-	for _, s := range m.Subjects {
+	p.sealThese(m.Subjects, key, formats...)
+}
+
+// sealWhole signs an index and nothing that it lists.
+func (p *port) sealWhole(path, key string, formats ...string) {
+	p.t.Helper()
+	m, err := artifact.Resolve(p.t.Context(), p.clients(artifactorytest.CI)["main"], artifact.Ref{Instance: "main", Repo: ociStaging, Path: path})
+	require.NoError(p.t, err)
+	p.sealThese(m.Subjects[len(m.Subjects)-1:], key, formats...)
+}
+
+func (p *port) sealThese(subjects []artifact.Subject, key string, formats ...string) {
+	p.t.Helper()
+	client := p.clients(artifactorytest.CI)["main"]
+	for _, s := range subjects {
 		for _, name := range formats {
 			f, ok := seal.Lookup(name)
 			require.True(p.t, ok)

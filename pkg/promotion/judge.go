@@ -45,6 +45,14 @@ func (r *run) ask(ctx context.Context, it *item) {
 		it.verdict = StateRefused
 		return
 	}
+	if it.signature { // the verdict on a signature file is about what it belongs to
+		info, err := r.client.Info(ctx, it.source)
+		if err != nil {
+			it.verdict, it.reasons = StateUndecided, []reason.Reason{r.trouble(ctx, "looking at "+it.source.String(), err)}
+			return
+		}
+		it.digest = info.SHA256
+	}
 	if !it.want.IsZero() && it.digest != it.want {
 		it.verdict, it.reasons = StateRefused, []reason.Reason{r.way.other(r, it)}
 		return
@@ -52,7 +60,7 @@ func (r *run) ask(ctx context.Context, it *item) {
 	it.verdict = StateAllowed
 	demand, _ := r.policies.Demand(it.target)
 	for _, s := range v.Signatures {
-		if s.Problem == "" && slices.Contains(demand.Keys(), s.Key) {
+		if s.Problem == "" && !it.signature && slices.Contains(demand.Keys(), s.Key) {
 			it.files = append(it.files, file{name: s.File, digest: s.SHA256, format: s.Format})
 			if !slices.Contains(it.keys, s.Key) {
 				it.keys = append(it.keys, s.Key)

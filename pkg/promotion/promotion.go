@@ -22,7 +22,7 @@ const (
 	MaxArtifacts = 10_000
 )
 
-// Request asks for a promotion of exactly one of Artifacts, Build and Image.
+// Request asks for a promotion of exactly one of Artifacts, Build, Image and Bundle.
 //
 // Artifacts name files of the instance as repository/path. One that ends in '/' means everything below that folder; one
 // with *, ?, [ or { is a pattern, as in policies, and means every file that matches and everything below every folder
@@ -33,10 +33,12 @@ type Request struct {
 	Build     *Build
 	Image     string // repository/name:tag, repository/name@sha256:digest, or both
 	TargetTag string // of the image; default: as it is
-	Target    string // repository
-	Move      bool   // delete the sources afterwards
-	Confirm   bool   // without it nothing is changed
-	Caller    string // the authenticated name of who asks, for the record
+	Bundle    *Bundle
+	Target    string   // repository
+	Targets   []string // of a bundle, instead of Target: repositories, one for each type of packages
+	Move      bool     // delete the sources afterwards
+	Confirm   bool     // without it nothing is changed
+	Caller    string   // the authenticated name of who asks, for the record
 }
 
 // State is what became of a promotion.
@@ -58,7 +60,7 @@ type Report struct {
 	Name     string          `json:"name,omitempty"` // of what was promoted as one, such as a build; files have none
 	State    State           `json:"state"`
 	Instance string          `json:"instance"`
-	Target   string          `json:"target"` // repository
+	Target   string          `json:"target"` // repository; several of a bundle with commas between
 	Move     bool            `json:"move"`
 	Caller   string          `json:"caller"`
 	At       time.Time       `json:"at"`
@@ -90,10 +92,11 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), Timeout) // half a promotion helps nobody
 		defer cancel()
-		if err := s.lock(ctx, r); err != nil {
+		unlock, err := s.lockAll(ctx, r)
+		if err != nil {
 			return Report{}, err
 		}
-		defer s.unlock(r)
+		defer unlock()
 	}
 
 	// 1 select: which artifacts the request means, and what an earlier promotion left half moved.
@@ -117,7 +120,7 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 	// 5 delete the sources, when it is a move and all of them stand at the target.
 	// 6 tell Artifactory that the whole was promoted, where it keeps a record of that.
 	state := ledger.PromotionDone
-	if !r.copyAll(ctx) || (req.Move && !r.clearAll(ctx)) || !r.way.finish(r, ctx) {
+	if (r.way.begin != nil && !r.way.begin(r, ctx)) || !r.copyAll(ctx) || (req.Move && !r.clearAll(ctx)) || !r.way.finish(r, ctx) {
 		state = ledger.PromotionIncomplete
 	}
 	r.end(ctx, state)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
@@ -16,7 +17,7 @@ const recordTimeout = 10 * time.Second
 // begin is step 3.
 func (r *run) begin(ctx context.Context) error {
 	p := ledger.Promotion{
-		Instance: r.req.Instance, Kind: string(r.way.kind), Name: r.way.name(r.req), TargetRepo: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, PolicySet: r.policies.Digest(), StartedAt: r.at,
+		Instance: r.req.Instance, Kind: string(r.way.kind), Name: r.way.name(r.req), TargetRepo: r.into(), Move: r.req.Move, Caller: r.req.Caller, PolicySet: r.policies.Digest(), StartedAt: r.at,
 	}
 	for _, it := range r.items {
 		if it.known {
@@ -34,9 +35,12 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.id = p.ID
 	r.Log.InfoContext(ctx, "promotion begins", slog.Int64("promotion", r.id), slog.String("kind", string(r.way.kind)),
-		slog.String("name", r.way.name(r.req)), slog.String("target", r.req.Target), slog.Int("artifacts", len(r.items)), slog.Bool("move", r.req.Move), slog.String("caller", r.req.Caller))
+		slog.String("name", r.way.name(r.req)), slog.String("target", r.into()), slog.Int("artifacts", len(r.items)), slog.Bool("move", r.req.Move), slog.String("caller", r.req.Caller))
 	return nil
 }
+
+// into names the targets.
+func (r *run) into() string { return strings.Join(r.targets, ",") }
 
 // settle makes an item's state durable. What cannot be recorded is not built upon: the promotion stops.
 func (r *run) settle(ctx context.Context, seq int, it *item, state ledger.ItemState) bool {
@@ -78,14 +82,14 @@ func (r *run) end(ctx context.Context, state ledger.PromotionState) {
 		r.reasons = append(r.reasons, r.trouble(ctx, "recording the promotion's end", err))
 		r.ended = ledger.PromotionIncomplete
 	}
-	r.Log.InfoContext(ctx, "promotion ended", slog.Int64("promotion", r.id), slog.String("target", r.req.Target),
+	r.Log.InfoContext(ctx, "promotion ended", slog.Int64("promotion", r.id), slog.String("target", r.into()),
 		slog.String("state", string(r.ended)), slog.Duration("took", time.Since(r.at)))
 }
 
 // report tells what the run knows now.
 func (r *run) report() Report {
 	out := Report{
-		ID: r.id, Kind: r.way.kind, Name: r.way.name(r.req), State: StateAllowed, Instance: r.req.Instance, Target: r.req.Target, Move: r.req.Move, Caller: r.req.Caller, At: r.at,
+		ID: r.id, Kind: r.way.kind, Name: r.way.name(r.req), State: StateAllowed, Instance: r.req.Instance, Target: r.into(), Move: r.req.Move, Caller: r.req.Caller, At: r.at,
 		Reasons: append([]reason.Reason{}, r.reasons...), Items: make([]Item, len(r.items)),
 	}
 	if len(r.reasons) > 0 || len(r.items) == 0 {

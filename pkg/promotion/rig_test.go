@@ -77,7 +77,7 @@ type rig struct {
 
 func promoterRights() map[string]string {
 	return map[string]string{
-		staging: "rd", release: "rwda", release + "-too": "r", "artifactory-build-info": "rw", "fw-build-info": "r", ociStaging: "rd", ociRelease: "rwda", artifactorytest.OCIVirtual: "r",
+		staging: "rd", release: "rwda", release + "-too": "r", "artifactory-build-info": "rw", "fw-build-info": "r", ociStaging: "rd", ociRelease: "rwda", artifactorytest.OCIVirtual: "r", "release-bundles-v2": "rw",
 	}
 }
 

@@ -51,12 +51,17 @@ func (s *Service) Init(reg prometheus.Registerer) error {
 	return nil
 }
 
+// maxTargets bounds the repositories that one promotion goes into.
+const maxTargets = 20
+
 // run is one promotion.
 type run struct {
 	*Service
 	req      Request
 	way      way
-	build    artifact.Build // of a promotion of one
+	targets  []string        // repositories
+	build    artifact.Build  // of a promotion of one
+	bundle   artifact.Bundle // of a promotion of one
 	client   *artifactory.Client
 	policies *policy.Set // that were in force when it began
 	items    []*item
@@ -70,20 +75,21 @@ type run struct {
 
 // item is one artifact of a run. After judge it is written by one goroutine at a time.
 type item struct {
-	source  artifact.Ref
-	target  artifact.Ref
-	digest  artifact.Digest
-	want    artifact.Digest // what was asked for has these bytes; zero when only a place was named
-	verdict State           // allowed, refused or undecided
-	files   []file
-	left    []string
-	keys    []string // of the signature files
-	rule    string   // of the gate policy
-	state   ledger.ItemState
-	reasons []reason.Reason
-	image   *image // of an image
-	known   bool   // an earlier promotion has brought it to the target, and its source is gone
-	there   bool   // it stood at the target, with its bytes, before this run
+	source    artifact.Ref
+	target    artifact.Ref
+	digest    artifact.Digest
+	want      artifact.Digest // what was asked for has these bytes; zero when only a place was named
+	verdict   State           // allowed, refused or undecided
+	files     []file
+	left      []string
+	keys      []string // of the signature files
+	rule      string   // of the gate policy
+	state     ledger.ItemState
+	reasons   []reason.Reason
+	signature bool   // of a bundle: a signature file that it holds
+	image     *image // of an image
+	known     bool   // an earlier promotion has brought it to the target, and its source is gone
+	there     bool   // it stood at the target, with its bytes, before this run
 }
 
 // file is a signature that goes along: a file beside its artifact, or what the registry keeps with a manifest.
@@ -101,14 +107,26 @@ func (s *Service) start(req Request) (*run, error) {
 	if !ok {
 		return nil, refuse(reason.PathRefused, "the instance is not configured", fmt.Sprintf("%q", req.Instance), "a configured instance")
 	}
-	if _, err := artifact.NewRef(req.Instance, req.Target, "x"); err != nil {
-		return nil, refuse(reason.PathRefused, "the target is not a repository's name", err.Error(), "the name of a repository")
+	targets := req.Targets
+	if req.Bundle == nil || req.Target != "" {
+		targets = append([]string{req.Target}, targets...)
+	}
+	for i, target := range targets {
+		if _, err := artifact.NewRef(req.Instance, target, "x"); err != nil {
+			return nil, refuse(reason.PathRefused, "the target is not a repository's name", err.Error(), "the name of a repository")
+		}
+		if slices.Contains(targets[:i], target) {
+			return nil, refuse(reason.PathRefused, "a target is named twice", target, "each target once")
+		}
+	}
+	if len(targets) == 0 || len(targets) > maxTargets || req.Bundle == nil && len(targets) > 1 {
+		return nil, refuse(reason.PathRefused, "this is not the number of targets that a promotion has", fmt.Sprint(len(targets)), "one repository; for a release bundle one for each type of packages")
 	}
 	w, err := wayOf(req)
 	if err != nil {
 		return nil, err
 	}
-	return &run{Service: s, req: req, way: w, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
+	return &run{Service: s, req: req, way: w, targets: targets, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
 }
 
 func refuse(code reason.Code, message, found, expected string) error {
@@ -117,9 +135,27 @@ func refuse(code reason.Code, message, found, expected string) error {
 	}}}
 }
 
-// lock waits until no other promotion of this process runs into the same repository.
-func (s *Service) lock(ctx context.Context, r *run) error {
-	key := r.req.Instance + "/" + r.req.Target
+// lockAll waits until no other promotion of this process runs into one of the same repositories. Repositories are locked
+// in the order of their names, so that two promotions cannot wait for one another.
+func (s *Service) lockAll(ctx context.Context, r *run) (unlock func(), err error) {
+	var keys []string
+	unlock = func() {
+		for _, key := range keys {
+			s.unlock(key)
+		}
+	}
+	for _, target := range slices.Sorted(slices.Values(r.targets)) {
+		key := r.req.Instance + "/" + target
+		if err := s.lock(ctx, key); err != nil {
+			unlock()
+			return nil, fmt.Errorf("waiting for another promotion into %s: %w", target, err)
+		}
+		keys = append(keys, key)
+	}
+	return unlock, nil
+}
+
+func (s *Service) lock(ctx context.Context, key string) error {
 	for {
 		s.mu.Lock()
 		other, busy := s.busy[key]
@@ -133,13 +169,12 @@ func (s *Service) lock(ctx context.Context, r *run) error {
 		select {
 		case <-other:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for another promotion into %s: %w", r.req.Target, ctx.Err())
+			return ctx.Err()
 		}
 	}
 }
 
-func (s *Service) unlock(r *run) {
-	key := r.req.Instance + "/" + r.req.Target
+func (s *Service) unlock(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.busy[key])

@@ -11,9 +11,10 @@ type Kind string
 
 // The kinds of promotions.
 const (
-	KindFile  Kind = "file"
-	KindBuild Kind = "build"
-	KindImage Kind = "image"
+	KindFile   Kind = "file"
+	KindBuild  Kind = "build"
+	KindImage  Kind = "image"
+	KindBundle Kind = "bundle"
 )
 
 // way is what the promotions of one kind have for themselves.
@@ -25,13 +26,15 @@ type way struct {
 	sel   func(*run, context.Context) error // step 1
 	// other says why an artifact that the gate lets in is not the one that was asked for.
 	other func(r *run, it *item) reason.Reason
+	// begin is what step 4 begins with; nil for nothing. It reports whether the rest may follow.
+	begin func(*run, context.Context) bool
 	// finish is step 6. It runs when all artifacts stand at the target, can be repeated, and adds to the run's reasons why
 	// it failed.
 	finish func(*run, context.Context) bool
 }
 
 // ways is the table of kinds.
-var ways = []way{files, builds, images}
+var ways = []way{files, builds, images, bundles}
 
 // wayOf finds the one way that a request asks for.
 func wayOf(req Request) (way, error) {
@@ -48,7 +51,7 @@ func wayOf(req Request) (way, error) {
 				names = string(w.kind)
 			}
 		}
-		return way{}, refuse(reason.NothingSelected, "a promotion is about artifacts, a build or an image", names, "exactly one of them")
+		return way{}, refuse(reason.NothingSelected, "a promotion is about artifacts, a build, an image or a release bundle", names, "exactly one of them")
 	}
 	return found[0], found[0].check(req)
 }
