@@ -63,7 +63,7 @@ func (g *Gate) Check(ctx context.Context, req Request) Verdict {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
 	defer cancel()
-	v := g.Inspect(ctx, req)
+	v := g.verdict(ctx, req)
 
 	// 5 record. A verdict that cannot be recorded is not given: an allowed promotion must be on the books.
 	if err := g.record(ctx, req, v); err != nil {
@@ -76,12 +76,17 @@ func (g *Gate) Check(ctx context.Context, req Request) Verdict {
 // Inspect answers like Check and puts nothing on the books. It is no verdict: it is for what goes along with an artifact
 // that was let in, such as the manifests of an index, and tells which signatures of it count at the target.
 func (g *Gate) Inspect(ctx context.Context, req Request) Verdict {
-	start := time.Now()
-	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
+	req.along = true
+	return g.verdict(ctx, req)
+}
+
+// verdict is steps 1 to 4 for a context with a deadline.
+func (g *Gate) verdict(ctx context.Context, req Request) Verdict {
 	set := g.Policies()
 	v := Verdict{
-		Artifact: req.Artifact.String(), Target: req.Target.String(), At: start.UTC(),
+		Artifact: req.Artifact.String(), Target: req.Target.String(), At: time.Now().UTC(),
 		PolicySet: set.Digest(), Reasons: []reason.Reason{}, Signatures: []Signature{},
 	}
 	if err := g.decide(ctx, set, req, &v); err != nil {
@@ -167,7 +172,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 
 	// 2 read the signature files, 3 verify them with pinned trust.
 	in := newInspection(client, g.Trust, demand, subject)
-	in.all = req.All
+	in.all, in.along = req.All, req.along
 	found, err := in.run(ctx)
 	if err != nil {
 		return err

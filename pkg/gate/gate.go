@@ -17,6 +17,8 @@ type Request struct {
 	Target   artifact.Ref
 	Caller   string // the authenticated name of who asks, for the record
 	All      bool   // look at every signature file of a key that counts, in any format, and not only until the answer is yes
+
+	along bool // set by Inspect
 }
 
 // Verdict is the gate's answer. Allow is true only when Decided is; Decided is false when the gate could not learn
