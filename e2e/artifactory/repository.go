@@ -71,6 +71,23 @@ func (s *Server) AddRepository(r Repository) error {
 	return nil
 }
 
+// SetMembers gives a virtual repository other members, as an administrator may at any time.
+func (s *Server) SetMembers(key string, members []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.repos[key]
+	if r == nil || r.Class != Virtual {
+		return errors.New("stand-in: " + key + " is no virtual repository")
+	}
+	changed := r.Repository
+	changed.Members = members
+	if err := s.checkClass(changed); err != nil {
+		return err
+	}
+	r.Members = members
+	return nil
+}
+
 func (s *Server) addRepository(r Repository) *repository {
 	made := &repository{Repository: r, root: newFolder("", "_system_", s.now())}
 	made.root.repo = made

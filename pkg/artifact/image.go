@@ -60,6 +60,15 @@ func ImageAt(ref Ref) (Image, bool) {
 
 func isImage(repo Repository, _ Ref) bool { return slices.Contains(registries, repo.Package) }
 
+// layerName is how Artifactory names layers and configurations of images.
+var layerName = regexp.MustCompile(`^sha256__[0-9a-f]{64}$`)
+
+// looksLikeImage reports whether a file is named as the parts of images are.
+func looksLikeImage(ref Ref) bool {
+	n := ref.Name()
+	return n == manifestFile || n == indexFile || layerName.MatchString(n)
+}
+
 // MissingError says that an index lists manifests that the repository does not hold.
 type MissingError struct {
 	Index     Ref
@@ -124,7 +133,7 @@ func resolveImage(ctx context.Context, src Source, ref Ref) ([]Subject, error) {
 }
 
 // resolveChild finds a manifest of an index under its digest. One that is an index itself is not looked into: it was
-// pushed, and so announced, for itself.
+// pushed, and so announced, for itself. One without a digest is a subject without a digest, which nobody signs or lets pass.
 func resolveChild(ctx context.Context, src Source, whole Subject, d descriptor) (Subject, error) {
 	file := manifestFile
 	if isIndexType(d.MediaType) {
@@ -136,7 +145,7 @@ func resolveChild(ctx context.Context, src Source, whole Subject, d descriptor) 
 	if err != nil {
 		return Subject{}, err
 	}
-	if digestPrefix+info.SHA256.String() != d.Digest {
+	if !info.SHA256.IsZero() && digestPrefix+info.SHA256.String() != d.Digest {
 		return Subject{}, fmt.Errorf("%w: %s holds %s", ErrBytes, ref, info.SHA256)
 	}
 	return Subject{Kind: KindImage, Info: info, Image: Image{Name: whole.Image.Name, MediaType: d.MediaType, Platform: d.Platform.String()}}, nil

@@ -282,3 +282,46 @@ func TestAttachmentsNameTheirSubject(t *testing.T) {
 		require.Equal(t, want, attached.Subject, path)
 	}
 }
+
+// A manifest without a digest is told as such by whoever is to sign it or let it pass, not as bytes that are wrong.
+func TestAChildWithoutADigest(t *testing.T) {
+	t.Parallel()
+	r := newRegistry()
+	r.index("1.0", "linux/amd64", "linux/arm64")
+	m, err := r.resolve(t, "team/app/1.0/list.manifest.json")
+	require.NoError(t, err)
+	r.lies[m.Subjects[1].Ref.Path] = artifact.Digest{}
+	again, err := r.resolve(t, "team/app/1.0/list.manifest.json")
+	require.NoError(t, err)
+	require.True(t, again.Subjects[1].SHA256.IsZero())
+	require.Equal(t, m.Subjects[0], again.Subjects[0])
+}
+
+// untold is a source whose token may not know package types.
+type untold struct{ *registry }
+
+func (untold) Repository(_ context.Context, key string) (artifact.Repository, error) {
+	return artifact.Repository{Key: key}, nil
+}
+
+// A part of an image is not taken for a file because the token may not know that its repository keeps images.
+func TestUnknownPackageType(t *testing.T) {
+	t.Parallel()
+	r := newRegistry()
+	hex := strings.Repeat("a", 64)
+	for path, refused := range map[string]bool{
+		"app/1/manifest.json": true, "app/1/list.manifest.json": true, "manifest.json": true, "app/1/sha256__" + hex: true,
+		"app/1/sha256__" + hex + "0": false, "app/manifest.json/x": false, "app.tgz": false,
+	} {
+		r.put(path, path)
+		ref, err := artifact.NewRef("main", "libs", path)
+		require.NoError(t, err)
+		m, err := artifact.Resolve(t.Context(), untold{r}, ref)
+		if refused {
+			require.ErrorIs(t, err, artifact.ErrPackage, path)
+			continue
+		}
+		require.NoError(t, err, path)
+		require.Equal(t, artifact.KindFile, m.Kind)
+	}
+}

@@ -14,9 +14,15 @@ var (
 	ErrPart = errors.New("is a part of an image")
 	// ErrBytes means that the bytes that were read are not those that Artifactory reports.
 	ErrBytes = errors.New("bytes are not those that Artifactory reports")
+	// ErrPackage means a file that is named as Artifactory names the parts of images, in a repository whose package type
+	// the token may not know: whether it is a file of its own cannot be told. What it takes is PackageNeeds.
+	ErrPackage = errors.New("the package type of the repository is unknown")
 	// ErrForm means content that is not what its name says.
 	ErrForm = errors.New("cannot be read")
 )
+
+// PackageNeeds says what lets the token know the package types of repositories.
+const PackageNeeds = "a token that sees the repository in the list GET api/repositories, which takes the right Read on it and a proxy that lets the list through"
 
 // Meaning is what a reference means.
 type Meaning struct {
@@ -50,7 +56,8 @@ type kind struct {
 	expand  func(context.Context, Source, Ref, Occasion) (Expansion, error)
 }
 
-// KindOf answers what sort of thing a reference in a repository is, by its name alone.
+// KindOf answers what sort of thing a reference in a repository is, by its name alone. Where the package type is unknown,
+// what Resolve refuses with ErrPackage is a file here.
 func KindOf(repo Repository, ref Ref) Kind {
 	for _, k := range kinds {
 		if k.claims(repo, ref) {
@@ -75,6 +82,9 @@ func Resolve(ctx context.Context, src Source, ref Ref) (Meaning, error) {
 	for _, k := range kinds {
 		if !k.claims(repo, ref) {
 			continue
+		}
+		if k.kind == KindFile && repo.Package == "" && looksLikeImage(ref) {
+			return Meaning{}, fmt.Errorf("resolving %s: %w: %s", ref, ErrPackage, repo.Key)
 		}
 		m := Meaning{Kind: k.kind, Ref: ref, Repo: repo}
 		if k.resolve != nil {

@@ -17,7 +17,7 @@ type Source interface {
 	Read(ctx context.Context, ref Ref, limit int64) ([]byte, error)
 	// Repository reports what a repository is; it may be a few minutes old.
 	Repository(ctx context.Context, key string) (Repository, error)
-	// Locate answers where the bytes are that a virtual repository shows at ref; any other ref is its own answer.
+	// Locate answers where the bytes are that a virtual or remote repository shows at ref; any other ref is its own answer.
 	Locate(ctx context.Context, ref Ref) (Ref, error)
 	// Build reads the build whose record, or the front of its name, ref is.
 	Build(ctx context.Context, ref Ref) (Build, error)

@@ -49,8 +49,8 @@ func (e *NotVerified) Error() string {
 // Attest attaches a finished DSSE envelope to a file as evidence, and returns where it is kept. It returns no error only
 // when Artifactory says that it has verified this very signature: the one that was sent, or one that was there already;
 // then nothing is sent. Verified by Artifactory is not verified: the caller's own check is what counts. Errors:
-// *NotVerified, ErrNoEvidence, *Refused for another final no, artifact.ErrGone when the subject is not there. After any
-// other error the same call may be made again.
+// *NotVerified, ErrNoEvidence, *Refused for another final no, ErrTooMany when there is more evidence than is read and this is
+// not among what was, artifact.ErrGone when the subject is not there. After any other error the same call may be made again.
 func (c *Client) Attest(ctx context.Context, subject artifact.Subject, format string, content []byte) (string, error) {
 	name, err := c.attest(ctx, subject, format, content)
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *Client) attest(ctx context.Context, subject artifact.Subject, format st
 		return "", err
 	}
 	known, err := c.evidence(ctx, subject)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrTooMany) {
 		return "", err
 	}
 	for _, e := range known {
@@ -90,8 +90,8 @@ func (c *Client) attest(ctx context.Context, subject artifact.Subject, format st
 			return "", why
 		}
 	}
-	if len(known) == maxEvidence {
-		return "", &NotVerified{ours.keyID, fmt.Sprintf("there are %d pieces of evidence of this kind already, and none of them is this one, verified; remove some", maxEvidence)}
+	if err != nil { // it may be among the rest; more of it would pile up
+		return "", err
 	}
 	if keys, ok := c.trustedKeys(ctx); ok && !slices.ContainsFunc(keys, func(k trustedKey) bool { return k.Alias == ours.keyID }) {
 		return "", &NotVerified{ours.keyID, causeNoKey}
@@ -113,8 +113,7 @@ func (c *Client) sendEvidence(ctx context.Context, ref artifact.Ref, p, keyID st
 	}, decodeInto(&answer))
 	switch {
 	case isStatus(err, http.StatusBadRequest):
-		// Some releases refuse an alias that they do not know.
-		return "", fmt.Errorf("%w (%w)", refusal("attaching evidence", err), c.whyNotVerified(ctx, keyID))
+		return "", c.badEvidence(ctx, keyID, refusal("attaching evidence", err))
 	case err != nil:
 		return "", c.evidenceError(ctx, ref, "attaching evidence", err)
 	case !bool(answer.Verified):
@@ -125,6 +124,19 @@ func (c *Client) sendEvidence(ctx context.Context, ref artifact.Ref, p, keyID st
 		return "evidence", nil //nolint:nilerr // it is attached; the server does not say where
 	}
 	return at.String(), nil
+}
+
+// badEvidence explains a 400: some releases refuse an alias that they do not know. Only where the list of trusted keys says
+// that this is so is it *NotVerified; else it is a refusal like any other, with what to look at.
+func (c *Client) badEvidence(ctx context.Context, keyID string, refused error) error {
+	keys, ok := c.trustedKeys(ctx)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w (some releases say so of a key that they do not know: %s)", refused, causeUnseen)
+	case !slices.ContainsFunc(keys, func(k trustedKey) bool { return k.Alias == keyID }):
+		return fmt.Errorf("%w (%w)", refused, &NotVerified{keyID, causeNoKey})
+	}
+	return refused
 }
 
 // evidenceError tells what an answer of the evidence service means: 404 is said of the subject and of the service.
@@ -144,16 +156,17 @@ func (c *Client) evidenceError(ctx context.Context, ref artifact.Ref, what strin
 }
 
 // Attestations reads the evidence of our kind that is attached to a file, as bytes that nobody has verified. There are at
-// most 64 of at most 1 MiB; what Artifactory claims to have verified comes first, so that nobody can push it out. No
-// evidence is no error. Errors as for Attest.
+// most 64 of at most 1 MiB, first those that Artifactory claims to have verified, then the newest; verified by a key of
+// somebody else counts there, too. Where that leaves any out, or more than 2000 pieces of whatever kind keep the search from
+// its end, what was read comes together with ErrTooMany. No evidence is no error. Other errors as for Attest.
 func (c *Client) Attestations(ctx context.Context, subject artifact.Subject) ([]StoredSignature, error) {
 	known, err := c.evidence(ctx, subject)
-	if err != nil {
-		return nil, fmt.Errorf("reading the evidence of %s: %w", subject.Ref, err)
-	}
 	list := make([]StoredSignature, len(known))
 	for i, e := range known {
 		list[i] = StoredSignature{Name: e.ref.String(), Format: EvidenceFormat, Content: e.content}
+	}
+	if err != nil {
+		return list, fmt.Errorf("reading the evidence of %s: %w", subject.Ref, err)
 	}
 	return list, nil
 }

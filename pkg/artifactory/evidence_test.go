@@ -148,13 +148,41 @@ func TestAttestNotVerified(t *testing.T) {
 	s = newSuite(t, "", standin.Config{})
 	s.trust(sealtest.NewKey(t, "P-256", "somebody else"), "release")
 	require.ErrorContains(t, s.attest(s.sealed(key)), "is another one")
-	s.server.Fail(standin.Fault{Method: http.MethodPost, Path: evidencePath + "**", Status: http.StatusBadRequest, Body: `{"errors":[{"message":"not found"}]}`})
-	other := sealtest.NewKey(t, "P-256", "other")
-	s.trust(other, "other")
-	refused, unverified := &artifactory.Refused{}, &artifactory.NotVerified{}
-	err := s.attest(s.sealed(other))
-	require.ErrorAs(t, err, &refused, "some releases refuse an unknown alias")
-	require.ErrorAs(t, err, &unverified)
+}
+
+// Some releases refuse an alias that they do not know with 400, which can have other causes, too: only what the list of
+// trusted keys confirms is told as the key's fault.
+func TestAttestRefusedAsBad(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		trusted, seen, unverified bool
+		want                      string
+	}{
+		"key is known":    {true, true, false, "not found"},
+		"keys are hidden": {true, false, false, "uploads the public key as trusted key under this alias"},
+		"key is unknown":  {false, true, true, "no trusted key has this alias"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSuite(t, "", standin.Config{})
+			key := sealtest.NewKey(t, "P-256", "release")
+			if c.trusted {
+				s.trust(key, "release")
+			}
+			if !c.seen {
+				s.server.Fail(standin.Fault{Method: http.MethodGet, Path: trustedPath, Status: http.StatusForbidden, Times: -1})
+			} else if !c.trusted { // it goes away between the question before and the answer
+				s.server.Fail(standin.Fault{Method: http.MethodGet, Path: trustedPath, Status: http.StatusForbidden})
+			}
+			s.server.Fail(standin.Fault{Method: http.MethodPost, Path: evidencePath + "**", Status: http.StatusBadRequest, Body: `{"errors":[{"message":"not found"}]}`})
+			err := s.attest(s.sealed(key))
+			refused := &artifactory.Refused{}
+			require.ErrorAs(t, err, &refused)
+			_, unverified := errors.AsType[*artifactory.NotVerified](err)
+			require.Equal(t, c.unverified, unverified, "%v", err)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
 }
 
 // named is a key under another name.
@@ -248,7 +276,8 @@ func TestAttestationsAmongOthers(t *testing.T) {
 		s.post(evidencePath+s.ref.String(), other, http.StatusCreated)
 	}
 	found, err := s.client.Attestations(t.Context(), s.subject())
-	require.NoError(t, err)
+	require.ErrorIs(t, err, artifactory.ErrTooMany)
+	require.ErrorContains(t, err, "there are 71, 64 are read")
 	require.Equal(t, 64, len(found))
 	require.Equal(t, content, found[0].Content)
 	for _, one := range found {
@@ -261,7 +290,8 @@ func TestAttestationsAmongOthers(t *testing.T) {
 
 	mine := sealtest.NewKey(t, "P-256", "late")
 	s.trust(mine, "late")
-	require.ErrorContains(t, s.attest(s.sealed(mine)), "64 pieces", "no more are read, so no more are made")
+	require.ErrorIs(t, s.attest(s.sealed(mine)), artifactory.ErrTooMany, "no more are read, so no more are made")
+	require.Len(t, s.attached(), 141)
 }
 
 // get is one member of a JSON object.
@@ -346,9 +376,31 @@ func TestAttestationsStrangeAnswers(t *testing.T) {
 		return answerOf(1_000_000, nodeOf(place, "", own))
 	}, "x")
 	found, err := client.Attestations(t.Context(), subject)
-	require.NoError(t, err)
+	require.ErrorIs(t, err, artifactory.ErrTooMany)
 	require.Len(t, found, 64)
 	require.Equal(t, 2000, asked, "an answer without end is left")
+}
+
+// Where the search ends before it has seen all, nothing is said to be none, and nothing more is attached.
+func TestEvidenceBehindMuchOfOthers(t *testing.T) {
+	t.Parallel()
+	const place = "release-bundles-v2/.evidence/a/b/e.json"
+	foreign := strings.Replace(nodeOf(place, "", ""), seal.EvidencePredicate, "https://jfrog.com/evidence/promotion/v1", 1)
+	for total, cut := range map[int]bool{2000: false, 2001: true} {
+		client, subject := searched(t, func(string) string {
+			return answerOf(total, strings.Split(strings.Repeat(foreign+"\n", 1000), "\n")[:1000]...)
+		}, "x")
+		found, err := client.Attestations(t.Context(), subject)
+		require.Empty(t, found)
+		_, attested := client.Attest(t.Context(), subject, artifactory.EvidenceFormat, []byte(`{"payload":"AAAA","signatures":[{"keyid":"k","sig":"AAAA"}]}`))
+		if !cut {
+			require.NoError(t, err)
+			require.NoError(t, attested)
+			continue
+		}
+		require.ErrorIs(t, err, artifactory.ErrTooMany)
+		require.ErrorIs(t, attested, artifactory.ErrTooMany)
+	}
 }
 
 // Evidence without effect holds the next try up for an hour, not for ever.
@@ -398,7 +450,7 @@ func FuzzAttestations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, search, envelope string) {
 		answer = search
 		found, err := client.Attestations(t.Context(), subject)
-		if err != nil {
+		if err != nil && !errors.Is(err, artifactory.ErrTooMany) {
 			require.Empty(t, found)
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
-// maxEvidenceFound bounds the search; only what is of our kind is fetched.
+// maxEvidenceFound bounds how many pieces of evidence, of whatever kind, are looked through for those of ours.
 const maxEvidenceFound = 2000
 
 // evidenceNode is one piece of evidence as a search shows it. Only fields that JFrog's own clients ask for are here: a
@@ -54,15 +54,16 @@ type evidencePage struct {
 	} `json:"errors"`
 }
 
-// evidence finds and fetches the evidence of our kind about the subject's bytes.
+// evidence finds and fetches the evidence of our kind about the subject's bytes: first what Artifactory has verified, then
+// the newest. What comes together with ErrTooMany is not all.
 func (c *Client) evidence(ctx context.Context, subject artifact.Subject) ([]evidenceNode, error) {
-	found, err := c.searchEvidence(ctx, subject.Ref)
+	found, cut, err := c.searchEvidence(ctx, subject)
 	if err != nil {
 		return nil, c.evidenceError(ctx, subject.Ref, "searching evidence", err)
 	}
-	found = slices.DeleteFunc(found, func(n evidenceNode) bool {
-		return n.PredicateType != evidencePredicate || n.Subject.SHA256 != "" && !strings.EqualFold(n.Subject.SHA256, subject.SHA256.String())
-	})
+	if len(found) > maxEvidence {
+		cut = fmt.Errorf("%w pieces of evidence of our kind: there are %d, %d are read; delete those that nobody needs", ErrTooMany, len(found), maxEvidence)
+	}
 	slices.SortStableFunc(found, func(a, b evidenceNode) int {
 		switch {
 		case a.Verified == b.Verified:
@@ -86,28 +87,38 @@ func (c *Client) evidence(ctx context.Context, subject artifact.Subject) ([]evid
 		}
 		fetched = append(fetched, n)
 	}
-	return fetched, nil
+	return fetched, cut
+}
+
+// isOurs reports whether a piece of evidence can be ours, about the subject's bytes.
+func (n *evidenceNode) isOurs(subject artifact.Subject) bool {
+	return n.PredicateType == evidencePredicate && (n.Subject.SHA256 == "" || strings.EqualFold(n.Subject.SHA256, subject.SHA256.String()))
 }
 
 // searchEvidence asks as JFrog's own client does, without a page size; only when the answer is not all there is does it
-// ask on from where that ended.
-func (c *Client) searchEvidence(ctx context.Context, ref artifact.Ref) ([]evidenceNode, error) {
-	if _, err := c.itemPath(ref); err != nil {
-		return nil, err
+// ask on from where that ended. cut is ErrTooMany when it gave up before the end.
+func (c *Client) searchEvidence(ctx context.Context, subject artifact.Subject) (found []evidenceNode, cut, err error) {
+	if _, err := c.itemPath(subject.Ref); err != nil {
+		return nil, nil, err
 	}
-	var found []evidenceNode
-	after := ""
+	after, seen := "", 0
 	for {
-		page, err := c.evidencePage(ctx, ref, after)
+		page, err := c.evidencePage(ctx, subject.Ref, after)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		edges := page.Data.Evidence.Search.Edges
+		edges, total := page.Data.Evidence.Search.Edges, page.Data.Evidence.Search.Total
 		for _, e := range edges {
-			found = append(found, e.Node)
+			if e.Node.isOurs(subject) {
+				found = append(found, e.Node)
+			}
 		}
-		if len(edges) == 0 || len(found) >= min(page.Data.Evidence.Search.Total, maxEvidenceFound) || edges[len(edges)-1].Cursor == "" {
-			return found, nil
+		seen += len(edges)
+		switch {
+		case len(edges) == 0, seen >= total, edges[len(edges)-1].Cursor == "":
+			return found, nil, nil
+		case seen >= maxEvidenceFound:
+			return found, fmt.Errorf("%w pieces of evidence: there are %d, %d are looked through; delete those that nobody needs", ErrTooMany, total, maxEvidenceFound), nil
 		}
 		after = "after: " + quoted(edges[len(edges)-1].Cursor) + ", "
 	}

@@ -13,6 +13,10 @@ import (
 // ErrMembers means that a virtual repository shows a file and nothing tells which of its members holds it.
 var ErrMembers = errors.New("members of the virtual repository cannot be known")
 
+// ErrMemberDiffers means that a virtual repository shows a file that the member which it names, or none that is known, has.
+// Its list of members may just have changed, or a cache in between is old: later the same call may work.
+var ErrMemberDiffers = errors.New("virtual repository and its members disagree")
+
 // maxMembers bounds how many repositories one virtual repository is followed into.
 const maxMembers = 200
 
@@ -21,11 +25,12 @@ const maxMembers = 200
 // so is one in a repository whose class the token may not know.
 //
 // The member is believed only if it answers for itself with the digest that the virtual repository reports; else it is
-// ErrOtherItem. What is nowhere is artifact.ErrGone, a folder is ErrNotFile: members share folders. When the server does
+// ErrMemberDiffers, after a second look with nothing remembered. What is nowhere is artifact.ErrGone, a folder is ErrNotFile: members share folders. When the server does
 // not name the member, members are asked in turn; if those are closed to the token, it is ErrMembers.
 func (c *Client) Locate(ctx context.Context, ref artifact.Ref) (artifact.Ref, error) {
 	at, err := c.locate(ctx, ref)
-	if errors.Is(err, ErrOtherItem) { // a file may move or change between two answers, though hardly twice
+	if errors.Is(err, ErrMemberDiffers) { // a file may move or change between two answers, though hardly twice
+		c.repositories.forgetMembers(ref.Repo)
 		at, err = c.locate(ctx, ref)
 	}
 	if err != nil {
@@ -86,16 +91,16 @@ func (c *Client) confirm(ctx context.Context, virtual repository, shown artifact
 		return artifact.Ref{}, err
 	}
 	if err == nil && !slices.Contains(members, at.Repo) && !slices.Contains(members, at.Repo+cacheSuffix) {
-		return artifact.Ref{}, fmt.Errorf("%w: in repository %q, which is no member of %q", ErrOtherItem, at.Repo, virtual.Key)
+		return artifact.Ref{}, fmt.Errorf("%w: %q is no member of %q", ErrMemberDiffers, at.Repo, virtual.Key)
 	}
 	holder, err := c.repository(ctx, at.Repo)
 	switch {
 	case errors.Is(err, artifact.ErrGone):
-		return artifact.Ref{}, fmt.Errorf("%w: in %q, which is no repository", ErrOtherItem, at.Repo)
+		return artifact.Ref{}, fmt.Errorf("%w: %q is no repository", ErrMemberDiffers, at.Repo)
 	case err != nil:
 		return artifact.Ref{}, err
 	case holder.Class == artifact.Virtual:
-		return artifact.Ref{}, fmt.Errorf("%w: in %q, which is virtual, too", ErrOtherItem, at.Repo)
+		return artifact.Ref{}, fmt.Errorf("%w: %q is virtual, too", ErrMemberDiffers, at.Repo)
 	case holder.Class == artifact.Remote:
 		at.Repo += cacheSuffix
 	}
@@ -104,7 +109,7 @@ func (c *Client) confirm(ctx context.Context, virtual repository, shown artifact
 		return artifact.Ref{}, err
 	}
 	if err != nil || !same(held, shown) {
-		return artifact.Ref{}, fmt.Errorf("%w: %q shows bytes that %s has not", ErrOtherItem, virtual.Key, at)
+		return artifact.Ref{}, fmt.Errorf("%w: %q shows bytes that %s has not", ErrMemberDiffers, virtual.Key, at)
 	}
 	return at, nil
 }
@@ -131,7 +136,7 @@ func (c *Client) search(ctx context.Context, virtual repository, shown artifact.
 	if refused != nil {
 		return artifact.Ref{}, refused
 	}
-	return artifact.Ref{}, fmt.Errorf("%w: %q shows bytes that none of its members has", ErrOtherItem, virtual.Key)
+	return artifact.Ref{}, fmt.Errorf("%w: %q shows bytes that none of its members has", ErrMemberDiffers, virtual.Key)
 }
 
 // Holders are the repositories that the files of a repository lie in, in the order in which it looks for them: of a

@@ -139,18 +139,18 @@ func TestLocateRefusesStrangeAnswers(t *testing.T) {
 		want            error
 	}{
 		"in order":                {file("a", "/f", sum), file("a", "/f", sum), nil},
-		"no member":               {file("outside", "/f", sum), "", artifactory.ErrOtherItem},
-		"no repository":           {file("b", "/f", sum), "", artifactory.ErrOtherItem},
+		"no member":               {file("outside", "/f", sum), "", artifactory.ErrMemberDiffers},
+		"no repository":           {file("b", "/f", sum), "", artifactory.ErrMemberDiffers},
 		"no name":                 {file("../a", "/f", sum), "", artifactory.ErrOtherItem},
 		"another path":            {file("a", "/g", sum), "", artifactory.ErrOtherItem},
-		"other bytes there":       {file("a", "/f", sum), file("a", "/f", strings.Repeat("0", 63)+"1"), artifactory.ErrOtherItem},
-		"none there":              {file("a", "/f", sum), "", artifactory.ErrOtherItem},
-		"a digest here only":      {file("a", "/f", sum), file("a", "/f", ""), artifactory.ErrOtherItem},
-		"a digest there only":     {file("a", "/f", ""), file("a", "/f", sum), artifactory.ErrOtherItem},
+		"other bytes there":       {file("a", "/f", sum), file("a", "/f", strings.Repeat("0", 63)+"1"), artifactory.ErrMemberDiffers},
+		"none there":              {file("a", "/f", sum), "", artifactory.ErrMemberDiffers},
+		"a digest here only":      {file("a", "/f", sum), file("a", "/f", ""), artifactory.ErrMemberDiffers},
+		"a digest there only":     {file("a", "/f", ""), file("a", "/f", sum), artifactory.ErrMemberDiffers},
 		"there names another one": {file("a", "/f", sum), file("outside", "/f", sum), artifactory.ErrOtherItem},
-		"a virtual one":           {file("inner", "/f", sum), "", artifactory.ErrOtherItem},
+		"a virtual one":           {file("inner", "/f", sum), "", artifactory.ErrMemberDiffers},
 		"a folder":                {`{"repo":"v","path":"/f","children":[]}`, "", artifactory.ErrNotFile},
-		"unnamed, in no member":   {file("v", "/f", sum), file("a", "/f", strings.Repeat("0", 63)+"1"), artifactory.ErrOtherItem},
+		"unnamed, in no member":   {file("v", "/f", sum), file("a", "/f", strings.Repeat("0", 63)+"1"), artifactory.ErrMemberDiffers},
 		"unnamed, in a member":    {file("v", "/f", sum), file("a", "/f", sum), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,4 +198,34 @@ func TestLocateFollowsOnlySoMany(t *testing.T) {
 	_, err := newClient(t, srv.URL).Locate(t.Context(), at(t, "v", "f"))
 	require.ErrorIs(t, err, artifactory.ErrMembers)
 	require.ErrorContains(t, err, "more than 200")
+}
+
+// What is remembered of the members is not believed against the server that names another one.
+func TestLocateInANewMember(t *testing.T) {
+	t.Parallel()
+	for _, info := range []string{"member", "virtual"} {
+		t.Run(info, func(t *testing.T) {
+			t.Parallel()
+			s, c := wide(t, standin.Quirks{VirtualInfo: info})
+			members := []string{artifactorytest.Release, artifactorytest.Staging}
+			outer := standin.Repository{Key: "outer", Class: standin.Virtual, Members: []string{"inner"}}
+			require.NoError(t, s.AddRepository(standin.Repository{Key: "inner", Class: standin.Virtual, Members: members}))
+			require.NoError(t, s.AddRepository(outer))
+			put(t, s, "app.bin", payload)
+			_, err := c.Locate(t.Context(), at(t, "outer", "app.bin"))
+			require.NoError(t, err)
+
+			require.NoError(t, s.AddRepository(standin.Repository{Key: "libs-new-local"}))
+			require.NoError(t, s.Put("ci", "libs-new-local", "new.bin", strings.NewReader(payload), nil))
+			require.NoError(t, s.SetMembers("inner", append(members, "libs-new-local")))
+			got, err := c.Locate(t.Context(), at(t, "outer", "new.bin"))
+			require.NoError(t, err)
+			require.Equal(t, at(t, "libs-new-local", "new.bin"), got)
+
+			s.Fail(standin.Fault{Path: "/artifactory/api/storage/libs-new-local/new.bin", Status: 404, Times: -1})
+			_, err = c.Locate(t.Context(), at(t, "outer", "new.bin"))
+			require.ErrorIs(t, err, artifactory.ErrMemberDiffers)
+			require.True(t, artifactory.Temporary(err), "somebody may be mending it")
+		})
+	}
 }

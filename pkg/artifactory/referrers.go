@@ -29,7 +29,7 @@ const bundleType = "application/vnd.dev.sigstore.bundle"
 // maxReferrers bounds how many referrers of a manifest, and how many layers at its signature tag, are read.
 const maxReferrers = 64
 
-// ErrTooMany means that more things refer to a manifest than are read.
+// ErrTooMany means that more things refer to a manifest, or more evidence to a file, than are read.
 var ErrTooMany = errors.New("too many")
 
 // ErrReferrers means that the registry forbids the list of a manifest's referrers.

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	repositoryAge  = 3 * time.Minute // how old an answer about a repository may be
-	repositoryWait = 2 * time.Minute // how long its question may take when the first who asked has left
-	maxRemembered  = 10_000          // repositories; beyond that the memory starts anew
+	repositoryAge  = 3 * time.Minute  // how old an answer about a repository may be
+	unknownAge     = 10 * time.Second // how old one may be that leaves the package type open: the right may just have been granted
+	repositoryWait = 2 * time.Minute  // how long its question may take when the first who asked has left
+	maxRemembered  = 10_000           // repositories; beyond that the memory starts anew
 )
 
 // cacheSuffix makes the name of a remote repository's cache.
@@ -38,7 +39,7 @@ type memory struct {
 
 	mu     sync.Mutex
 	known  map[string]repository
-	list   map[string]artifact.Repository // as the server lists them; empty when that is closed to the token; never changed
+	list   map[string]artifact.Repository // as the server lists them; never changed
 	listed time.Time                      // when list has to be asked for again
 }
 
@@ -70,7 +71,11 @@ func (c *Client) repository(ctx context.Context, key string) (repository, error)
 		if err != nil {
 			return nil, err
 		}
-		repo.until = m.now().Add(repositoryAge)
+		age := repositoryAge
+		if repo.Package == "" {
+			age = unknownAge
+		}
+		repo.until = m.now().Add(age)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.known == nil || len(m.known) >= maxRemembered {
@@ -83,6 +88,21 @@ func (c *Client) repository(ctx context.Context, key string) (repository, error)
 		return fail(err)
 	}
 	return v.(repository), nil
+}
+
+// forgetMembers forgets what is known of a virtual repository, of all that may be members of it, and the list.
+func (m *memory) forgetMembers(virtual string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range m.known[virtual].members {
+		delete(m.known, key)
+	}
+	for key, repo := range m.known {
+		if repo.Class == artifact.Virtual {
+			delete(m.known, key)
+		}
+	}
+	m.list, m.listed = nil, time.Time{}
 }
 
 // share asks once for all who have the question at one time. The asking outlives the one who came first; nobody waits
@@ -173,7 +193,7 @@ func (c *Client) configured(ctx context.Context, key string) (repository, error)
 }
 
 // listed is the server's list of repositories by key, as old as an answer about one may be. It is empty when it is closed
-// to the token, and not the caller's to change.
+// to the token, which is not remembered, and not the caller's to change.
 func (c *Client) listed(ctx context.Context) (map[string]artifact.Repository, error) {
 	m := &c.repositories
 	m.mu.Lock()
@@ -184,7 +204,10 @@ func (c *Client) listed(ctx context.Context) (map[string]artifact.Repository, er
 	}
 	v, err := m.share(ctx, "list", func(ctx context.Context) (any, error) {
 		all, err := c.Repositories(ctx)
-		if err != nil && !closed(err) {
+		if closed(err) {
+			return map[string]artifact.Repository(nil), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 		list := make(map[string]artifact.Repository, len(all))

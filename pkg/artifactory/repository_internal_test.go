@@ -51,3 +51,37 @@ func TestMemoryOfRepositories(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, c.repositories.known, 1)
 }
+
+// A list that is closed to the token is not remembered, and what is not known of a repository for moments only.
+func TestMemoryOfWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	open := false
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch _, asked, _ := strings.Cut(r.URL.Path, "/api/"); {
+		case strings.HasPrefix(asked, "storage/"):
+			fmt.Fprintf(w, `{"repo":%q,"path":"/","children":[]}`, strings.TrimPrefix(asked, "storage/"))
+		case asked == "repositories" && open:
+			fmt.Fprint(w, `[{"key":"images","type":"LOCAL","packageType":"Docker"},{"key":"others","type":"LOCAL","packageType":"Docker"}]`)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	defer srv.Close()
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("t"), 0o600))
+	c, err := New(Config{Name: "main", URL: srv.URL, Token: SecretFile{File: file}}, Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	require.NoError(t, err)
+	defer c.Close()
+	now := time.Now()
+	c.repositories.now = func() time.Time { return now }
+	ask := func(key string) string {
+		r, err := c.Repository(context.Background(), key)
+		require.NoError(t, err)
+		return r.Package
+	}
+	require.Empty(t, ask("images"))
+	open = true
+	require.Equal(t, "docker", ask("others"))
+	now = now.Add(unknownAge)
+	require.Equal(t, "docker", ask("images"))
+}

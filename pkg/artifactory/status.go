@@ -50,7 +50,7 @@ func (e *Refused) Error() string {
 }
 
 // Temporary reports whether the same call may succeed later without anybody changing anything: broken connections,
-// silence, a deadline that passed, 408, 429 and most 5xx. A call that its caller cancelled is not temporary.
+// silence, a deadline that passed, 408, 429 and most 5xx; ErrMemberDiffers. A call that its caller cancelled is not temporary.
 func Temporary(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
@@ -58,7 +58,7 @@ func Temporary(err error) bool {
 	if st, ok := errors.AsType[*StatusError](err); ok {
 		return st.Status == http.StatusRequestTimeout || retriable(st.Status)
 	}
-	return errors.Is(err, errNetwork) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, errNetwork) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrMemberDiffers)
 }
 
 // RetryAfter is how long the server asked to be left alone; 0 when it did not say.

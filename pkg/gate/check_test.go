@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/gate"
@@ -260,4 +261,38 @@ func TestEverySignatureFileOnRequest(t *testing.T) {
 	for _, s := range v.Signatures {
 		require.Equal(t, r.stored(s.File), s.SHA256)
 	}
+}
+
+// What keeps a path from being followed is told by its own name, also where it may pass.
+func TestPathsThatCannotBeFollowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, oneSignature)
+	require.NoError(t, r.art.AddRepository(standin.Repository{Key: "all", Class: standin.Virtual, Members: []string{staging}}))
+	r.sign("release-a", "sigstore")
+	ask := func(path string) gate.Verdict {
+		return r.gate.Check(t.Context(), gate.Request{Artifact: ref("all", path), Target: ref(release, path)})
+	}
+	require.True(t, ask(path).Allow)
+
+	fault := r.art.Fail(standin.Fault{Path: "/artifactory/api/storage/" + staging + "/**", Status: 404, Times: -1})
+	v := ask(path)
+	require.Equal(t, []reason.Code{reason.MembersUnknown}, codes(v))
+	require.False(t, v.Decided)
+	require.Contains(t, v.Reasons[0].Found, "disagree")
+	require.Contains(t, v.Reasons[0].Fix, "try again")
+	fault()
+
+	require.NoError(t, r.art.SetQuirks(standin.Quirks{VirtualInfo: "virtual", Configurations: "closed"}))
+	r.gate.Instances["main"] = newClient(t, r.art.URL(), artifactorytest.Reader) // nothing is remembered
+	v = ask(path)
+	require.Equal(t, []reason.Code{reason.MembersUnknown}, codes(v))
+	require.True(t, v.Decided)
+	require.Contains(t, v.Reasons[0].Found, "api/repositories/all")
+
+	r.art.Fail(standin.Fault{Path: "/artifactory/api/repositories", Status: 403, Times: -1})
+	r.gate.Instances["main"] = newClient(t, r.art.URL(), artifactorytest.Reader)
+	v = r.ask(gate.Request{Artifact: ref(staging, "app/1.0/manifest.json"), Target: ref(release, path)})
+	require.Equal(t, []reason.Code{reason.PackageUnknown}, codes(v))
+	require.False(t, v.Decided)
+	require.Contains(t, v.Reasons[0].Expected, "GET api/repositories")
 }

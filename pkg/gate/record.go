@@ -76,8 +76,8 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 		}, true
 	case errors.Is(err, artifactory.ErrTooMany):
 		return reason.Reason{
-			Code: reason.SignaturesTooMany, Message: "more is attached to the image than the gate reads, so its signature may have been overlooked", Found: err.Error(),
-			Expected: "a few signatures and attestations", Fix: "delete the referrers that nobody needs", Who: "the image's owner",
+			Code: reason.SignaturesTooMany, Message: "more is attached to the artifact than the gate reads, so its signature may have been overlooked", Found: err.Error(),
+			Expected: "a few signatures and attestations", Fix: "delete the referrers, or the evidence, that nobody needs", Who: "the artifact's owner",
 		}, true
 	case errors.Is(err, artifact.ErrFrozen):
 		return reason.Reason{
@@ -151,6 +151,12 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 		why.Found = err.Error()
 		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token, the referrers API of its images included"
 		why.Fix, why.Who = "grant the right, or let the gate policy demand the format cosign-tag alone, where the API is forbidden for good", "Artifactory administrators"
+	case errors.Is(err, artifactory.ErrMemberDiffers):
+		why.Code, why.Found = reason.MembersUnknown, err.Error()
+		why.Expected = "a member that holds the bytes that the virtual repository shows"
+		why.Fix, why.Who = "try again, or ask with the path in the local repository that holds the file", "the caller, or Artifactory administrators"
+	case errors.Is(err, artifact.ErrPackage):
+		why.Code, why.Found, why.Expected, why.Fix, why.Who = reason.PackageUnknown, err.Error(), artifact.PackageNeeds, "grant the right, then ask again", "Artifactory administrators"
 	case answered && (st.Status == http.StatusForbidden || st.Status == http.StatusUnauthorized):
 		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token"
 		why.Fix, why.Who = "grant the right and check it with: hallmark doctor", "Artifactory administrators"

@@ -36,6 +36,7 @@ const (
 	RemoteCache         Code = "remote-cache"
 	VirtualRepository   Code = "virtual-repository"
 	MembersUnknown      Code = "members-unknown"
+	PackageUnknown      Code = "package-unknown"
 	BuildIncomplete     Code = "build-incomplete"
 	BuildForeign        Code = "build-foreign"
 	BuildUnreadable     Code = "build-unreadable"
@@ -63,7 +64,7 @@ var Codes = map[Code]string{
 	SignatureWrongBytes: "A signature file is stored but was made for other bytes.",
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
 	SignatureOrphaned:   "A signature file lies in a repository without its artifact.",
-	SignaturesTooMany:   "More is attached to an image than is read; its signature may be among the rest.",
+	SignaturesTooMany:   "More is attached to an image or release bundle than is read; its signature may be among the rest.",
 	SignaturesDamaged:   "A tag that should list an image's signatures holds something else; none can be added until it is deleted.",
 	PropertyFalse:       "An artifact's properties say that it is signed, and it is not.",
 	DigestMismatch:      "The bytes that arrived are not those that Artifactory reports.",
@@ -77,7 +78,8 @@ var Codes = map[Code]string{
 	PromotionRefused:    "Artifactory refused a step of a promotion.",
 	RemoteCache:         "The file is in the cache of a remote repository, where nothing can be stored beside it; promote it to a local repository first.",
 	VirtualRepository:   "A virtual or remote repository only shows files that are stored in another one, which has to be named.",
-	MembersUnknown:      "The path is in a virtual repository, and nothing tells which of its members holds the file.",
+	MembersUnknown:      "The path is in a virtual repository, and nothing tells which of its members holds the file, or those that are known do not hold it.",
+	PackageUnknown:      "The file is named as parts of images are, and the token may not know whether its repository keeps images.",
 	PartOfImage:         "The file is a layer or another part of an image; the image's manifest is what is signed.",
 	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
 	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",

@@ -2,6 +2,7 @@ package shelf
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -18,13 +19,16 @@ func lookInEvidence(ctx context.Context, c *artifactory.Client, s artifact.Subje
 		return nil, nil, nil
 	}
 	found, err := c.Attestations(ctx, s)
-	if err != nil {
+	if err != nil && !errors.Is(err, artifactory.ErrTooMany) {
 		return nil, nil, err
 	}
 	for _, f := range found {
 		likely = append(likely, inHand(f))
 	}
-	return likely, nil, nil
+	if err != nil { // it matters to whom those that were read are not enough
+		rest = []Spot{{Name: "more evidence", Format: artifactory.EvidenceFormat, Read: func(context.Context) ([]byte, error) { return nil, err }}}
+	}
+	return likely, rest, nil
 }
 
 func attest(ctx context.Context, c *artifactory.Client, s artifact.Subject, _ string, f seal.Format, content []byte) (string, error) {

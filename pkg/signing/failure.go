@@ -54,8 +54,8 @@ func (e *storeError) reason(r *run) reason.Reason {
 		}
 	case errors.Is(e.err, artifactory.ErrTooMany):
 		return reason.Reason{
-			Code: reason.SignaturesTooMany, Message: "more is attached to the image than is read; it is tried again", Found: e.err.Error(),
-			Expected: "a few signatures and attestations", Fix: "delete the referrers that nobody needs", Who: "the image's owner",
+			Code: reason.SignaturesTooMany, Message: "more is attached to the artifact than is read; it is tried again", Found: e.err.Error(),
+			Expected: "a few signatures and attestations", Fix: "delete the referrers, or the evidence, that nobody needs", Who: "the artifact's owner",
 		}
 	case forbidden(e.err) && r.whole.Kind == artifact.KindImage:
 		return reason.Reason{

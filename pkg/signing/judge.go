@@ -55,6 +55,12 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 			Expected: "a server that names the member, or a token that may read the virtual repository's configuration",
 			Fix:      "hallmark sign with the path in the local repository that holds the file", Who: "the caller, or Artifactory administrators",
 		}, job.Permanent(cause)
+	case errors.Is(cause, artifactory.ErrMemberDiffers):
+		return ledger.Failed, reason.Reason{
+			Code: reason.MembersUnknown, Message: "the virtual repository shows a file that its members are not seen to hold; it is tried again", Found: cause.Error(),
+			Expected: "a member that holds the bytes that the virtual repository shows",
+			Fix:      "hallmark sign with the path in the local repository that holds the file", Who: "the caller, or Artifactory administrators",
+		}, cause
 	case isA[*ownError](cause):
 		return ledger.Skipped, reason.Reason{
 			Code: reason.SignatureFile, Message: "a signature file is not signed itself", Found: r.ref.String(),
@@ -77,6 +83,11 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 		}, nil
 	case errors.Is(cause, artifactory.ErrNoEvidence) && errors.As(cause, &said):
 		return ledger.Failed, said.reason(r), job.Permanent(cause)
+	case errors.Is(cause, artifact.ErrPackage):
+		return ledger.Failed, reason.Reason{
+			Code: reason.PackageUnknown, Message: "nothing tells whether this is a plain file or a part of an image; it is tried again", Found: cause.Error(),
+			Expected: artifact.PackageNeeds, Fix: "grant the right; hallmark doctor tells what is known of each repository", Who: "Artifactory administrators",
+		}, cause
 	case isA[*artifact.MissingError](cause):
 		return ledger.Failed, reason.Reason{
 			Code: reason.ImageIncomplete, Message: "the index lists manifests that the repository does not hold; it is tried again", Found: cause.Error(),

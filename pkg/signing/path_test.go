@@ -2,17 +2,18 @@ package signing_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
-
-	"strings"
 )
 
 // What may stand in a name is signed under that name, and nothing else is touched.
@@ -126,4 +127,34 @@ func TestARefusedPathIsNotTriedAgain(t *testing.T) {
 	st, err := r.ledger.Status(t.Context(), r.ref("app/a;b"))
 	require.NoError(t, err)
 	require.Len(t, st.History, 1)
+}
+
+// What keeps a path from being followed is told by its own name; what may pass is tried again.
+func TestPathsThatCannotBeFollowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setup{quirks: standin.Quirks{VirtualInfo: "virtual", Configurations: "closed"}})
+	require.NoError(t, r.art.AddRepository(standin.Repository{Key: "all", Class: standin.Virtual, Members: []string{repo}}))
+	r.upload("app/a", "content")
+	sign := func() (ledger.Outcome, error) {
+		ev := r.event("app/a")
+		ev.Repo = "all"
+		err := r.service.Do(t.Context(), ev)
+		st, failed := r.ledger.Status(t.Context(), artifact.Ref{Instance: "main", Repo: "all", Path: "app/a"})
+		require.NoError(t, failed)
+		return st.Current, err
+	}
+	out, err := sign()
+	require.IsType(t, job.Permanent(err), err)
+	requireExplained(t, out, reason.MembersUnknown)
+	require.Contains(t, out.Reasons[0].Found, "api/repositories/all")
+
+	require.NoError(t, r.art.SetQuirks(standin.Quirks{}))
+	r.art.Fail(standin.Fault{Path: "/artifactory/api/storage/" + repo + "/**", Status: 404, Times: 2})
+	out, err = sign()
+	require.Error(t, err)
+	require.NotEqual(t, job.Permanent(err), err)
+	requireExplained(t, out, reason.MembersUnknown)
+	require.Contains(t, out.Reasons[0].Message, "tried again")
+	_, err = sign()
+	require.NoError(t, err)
 }
