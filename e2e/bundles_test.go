@@ -294,3 +294,19 @@ func TestReleaseBundleIntoAForbiddenTarget(t *testing.T) {
 	verified(t, s, "app/a.tgz", []byte("a"))
 	require.InDelta(t, 2, signaturesMade(t, s), 0)
 }
+
+// doctor asks for no right that nobody can have on what is frozen.
+func TestDoctorKnowsReleaseBundles(t *testing.T) {
+	t.Parallel()
+	s := start(t, sandbox.Config{Standin: bundleHouse(standin.Quirks{}), Policies: bundlePolicies})
+	upload(t, s, "app/a.tgz", "a")
+	require.NoError(t, jfrogBundles(t, s).CreateReleaseBundleFromArtifacts(gatewaySuite, services.CommonOptionalQueryParams{}, "", bundleArtifacts("app/a.tgz")))
+	r := hallmark(t, s, "doctor")
+	require.Equal(t, 0, r.code, r.out+r.err)
+	require.Contains(t, r.out, "release bundles; read yes")
+	require.Contains(t, r.out, "Artifactory makes it with the first release bundle", "that of the project")
+	require.NoError(t, s.Artifactory.AddToken(standin.Token{Value: s.Secret("artifactory"), User: "hallmark", Rights: map[string]string{sandbox.Staging: "rwa", sandbox.Release: "rwa"}}))
+	r = hallmark(t, s, "doctor")
+	require.Equal(t, 1, r.code, r.out+r.err)
+	require.Contains(t, r.out, "grant the token's user read and annotate on release-bundles-v2")
+}

@@ -101,6 +101,9 @@ func examineRepositories(ctx context.Context, client *artifactory.Client, instan
 func examineSigned(ctx context.Context, client *artifactory.Client, instance, repo string) hsm.Check {
 	name := fmt.Sprintf("artifactory %s: signs in %s", instance, repo)
 	r, err := client.Repository(ctx, repo)
+	if keepsBundles(r, repo) {
+		return examineBundles(ctx, client, name, repo)
+	}
 	if errors.Is(err, artifact.ErrGone) {
 		return gone(name, instance)
 	}
@@ -127,6 +130,9 @@ func examineSigned(ctx context.Context, client *artifactory.Client, instance, re
 func examineGuarded(ctx context.Context, client *artifactory.Client, instance, repo string) hsm.Check {
 	name := fmt.Sprintf("artifactory %s: guards %s", instance, repo)
 	r, err := client.Repository(ctx, repo)
+	if keepsBundles(r, repo) && errors.Is(err, artifact.ErrGone) {
+		return examineBundles(ctx, client, name, repo)
+	}
 	if errors.Is(err, artifact.ErrGone) {
 		return gone(name, instance)
 	}
