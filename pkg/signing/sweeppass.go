@@ -27,8 +27,8 @@ const (
 	keepTurn = 20 * time.Second
 )
 
-// clockRough is how roughly a difference of clocks is known, at most.
-const clockRough = 2 * time.Second
+// clockRough is more than what a difference of clocks is wrong by: answers tell whole seconds, and may be slow to come.
+const clockRough = 10 * time.Second
 
 // errTurnLost means that another replica sweeps now.
 var errTurnLost = errors.New("another replica has taken over the sweep")
