@@ -65,7 +65,10 @@ func (c *Client) markPromoted(ctx context.Context, b artifact.Build, p artifact.
 		p.At = newest.Add(time.Millisecond)
 	}
 	m.at = p.At.Truncate(time.Millisecond)
-	err = m.send(ctx, p.Repo)
+	done, err = m.carry(ctx, p.Repo)
+	if done {
+		return nil
+	}
 	if p.Repo == "" || !isStatus(err, http.StatusBadRequest) && !isStatus(err, http.StatusConflict) && !isStatus(err, http.StatusUnprocessableEntity) {
 		return m.outcome(ctx, err)
 	}
@@ -73,7 +76,10 @@ func (c *Client) markPromoted(ctx context.Context, b artifact.Build, p artifact.
 	if _, done, look := m.state(ctx); done || look != nil {
 		return look
 	}
-	return m.outcome(ctx, m.send(ctx, ""))
+	if done, err = m.carry(ctx, ""); done {
+		return nil
+	}
+	return m.outcome(ctx, err)
 }
 
 // mark is one promotion to be recorded.
@@ -97,6 +103,33 @@ func (m mark) state(ctx context.Context) (newest time.Time, done bool, err error
 	return last.At, last.Status == m.want.Status && same, nil
 }
 
+// carry sends the promotion. What failed on the way may have been done all the same, and done twice it is two lines: it
+// is sent again only after a look at the history, which does not show it. done means that the history does.
+func (m mark) carry(ctx context.Context, target string) (done bool, err error) {
+	for try := 1; ; try++ {
+		err := m.send(ctx, target)
+		if !Temporary(err) || ctx.Err() != nil {
+			return false, err
+		}
+		if _, done, look := m.state(ctx); done {
+			return true, nil
+		} else if look != nil {
+			return false, errors.Join(err, look)
+		}
+		wait := max(RetryAfter(err), backoff(try))
+		if try > m.client.retries || !fits(ctx, wait) {
+			return false, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false, fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+		}
+	}
+}
+
 func (m mark) send(ctx context.Context, target string) error {
 	body, err := json.Marshal(markBody{
 		Status: m.want.Status, Comment: m.comment, CIUser: "hallmark", Timestamp: m.at.UTC().Format(buildTime), TargetRepo: target, Copy: true, FailFast: true,
@@ -106,7 +139,7 @@ func (m mark) send(ctx context.Context, target string) error {
 	}
 	headers := map[string]string{"Content-Type": promotionType}
 	return m.client.eachSpelling(m.run, "api/build/promote/", url.Values{}, func(u string) error {
-		return m.client.do(ctx, request{call: callPromote, method: http.MethodPost, url: u, body: body, headers: headers}, discard)
+		return m.client.do(ctx, request{call: callPromote, method: http.MethodPost, single: true, url: u, body: body, headers: headers}, discard)
 	})
 }
 

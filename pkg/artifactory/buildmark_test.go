@@ -132,3 +132,29 @@ func TestMarkPromotedRefusals(t *testing.T) {
 	impatient := newClient(t, s.URL(), reader(t), func(cfg *artifactory.Config) { cfg.Retries = -1 })
 	require.True(t, artifactory.Temporary(impatient.MarkPromoted(t.Context(), old, released, "")))
 }
+
+// A promotion that may have been recorded although its answer was lost is looked for before it is sent again: two would be
+// two lines.
+func TestMarkPromotedIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for _, f := range []standin.Fault{{Status: 503, When: standin.After}, {Reset: true, When: standin.After}, {Status: 502}} {
+		s, c, look := marking(t, standin.Config{}, published{name: "bld", number: "7"})
+		f.Path = "/artifactory/api/build/promote/**"
+		s.Fail(f)
+		b := look()
+		s.ForgetRequests()
+		require.NoError(t, c.MarkPromoted(t.Context(), b, artifact.BuildPromotion{Status: "released", Repo: artifactorytest.Release}, ""))
+		want := 1
+		if f.When != standin.After {
+			want = 2
+		}
+		require.Equal(t, want, posts(s))
+		require.Len(t, look().Promotions, 1)
+	}
+	s, c, look := marking(t, standin.Config{}, published{name: "bld", number: "7"})
+	s.Fail(standin.Fault{Path: "/artifactory/api/build/promote/**", Status: 503, Times: -1})
+	b := look()
+	err := c.MarkPromoted(t.Context(), b, artifact.BuildPromotion{Status: "released"}, "")
+	require.True(t, artifactory.Temporary(err), "%v", err)
+	require.Equal(t, 4, posts(s))
+}

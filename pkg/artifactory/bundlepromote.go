@@ -155,39 +155,6 @@ func underWay(status string) bool {
 	return slices.Contains([]string{"PENDING", "PROCESSING", "STARTED", "IN_PROGRESS", "CREATED"}, status)
 }
 
-// arrived reports whether a complete promotion has put the contents where they are wanted, and they are there still. All
-// that came from one repository goes to one: one artifact of each tells. Where no repositories are wanted there is no
-// place to look, and the record counts.
-func (c *Client) arrived(ctx context.Context, b artifact.Bundle, went, wanted []string) (bool, error) {
-	if len(wanted) == 0 {
-		return true, nil
-	}
-	if len(went) > 0 && slices.ContainsFunc(wanted, func(repo string) bool { return !slices.Contains(went, repo) }) {
-		return false, nil
-	}
-	seen := map[string]bool{}
-	for _, x := range b.Contents {
-		if seen[x.Ref.Repo] {
-			continue
-		}
-		seen[x.Ref.Repo] = true
-		found := false
-		for _, repo := range wanted {
-			at := x.Ref
-			at.Repo = repo
-			info, err := c.info(ctx, at)
-			if err != nil && !isGone(err) && !errors.Is(err, ErrNotFile) {
-				return false, fmt.Errorf("looking for %s: %w", at, err)
-			}
-			found = found || err == nil && info.SHA256 == x.SHA256 && !x.SHA256.IsZero()
-		}
-		if !found {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
 // bundlePromotion is a record with its id, which is its time in milliseconds.
 type bundlePromotion struct {
 	artifact.BundlePromotion

@@ -163,3 +163,16 @@ func TestPromoteBundleWaits(t *testing.T) {
 	s.server.Fail(standin.Fault{Path: "/artifactory/api/storage/**", Status: http.StatusForbidden})
 	require.ErrorContains(t, s.promote(t.Context(), false), "403", "where it cannot be looked, nothing is concluded")
 }
+
+// One content that is gone is enough, also beside another from the same repository.
+func TestPromoteBundleLooksAtEveryContent(t *testing.T) {
+	t.Parallel()
+	for _, gone := range bundledPaths {
+		s := newSuite(t, "", standin.Config{Quirks: standin.Quirks{BundleOverEqual: "allow"}})
+		require.NoError(t, s.promote(t.Context(), false))
+		require.NoError(t, s.server.Delete("ci", artifactorytest.Release, gone))
+		require.NoError(t, s.promote(t.Context(), false))
+		require.Equal(t, 2, s.holds(artifactorytest.Release), gone)
+		require.Len(t, s.bundle().Promotions, 2)
+	}
+}
