@@ -143,6 +143,14 @@ func values[T any](items list[T]) []T {
 	return out
 }
 
+// silence is the longest that any instance may be silent; 0 when all have the default.
+func (c *Config) silence() (longest time.Duration) {
+	for _, a := range values(c.Artifactory) {
+		longest = max(longest, a.Timeout)
+	}
+	return longest
+}
+
 func (c *Config) instanceNames() []string {
 	names := make([]string, len(c.Artifactory))
 	for i, a := range c.Artifactory {

@@ -84,7 +84,9 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	work := func(ctx context.Context, w job.Work) error { return signer.Do(ctx, w.Event) }
 	queue := c.Queue.Value
 	queue.Drain = c.Server.Drain // one bound for the whole shutdown
-	if s.queue, err = job.New(s.ledger, queue, job.Options{Log: log, Registerer: s.metrics, Instances: len(s.instances)}, work); err != nil {
+	if s.queue, err = job.New(s.ledger, queue, job.Options{
+		Log: log, Registerer: s.metrics, Instances: len(s.instances), Outage: artifactory.Down, Silence: c.silence(),
+	}, work); err != nil {
 		return nil, err
 	}
 	s.sweeper = &signing.Sweeper{Service: signer, Accept: s.queue.Accept, Config: c.Sweep.Value}

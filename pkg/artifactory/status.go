@@ -61,6 +61,16 @@ func Temporary(err error) bool {
 	return errors.Is(err, errNetwork) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrMemberDiffers)
 }
 
+// Down reports whether an error means that the instance itself failed: it could not be reached, fell silent, broke off, or
+// answered 408, 429 or most of 5xx. Other errors may be temporary, too, but were not its fault.
+func Down(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	st, ok := errors.AsType[*StatusError](err)
+	return errors.Is(err, errNetwork) || ok && Temporary(st)
+}
+
 // RetryAfter is how long the server asked to be left alone; 0 when it did not say.
 func RetryAfter(err error) time.Duration {
 	if st, ok := errors.AsType[*StatusError](err); ok {

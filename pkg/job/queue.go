@@ -24,6 +24,10 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Instances  int // of Artifactory; when there are several, none can hold up the others
+	// Outage tells of an attempt's error whether it means that Artifactory itself failed: it cannot be reached, is
+	// overloaded or breaks down. It must not keep the error. Nil means that no error does.
+	Outage  func(error) bool
+	Silence time.Duration // how long Artifactory may be silent before a request is given up; default 30 s
 }
 
 // Queue accepts events and has them worked on. Make one per ledger.
@@ -60,7 +64,7 @@ func New(l *ledger.Ledger, cfg Config, opts Options, work func(ctx context.Conte
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
-	q.shares = newShares(opts.Instances, q.slots, q.log)
+	q.shares = newShares(opts, q.slots, q.log)
 	var driver riverdriver.Driver[*sql.Tx] = riverdatabasesql.New(l.SQL())
 	if l.Dialect() == ledger.SQLite {
 		driver = newSQLiteDriver(l)

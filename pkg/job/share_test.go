@@ -21,6 +21,8 @@ func on(instance string, n int) ledger.Event {
 	return e
 }
 
+var errRefused = errors.New("connection refused")
+
 // An instance that answers nothing, or with errors only, has far more work waiting than is fetched at one time. That of
 // the other instance gets on behind it, and its own when it answers again.
 func TestAnInstanceThatIsDownHoldsUpNoOther(t *testing.T) {
@@ -40,7 +42,7 @@ func TestAnInstanceThatIsDownHoldsUpNoOther(t *testing.T) {
 			case <-answers:
 				return nil
 			case <-time.After(100 * time.Millisecond): // a client's own repetitions take their time
-				return errors.New("connection refused")
+				return errRefused
 			}
 		},
 	} {
@@ -52,7 +54,7 @@ func TestAnInstanceThatIsDownHoldsUpNoOther(t *testing.T) {
 				done, recovered := make(chan string, up), make(chan string, down)
 				cfg := job.Config{Workers: 8, RetryBase: 500 * time.Millisecond, RetryMax: time.Second, MaxAttempts: 1000}
 				var tried atomic.Int32
-				q, err := job.New(l, cfg, job.Options{Instances: 2}, func(ctx context.Context, w job.Work) error {
+				q, err := job.New(l, cfg, job.Options{Instances: 2, Outage: func(err error) bool { return errors.Is(err, errRefused) }}, func(ctx context.Context, w job.Work) error {
 					if w.Event.Instance == "up" {
 						done <- w.Event.Path
 						return nil

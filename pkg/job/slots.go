@@ -8,10 +8,11 @@ import (
 
 // slots are the workers' places, one for each event that may be worked on at once. The limits are nested: promotions may
 // take every place, uploads and backfill together leave a few for promotions, and backfill has its own few among
-// those. A free place goes to the first lane that waits. Nobody is interrupted for anybody.
+// those. Some may be kept for promotions in any case, also when the limits shrink below what is taken. A free place goes to the first lane that waits. Nobody is interrupted for anybody.
 type slots struct {
 	mu      sync.Mutex
 	limit   [lowest + 1]int // for a lane together with those behind it
+	reserve int             // promotions that nothing else is counted against
 	taken   [lowest + 1]int
 	waiting [lowest + 1][]chan struct{} // closed when a place was taken for the one that waits
 }
@@ -79,6 +80,9 @@ func (s *slots) hand() {
 // free reports whether a lane may take a place. When one may not, none behind it may, as the limits are nested; so
 // nobody is ever overtaken from behind.
 func (s *slots) free(r rank) bool {
+	if r == 0 && s.taken[0] < s.reserve {
+		return true
+	}
 	taken := 0
 	for lane := lowest; lane >= 0; lane-- {
 		taken += s.taken[lane]

@@ -39,7 +39,8 @@ func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 		return river.JobSnooze(back)
 	}
 	outcome := ""
-	defer func() { w.q.shares.leave(j.Args.Instance, r, outcome) }()
+	var err error
+	defer func() { w.q.shares.leave(j.Args.Instance, r, outcome, err) }()
 	if !w.q.slots.take(r, w.q.draining, w.q.patience) {
 		return river.JobSnooze(0) // fetched ahead and not begun: it goes back
 	}
@@ -49,7 +50,7 @@ func (w *worker) Work(ctx context.Context, j *river.Job[taskArgs]) error {
 	ctx, cancel := context.WithTimeout(ctx, w.q.cfg.Timeout)
 	defer cancel()
 	said := &notes{}
-	err := w.q.attempt(context.WithValue(ctx, notesKey{}, said), Work{Event: j.Args.Event, Attempt: j.Attempt})
+	err = w.q.attempt(context.WithValue(ctx, notesKey{}, said), Work{Event: j.Args.Event, Attempt: j.Attempt})
 	var verdict error
 	outcome, verdict = w.q.judge(j.JobRow, err)
 	w.q.metrics.ended[outcome].Inc()

@@ -221,3 +221,30 @@ func TestCancelledWorkLeavesNothing(t *testing.T) {
 	r.converge(artifactPath)
 	r.requireSigned(artifactPath, "hello")
 }
+
+// Whether Artifactory itself failed can be told from what an attempt ends with, however it is to be repeated.
+func TestFailuresThatAreArtifactorys(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault standin.Fault
+		down  bool
+	}{
+		"unavailable":            {standin.Fault{Path: atFiles, Status: 503}, true},
+		"unavailable, told when": {standin.Fault{Path: atFiles, Status: 503, RetryAfter: time.Minute}, true},
+		"no connection":          {standin.Fault{Path: atFiles, Reset: true}, true},
+		"refused":                {standin.Fault{Path: atFiles, Status: 403}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, setup{client: func(c *artifactory.Config) { c.Retries = -1 }})
+			r.upload(artifactPath, "content")
+			c.fault.Times = -1
+			r.art.Fail(c.fault)
+			err := r.do(artifactPath)
+			require.Error(t, err)
+			require.Equal(t, c.down, artifactory.Down(err), "%v", err)
+		})
+	}
+	require.False(t, artifactory.Down(artifactory.ErrMemberDiffers))
+	require.False(t, artifactory.Down(context.DeadlineExceeded), "it may be anybody's")
+}
