@@ -139,7 +139,8 @@ func TestReplicasFollowTheDatabase(t *testing.T) {
 	require.False(t, has(render(t, "postgres", "--set", "networkPolicy.enabled=false"), "NetworkPolicy"))
 }
 
-// A change of configuration or policies starts new pods; they read both at the start only.
+// A change of configuration starts new pods, because it is read at the start only; a change of policies does not: the
+// running service takes them up, and broken ones must not keep a pod from starting.
 func TestChangesStartNewPods(t *testing.T) {
 	t.Parallel()
 	sum := func(args ...string) string {
@@ -149,7 +150,8 @@ func TestChangesStartNewPods(t *testing.T) {
 	require.Len(t, before, 64)
 	require.Equal(t, before, sum("--set", "service.port=9999"))
 	require.NotEqual(t, before, sum("--set", "config.queue.workers=3"))
-	require.NotEqual(t, before, sum("--set", "policies.files.more\\.yaml=x"))
+	require.Equal(t, before, sum("--set", "policies.files.more\\.yaml=x"))
+	require.NotEqual(t, before, sum("--set", "policies.noMatch=deny"))
 }
 
 func TestRefusals(t *testing.T) {

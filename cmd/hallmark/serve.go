@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,9 +28,12 @@ func newServe() *cobra.Command {
 		Long: `Run the service: receive webhooks, sign by policy, answer the promotion gate.
 
 It refuses to start when a key, the HSM, a policy or the database is broken, and says
-which and what to do. On SIGTERM it takes no new work, finishes what runs and exits.`,
+which and what to do. Changed policy files are taken up while it runs, within seconds, or at
+once on SIGHUP; broken ones are told in the log and the policies before them stay in force.
+On SIGTERM it takes no new work, finishes what runs and exits.`,
 		Example: `  hallmark serve --config /etc/hallmark/hallmark.yaml
-  hallmark serve --config hallmark.yaml --log-format text --log-level debug`,
+  hallmark serve --config hallmark.yaml --log-format text --log-level debug
+  kill -HUP "$(pidof hallmark)"   # after changing policies`,
 		Args: cobra.NoArgs,
 	}
 	config := configFlag(cmd)
@@ -97,6 +103,9 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 // serve runs until ctx ends, then drains within server.drain: requests first, so that no event is acknowledged that is
 // not stored; then the queue; the database last.
 func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	cert, err := newCertificate(c.Server.TLS, log)
 	if err != nil {
 		return err
@@ -118,7 +127,7 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 		return err
 	}
 	log.InfoContext(ctx, "ready", slog.String("listen", public.Addr().String()), slog.String("metrics", admin.Addr().String()),
-		slog.String("version", version), slog.String("policy_set", s.policies.Digest().String()), slog.Int("keys", len(s.keys.Keys())))
+		slog.String("version", version), slog.String("policy_set", s.policySet().Digest().String()), slog.Int("keys", len(s.keys.Keys())))
 
 	if len(c.API.Tokens) == 0 {
 		log.WarnContext(ctx, "api.tokens is empty: nobody can ask the gate or for a status")
@@ -138,6 +147,10 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 	publicServer, adminServer := run(s.public, public), run(s.admin, admin)
 	group.Go(func() error {
 		s.sweeper.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.policies.Run(ctx, hangup)
 		return nil
 	})
 	<-ctx.Done()

@@ -34,7 +34,7 @@ type service struct {
 	config    *Config
 	log       *slog.Logger
 	metrics   *prometheus.Registry
-	policies  *policy.Set
+	policies  *policy.Live
 	instances map[string]*artifactory.Client
 	promoting map[string]*artifactory.Client // with the identity that writes to release repositories
 	keys      *hsm.Keyring
@@ -57,7 +57,7 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 			s.close()
 		}
 	}()
-	if s.policies, err = c.loadPolicies(); err != nil {
+	if s.policies, err = policy.Open(c.Policies.Value.Dir, c.Policies.Value.NoMatch, c.vocabulary(), log, s.metrics); err != nil {
 		return nil, fmt.Errorf("loading policies: %w", err)
 	}
 	if s.keys, err = hsm.Open(ctx, values(c.Tokens), values(c.Keys), hsm.Options{AllowSoftwareKeys: software, Log: log, Registerer: s.metrics}); err != nil {
@@ -109,7 +109,16 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	return s, s.face()
 }
 
-func (s *service) policySet() *policy.Set { return s.policies }
+// policySet is the set in force. Policies change while the service runs: whoever works takes the set once.
+func (s *service) policySet() *policy.Set { return s.policies.Set() }
+
+func (s *service) covers(instance, repo, path, event string) bool {
+	return s.policySet().Covers(instance, repo, path, event)
+}
+
+func (s *service) explain(ref artifact.Ref, event string) policy.Explanation {
+	return s.policySet().Explain(ref, event)
+}
 
 // face builds the HTTP handlers.
 func (s *service) face() error {
@@ -121,12 +130,12 @@ func (s *service) face() error {
 		}
 		hooks.Instances[a.Name] = in
 	}
-	receiver, err := webhook.New(hooks, webhook.Deps{Accept: s.queue.Accept, Covers: s.policies.Covers, Log: s.log, Registerer: s.metrics})
+	receiver, err := webhook.New(hooks, webhook.Deps{Accept: s.queue.Accept, Covers: s.covers, Log: s.log, Registerer: s.metrics})
 	if err != nil {
 		return err
 	}
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
-		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.policies.Explain,
+		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
 		Log: s.log, Registerer: s.metrics,
 	})

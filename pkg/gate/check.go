@@ -84,7 +84,10 @@ func (g *Gate) Inspect(ctx context.Context, req Request) Verdict {
 
 // verdict is steps 1 to 4 for a context with a deadline.
 func (g *Gate) verdict(ctx context.Context, req Request) Verdict {
-	set := g.Policies()
+	set := req.Policies
+	if set == nil {
+		set = g.Policies()
+	}
 	v := Verdict{
 		Artifact: req.Artifact.String(), Target: req.Target.String(), At: time.Now().UTC(),
 		PolicySet: set.Digest(), Reasons: []reason.Reason{}, Signatures: []Signature{},

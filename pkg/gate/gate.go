@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -15,8 +16,9 @@ import (
 type Request struct {
 	Artifact artifact.Ref
 	Target   artifact.Ref
-	Caller   string // the authenticated name of who asks, for the record
-	All      bool   // look at every signature file of a key that counts, in any format, and not only until the answer is yes
+	Caller   string      // the authenticated name of who asks, for the record
+	Policies *policy.Set // to judge by; nil means those in force when the check begins
+	All      bool        // look at every signature file of a key that counts, in any format, and not only until the answer is yes
 
 	along bool // set by Inspect
 }

@@ -31,11 +31,34 @@ func Load(dir string, noMatch NoMatch, v Vocabulary) (*Set, error) {
 	if err := v.check(); err != nil {
 		return nil, fmt.Errorf("loading policies: %w", err)
 	}
+	return lookAt(dir).load(dir, noMatch, v)
+}
+
+// look is what a directory held at one moment: its policy files, or why they cannot be read.
+type look struct {
+	sources []source
+	digest  artifact.Digest
+	err     error
+}
+
+func lookAt(dir string) look {
 	sources, err := readDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("loading policies: %w", err)
+	return look{sources: sources, digest: digestOf(sources), err: err}
+}
+
+// content tells looks apart.
+func (l look) content() string {
+	if l.err != nil {
+		return "unreadable: " + l.err.Error()
 	}
-	set, err := build(sources, v)
+	return l.digest.String()
+}
+
+func (l look) load(dir string, noMatch NoMatch, v Vocabulary) (*Set, error) {
+	if l.err != nil {
+		return nil, fmt.Errorf("loading policies: %w", l.err)
+	}
+	set, err := build(l.sources, v)
 	if err != nil {
 		return nil, fmt.Errorf("loading policies:\n%w", err)
 	}
@@ -68,8 +91,17 @@ func readDir(dir string) ([]source, error) {
 			continue
 		}
 		// Not e.Type(): files of a mounted Kubernetes ConfigMap are symbolic links.
-		if info, err := os.Stat(full); err == nil && info.IsDir() {
-			continue
+		if info, err := os.Stat(full); err == nil {
+			switch {
+			case info.IsDir():
+				continue
+			case !info.Mode().IsRegular():
+				errs = append(errs, &strictyaml.Error{File: full, Msg: "this is no regular file; put the policy's text there"})
+				continue
+			case info.Size() > strictyaml.MaxBytes:
+				errs = append(errs, &strictyaml.Error{File: full, Msg: fmt.Sprintf("the file has %d bytes, the limit is %d", info.Size(), strictyaml.MaxBytes)})
+				continue
+			}
 		}
 		data, err := os.ReadFile(full)
 		if err != nil {

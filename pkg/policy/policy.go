@@ -1,6 +1,7 @@
-// Package policy decides. It reads YAML files once, checks all of them, and is pure from then on: which signing policy
-// applies to an artifact (Decide), and what a gate demands before an artifact may enter a repository (Demand). It is
-// the only maker of a Grant, and without a Grant nothing reaches a key.
+// Package policy decides. A Set is read from YAML files once, checked as a whole, and pure from then on: which signing
+// policy applies to an artifact (Decide), and what a gate demands before an artifact may enter a repository (Demand). It
+// is the only maker of a Grant, and without a Grant nothing reaches a key. A Live holds the set of a directory that
+// changes.
 package policy
 
 import (

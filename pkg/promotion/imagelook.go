@@ -90,7 +90,7 @@ func (r *run) inspectParts(ctx context.Context, it *item) error {
 
 func (r *run) inspectPart(ctx context.Context, it *item, n int) ([]file, error) {
 	part, target := it.image.subjects[n], it.image.at(it.target, n)
-	v := r.Inspect(ctx, gate.Request{Artifact: part.Ref, Target: target.Ref, Caller: r.req.Caller, All: true})
+	v := r.Inspect(ctx, gate.Request{Artifact: part.Ref, Target: target.Ref, Caller: r.req.Caller, Policies: r.policies, All: true})
 	if !v.Decided {
 		return nil, fmt.Errorf("inspecting %s: %w", part.Ref, errUndecided)
 	}

@@ -35,7 +35,7 @@ func (r *run) judge(ctx context.Context) {
 
 // ask has the gate judge an artifact, and looks at what stands at the target if it may go.
 func (r *run) ask(ctx context.Context, it *item) {
-	v := r.Gate(ctx, gate.Request{Artifact: it.source, Target: it.target, Caller: r.req.Caller, All: true})
+	v := r.Gate(ctx, gate.Request{Artifact: it.source, Target: it.target, Caller: r.req.Caller, Policies: r.policies, All: true})
 	it.digest, it.rule, it.reasons = v.SHA256, v.Policy, v.Reasons
 	switch {
 	case !v.Decided:

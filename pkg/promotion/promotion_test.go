@@ -1,6 +1,7 @@
 package promotion_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -228,4 +229,32 @@ func TestPropertiesFollow(t *testing.T) {
 	r.signed("a.tgz")
 	require.Equal(t, promotion.StateDone, r.confirm(staging+"/a.tgz").State)
 	r.stands("a.tgz")
+}
+
+// Policies that change while a promotion runs change nothing for it: all of it is judged by the set that it is on record
+// with.
+func TestPoliciesChangeMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ledger.SQLite)
+	var paths, names []string
+	for n := range 12 {
+		paths = append(paths, fmt.Sprintf("app/%02d.tgz", n))
+		names = append(names, staging+"/"+paths[n])
+	}
+	r.signed(paths...)
+	began := r.policies.Load().Digest()
+	strict := strings.Replace(gatePolicy, "count: 1", "count: 2", 1)
+	require.NotEqual(t, gatePolicy, strict)
+	r.after = func() { r.setPolicy(strict) }
+	report := r.confirm(names...)
+	require.Equal(t, promotion.StateDone, report.State, "%+v", report)
+	record, err := r.ledger.Promotion(t.Context(), report.ID)
+	require.NoError(t, err)
+	require.Equal(t, began, record.PolicySet)
+	require.NotEqual(t, began, r.policies.Load().Digest())
+	for _, path := range paths {
+		verdicts, err := r.ledger.Verdicts(t.Context(), artifact.Ref{Instance: "main", Repo: staging, Path: path}, 1)
+		require.NoError(t, err)
+		require.Equal(t, began, verdicts[0].PolicySet, path)
+	}
 }

@@ -16,9 +16,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// MaxBytes is the size of the largest file that is read.
+const MaxBytes = 1 << 20
+
 // Limits of one file. They are far above anything a person writes and keep a hostile file from costing memory or time.
 const (
-	maxBytes  = 1 << 20
 	maxDepth  = 32      // of nested lists and mappings
 	maxNodes  = 100_000 // visited, every use of an alias counted anew
 	maxFaults = 50      // reported per document; the rest is left out
@@ -43,8 +45,8 @@ func Decode(file string, data []byte, into any) error {
 // DecodeAll calls each for every document of a stream separated by "---" and goes on after an error, so that the
 // returned error joins those of all documents. Empty documents are passed over. A syntax error ends the stream.
 func DecodeAll(file string, data []byte, each func(*Doc) error) error {
-	if len(data) > maxBytes {
-		return &Error{File: file, Msg: fmt.Sprintf("the file has %d bytes, the limit is %d", len(data), maxBytes)}
+	if len(data) > MaxBytes {
+		return &Error{File: file, Msg: fmt.Sprintf("the file has %d bytes, the limit is %d", len(data), MaxBytes)}
 	}
 	var errs []error
 	budget := maxNodes
