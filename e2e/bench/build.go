@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
@@ -82,7 +80,7 @@ func promoteOnce(ctx context.Context, s *sandbox.Sandbox, title, folder string, 
 	start := time.Now()
 	announce(s)
 	for i := range n {
-		if err := awaitPolicy(ctx, s, name(folder, i)); err != nil {
+		if err := await(ctx, s, sandbox.Release, name(folder, i), "hallmark.policy", "release-builds"); err != nil {
 			return err
 		}
 	}
@@ -139,45 +137,4 @@ func ask(ctx context.Context, s *sandbox.Sandbox, method, call string, body []by
 		err = fmt.Errorf("%s %s: HTTP %d: %s", method, call, resp.StatusCode, said)
 	}
 	return err
-}
-
-// awaitPolicy polls until a file of the release repository is signed by the policy of that repository.
-func awaitPolicy(ctx context.Context, s *sandbox.Sandbox, file string) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		f, _ := s.Artifactory.File(sandbox.Release, file)
-		if slices.Contains(f.Properties["hallmark.policy"], "release-builds") {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", file, ctx.Err())
-		case <-tick.C:
-		}
-	}
-}
-
-// signatures is how often the token has signed.
-func signatures(ctx context.Context, s *sandbox.Sandbox) (total int64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	for line := range strings.Lines(string(raw)) {
-		if strings.HasPrefix(line, "hallmark_hsm_sign_seconds_count") {
-			var n int64
-			if _, err := fmt.Sscan(line[strings.LastIndexByte(line, ' ')+1:], &n); err != nil {
-				return 0, err
-			}
-			total += n
-		}
-	}
-	return total, err
 }

@@ -5,10 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -92,18 +89,23 @@ func announce(s *sandbox.Sandbox) {
 
 func name(folder string, i int) string { return fmt.Sprintf("%s/%d/file-%d.bin", folder, i%50, i) }
 
-// awaitSigned polls the stand-in's memory, which costs no request.
+// awaitSigned waits until a file of the staging repository is marked as signed.
 func awaitSigned(ctx context.Context, s *sandbox.Sandbox, file string) error {
+	return await(ctx, s, sandbox.Staging, file, "hallmark.state", "signed")
+}
+
+// await polls the stand-in's memory, which costs no request, until a file has a property's value.
+func await(ctx context.Context, s *sandbox.Sandbox, repo, file, property, value string) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		f, _ := s.Artifactory.File(sandbox.Staging, file)
-		if slices.Contains(f.Properties["hallmark.state"], "signed") {
+		f, _ := s.Artifactory.File(repo, file)
+		if slices.Contains(f.Properties[property], value) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", file, ctx.Err())
+			return fmt.Errorf("waiting for %s/%s: %w", repo, file, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -111,31 +113,14 @@ func awaitSigned(ctx context.Context, s *sandbox.Sandbox, file string) error {
 
 // stepMeans reads hallmark_signing_step_seconds.
 func stepMeans(ctx context.Context, s *sandbox.Sandbox) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL+"/metrics", nil)
+	exposed, err := scrape(ctx, s)
 	if err != nil {
 		return "", err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
-	value := func(metric, step string) float64 {
-		for line := range strings.Lines(string(raw)) {
-			if v, ok := strings.CutPrefix(line, metric+`{step="`+step+`"} `); ok {
-				f, _ := strconv.ParseFloat(strings.TrimSpace(v), 64)
-				return f
-			}
-		}
-		return 0
 	}
 	var out []string
 	for _, step := range []string{"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record"} {
-		sum, count := value("hallmark_signing_step_seconds_sum", step), value("hallmark_signing_step_seconds_count", step)
+		label := `{step="` + step + `"}`
+		sum, count := total(exposed, "hallmark_signing_step_seconds_sum"+label), total(exposed, "hallmark_signing_step_seconds_count"+label)
 		if count > 0 {
 			out = append(out, fmt.Sprintf("%s %.2f ms", step, sum/count*1e3))
 		}

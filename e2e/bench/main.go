@@ -38,6 +38,7 @@ var parts = []struct {
 	{"burst", measureBurst},
 	{"sweep", measureSweep},
 	{"build", measureBuild},
+	{"images", measureImages},
 }
 
 type bench struct {
@@ -49,13 +50,14 @@ type bench struct {
 	events  int
 	items   int
 	built   int
+	images  int
 }
 
 func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst, sweep, build (default: all)",
+		Short:        "Measure: files, large, burst, sweep, build, images (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
@@ -65,6 +67,7 @@ func newRoot() *cobra.Command {
 	cmd.Flags().IntVar(&b.events, "events", 10000, "webhooks of a burst")
 	cmd.Flags().IntVar(&b.items, "items", 200_000, "files in a repository that is swept")
 	cmd.Flags().IntVar(&b.built, "built", 5000, "artifacts of a build that is promoted")
+	cmd.Flags().IntVar(&b.images, "images", 20, "images of 20 platforms that are pushed and promoted")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if b.bin, err = filepath.Abs(b.bin); err != nil {

@@ -15,7 +15,7 @@ import (
 // measureSweep compares a repository of many files, all in order, with the ledger: every third file an artifact, every
 // other one of its two signature files, each of which is verified.
 func measureSweep(ctx context.Context, b *bench) error {
-	s, err := b.world(ctx, "sweep", sandbox.Config{Sweep: "{off: true}"})
+	s, err := b.world(ctx, "sweep", sandbox.Config{Sweep: "{off: true}", Standin: func(c *standin.Config) { c.KeepRequests = 1 << 20 }})
 	if err != nil {
 		return err
 	}
