@@ -28,11 +28,12 @@ var update = flag.Bool("update", false, "write the generated documents")
 // The documents that are made from the code are up to date. make generate writes them.
 func TestGenerated(t *testing.T) {
 	for name, text := range map[string]string{
-		"configuration.md": configurationPage(),
-		"reasons.md":       reasonsPage(),
-		"events.md":        eventsPage(),
+		"docs/configuration.md": configurationPage(),
+		"docs/reasons.md":       reasonsPage(),
+		"docs/events.md":        eventsPage(),
+		"policies/schema.json":  string(policy.Schema()),
 	} {
-		file := filepath.Join(tooltest.RepoRoot(t), "docs", name)
+		file := filepath.Join(tooltest.RepoRoot(t), filepath.FromSlash(name))
 		if *update {
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 		}

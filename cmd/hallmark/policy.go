@@ -15,11 +15,12 @@ import (
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Check and explain policies",
+		Short: "Check and explain policies, and help to write them",
 		Example: `  hallmark policy check
-  hallmark policy explain libs-staging-local/app/1.4.2/app.tgz`,
+  hallmark policy explain libs-staging-local/app/1.4.2/app.tgz
+  hallmark policy schema > policies/schema.json`,
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyExplain())
+	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicySchema())
 	return cmd
 }
 

@@ -86,3 +86,11 @@ func TestPolicyExplain(t *testing.T) {
 		require.Equal(t, exitUndecided, command(t, "policy", "explain", path, "--config", config).code, path)
 	}
 }
+
+// The schema needs no configuration.
+func TestPolicySchema(t *testing.T) {
+	t.Parallel()
+	r := command(t, "policy", "schema")
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Equal(t, string(policy.Schema()), r.out)
+}
