@@ -32,8 +32,7 @@ which and what to do. Changed policy files are taken up while it runs, within se
 once on SIGHUP; broken ones are told in the log and the policies before them stay in force.
 On SIGTERM it takes no new work, finishes what runs and exits.`,
 		Example: `  hallmark serve --config /etc/hallmark/hallmark.yaml
-  hallmark serve --config hallmark.yaml --log-format text --log-level debug
-  kill -HUP "$(pidof hallmark)"   # after changing policies`,
+  hallmark serve --config hallmark.yaml --log-format text --log-level debug`,
 		Args: cobra.NoArgs,
 	}
 	config := configFlag(cmd)
