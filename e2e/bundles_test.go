@@ -63,18 +63,17 @@ func bundleHouse(q standin.Quirks) func(*standin.Config) {
 	}
 }
 
-// announceBundles subscribes to the events of release bundles and uploads the trusted key, as the guides say.
+// announceBundles has release bundles announced and uploads the trusted key, as the guides say. The sandbox has installed
+// what needs no environment.
 func announceBundles(t *testing.T, s *sandbox.Sandbox) {
 	t.Helper()
-	for domain, criteria := range map[string]standin.Criteria{
-		"release_bundle_v2": {AnyReleaseBundle: true}, "release_bundle_v2_promotion": {SelectedEnvironments: []string{production}},
-	} {
-		require.NoError(t, s.Artifactory.AddSubscription(standin.Subscription{
-			Key: "hallmark-" + domain, Enabled: true,
-			EventFilter: standin.EventFilter{Domain: domain, EventTypes: []string{domain + "_completed"}, Criteria: criteria},
-			Handlers:    []standin.Target{{HandlerType: "webhook", URL: s.URL + "/webhook/" + sandbox.Main, Secret: s.Secret("webhook"), UseSecretForSigning: true}},
-		}))
-	}
+	require.Equal(t, 1, hallmark(t, s, "webhook", "check").code, "promotions are not announced yet")
+	r := hallmark(t, s, "webhook", "install", "--url", s.URL, "--environment", production)
+	require.Equal(t, 0, r.code, r.out+r.err)
+	require.Contains(t, r.out, "UNCHANGED  hallmark-main-release_bundle_v2\n")
+	require.Contains(t, r.out, "CREATED  hallmark-main-release_bundle_v2_promotion\n")
+	r = hallmark(t, s, "webhook", "check")
+	require.Equal(t, 0, r.code, r.out+r.err)
 	pub, err := os.ReadFile(s.Path("release.pub"))
 	require.NoError(t, err)
 	asAdmin(t, s, "/artifactory/api/security/keys/trusted", map[string]string{"alias": sandbox.Key, "key": string(pub)})

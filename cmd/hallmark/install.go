@@ -16,10 +16,11 @@ import (
 
 // installation is the answer of hallmark webhook install.
 type installation struct {
-	Instance      string   `json:"instance"`
-	DryRun        bool     `json:"dryRun"`
-	Subscriptions []plan   `json:"subscriptions"`
-	Notes         []string `json:"notes"`
+	Instance      string     `json:"instance"`
+	DryRun        bool       `json:"dryRun"`
+	Subscriptions []plan     `json:"subscriptions"`
+	LeftOut       []omission `json:"leftOut"` // needed, and somebody has to say more first
+	Notes         []string   `json:"notes"`
 }
 
 func newWebhookInstall() *cobra.Command {
@@ -32,7 +33,10 @@ is right already is left alone, so it can be run again at any time.
   what      deployed, copied and moved artifacts, in every repository that a policy names;
             a policy with a pattern (libs-*-local) needs the events of all local ones;
             pushed and promoted images, where a policy has a format for images; uploaded
-            and promoted builds, where a policy names these events
+            and promoted builds, where a policy names these events; release bundles v2 that
+            are complete or promoted, where a policy signs them or names these events.
+            Promotions are announced for named environments only: environments of the
+            instance's configuration, or --environment
   without   Hallmark's own signature files
   enabled   set, because through the API a subscription is disabled unless it says otherwise
   proof     the secret of webhookSecrets, for an HMAC over each delivery; it is read from its
@@ -53,6 +57,7 @@ are kept as they are found.`,
 	}
 	open, output := webhookFlags(cmd), outputFlag(cmd)
 	base := cmd.Flags().String("url", "", "address under which Artifactory reaches the service (default: where the subscription points now)")
+	environments := cmd.Flags().StringArray("environment", nil, "environment that release bundles are promoted to, such as PROD; may be repeated (default: environments of the configuration)")
 	dry := cmd.Flags().Bool("dry-run", false, "only show what would change")
 	untested := cmd.Flags().Bool("no-test", false, "write without a test delivery, when the service cannot run yet")
 	debug := cmd.Flags().Bool("debug", false, "have deliveries that went well recorded too (--debug=false ends it)")
@@ -62,6 +67,9 @@ are kept as they are found.`,
 			return err
 		}
 		defer h.client.Close()
+		if err := h.environmentsAsked(*environments); err != nil {
+			return err
+		}
 		if !cmd.Flags().Changed("debug") {
 			debug = nil
 		}
@@ -182,6 +190,9 @@ func installText(w io.Writer, in *installation) {
 		}
 		changesText(w, p.Changes)
 	}
+	for _, o := range in.LeftOut {
+		fmt.Fprintf(w, "LEFT OUT  %s\n  why      %s\n  fix      %s\n", o.Key, o.Why, o.Fix)
+	}
 	for _, n := range in.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
@@ -210,6 +221,11 @@ func where(c artifactory.Criteria) string {
 	if c.AnyBuild {
 		names = append(names, "every build")
 	}
+	names = append(names, c.Bundles...)
+	if c.AnyBundle {
+		names = append(names, "every release bundle")
+	}
+	names = append(names, c.Environments...)
 	if len(names) == 0 {
 		return "-"
 	}

@@ -35,8 +35,12 @@ func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installati
 	if err != nil {
 		return nil, err
 	}
-	in := &installation{Instance: h.config.Name, Subscriptions: []plan{}}
+	in := &installation{Instance: h.config.Name, Subscriptions: []plan{}, LeftOut: []omission{}}
 	for _, s := range h.needed() {
+		if o := h.omitted(s, all); o != nil {
+			in.LeftOut = append(in.LeftOut, *o)
+			continue
+		}
 		p, _, err := h.compare(all, s, base, debug)
 		if err != nil {
 			return nil, err
@@ -50,9 +54,8 @@ func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installati
 // compare makes the plan for one line of the table, and returns what is there now. Its error is about the address.
 func (h *hooks) compare(all []artifactory.Subscription, s announced, base string, debug *bool) (plan, *artifactory.Subscription, error) {
 	p := plan{Key: subscriptionName(h.config.Name, s.domain), Action: actionCreate, Changes: []change{}, secret: h.secrets[0]}
-	var found *artifactory.Subscription
-	if i := slices.IndexFunc(all, func(sub artifactory.Subscription) bool { return sub.Key == p.Key }); i >= 0 {
-		found = &all[i]
+	found := find(all, p.Key)
+	if found != nil {
 		if has, _ := h.secretOf(*found); has != nil {
 			p.secret = *has // a rotation is not undone
 		}
@@ -62,7 +65,7 @@ func (h *hooks) compare(all []artifactory.Subscription, s announced, base string
 	if err != nil {
 		return p, found, err
 	}
-	p.Subscription = h.want(s.domain, s.types, where, p.secret, found)
+	p.Subscription = h.want(s, where, p.secret, found)
 	if debug != nil {
 		p.Subscription.Debug = *debug
 	}

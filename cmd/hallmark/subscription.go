@@ -12,40 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
-	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
-
-// subscribed is the table of what Artifactory is to announce: a subscription for each domain. A domain is a line here.
-// Its name stays here when it is no longer needed, without types, because its subscriptions are still ours.
-var subscribed = []announced{
-	{domain: "artifact", types: []string{"deployed", "copied", "moved"}},
-	{domain: "docker", types: []string{"pushed", "promoted"}, kind: artifact.KindImage},
-	{domain: "build", types: []string{"uploaded", "promoted"}, named: true},
-}
-
-// announced is one line of it.
-type announced struct {
-	domain string
-	types  []string
-	kind   artifact.Kind // that some policy must be able to sign, or nobody needs the events; "" is always needed
-	named  bool          // only the types that some policy names: what they lead to, others announce file by file
-}
-
-// needed lists the lines that the policies of the instance call for.
-func (h *hooks) needed() []announced {
-	var out []announced
-	for _, s := range subscribed {
-		if s.named {
-			s.types = slices.DeleteFunc(slices.Clone(s.types), func(t string) bool { return !slices.Contains(h.events, s.domain+"/"+t) })
-		}
-		if len(s.types) > 0 && (s.kind == "" || slices.Contains(h.kinds, s.kind)) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 func subscriptionName(instance, domain string) string { return "hallmark-" + instance + "-" + domain }
 
@@ -118,21 +86,11 @@ func (h *hooks) secretOf(sub artifactory.Subscription) (secret *hookSecret, know
 
 // want is the subscription that a domain should have. What only the platform's administrator can know is kept from
 // found, if there is one: project, proxy, fixed headers, federated repositories, debug.
-func (h *hooks) want(domain string, types []string, target string, secret hookSecret, found *artifactory.Subscription) artifactory.Subscription {
+func (h *hooks) want(s announced, target string, secret hookSecret, found *artifactory.Subscription) artifactory.Subscription {
 	sub := artifactory.Subscription{
-		Key: subscriptionName(h.config.Name, domain), Description: description(h.config.Name, secret), Enabled: true,
-		Filter: artifactory.EventFilter{Domain: domain, Types: types, Criteria: artifactory.Criteria{
-			AnyLocal: len(h.patterns) > 0, Repositories: h.repositories, Include: []string{},
-		}},
+		Key: subscriptionName(h.config.Name, s.domain), Description: description(h.config.Name, secret), Enabled: true,
+		Filter:   artifactory.EventFilter{Domain: s.domain, Types: s.types, Criteria: s.where(h, found)},
 		Handlers: []artifactory.Handler{{Type: "webhook", URL: target, Secret: secret.value, Signing: h.config.WebhookAuth != artifactory.WebhookPlain}},
-	}
-	if domain == "build" { // whose files may be in any repository
-		sub.Filter.Criteria = artifactory.Criteria{AnyBuild: true, Include: []string{}, Exclude: []string{}}
-	}
-	for _, name := range seal.Formats() {
-		if f, _ := seal.Lookup(name); f.Suffix != "" && domain != "build" {
-			sub.Filter.Criteria.Exclude = append(sub.Filter.Criteria.Exclude, "**/*"+f.Suffix)
-		}
 	}
 	if found != nil {
 		sub.ProjectKey, sub.Debug, sub.Filter.Criteria.AnyFederated = found.ProjectKey, found.Debug, found.Filter.Criteria.AnyFederated
@@ -166,6 +124,9 @@ func (h *hooks) drift(found, want artifactory.Subscription, secret hookSecret) [
 	compare("anyLocal", f.Criteria.AnyLocal, w.Criteria.AnyLocal, "true only when policies name repositories by pattern")
 	compare("anyBuild", f.Criteria.AnyBuild, w.Criteria.AnyBuild, "a build's files may be in any repository")
 	compare("builds", listText(f.Criteria.Builds), listText(w.Criteria.Builds), "policies decide about the files of builds")
+	compare("anyReleaseBundle", f.Criteria.AnyBundle, w.Criteria.AnyBundle, "policies decide about release bundles")
+	compare("release bundles", listText(f.Criteria.Bundles), listText(w.Criteria.Bundles), "policies decide about release bundles")
+	compare("environments", listText(f.Criteria.Environments), listText(w.Criteria.Environments), "promotions into these bring something to sign")
 	compare("anyRemote", f.Criteria.AnyRemote, w.Criteria.AnyRemote, "what a cache fetches is not ours to sign")
 	compare("repositories", listText(f.Criteria.Repositories), listText(w.Criteria.Repositories), "policies name these")
 	compare("include patterns", listText(f.Criteria.Include), listText(w.Criteria.Include), "policies decide about paths; a pattern here would keep events from them")

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
@@ -36,12 +35,12 @@ service itself never needs such rights.`,
 // hooks is what the webhook commands work with: one instance, an administrator's way into it, and what belongs there.
 type hooks struct {
 	config       artifactory.Config
-	repositories []string        // that policies of the instance name in full, sources and targets, sorted
-	patterns     []string        // that they name others by, sorted
-	kinds        []artifact.Kind // that they sign
-	events       []string        // that they name, "domain/type"
-	secrets      []hookSecret    // in the configuration's order, at least one
-	tokenFile    string          // of the administrator
+	repositories []string // that policies of the instance name in full, sources and targets, sorted
+	patterns     []string // that they name others by, sorted
+	policies     *policy.Set
+	environments []string     // that release bundles are promoted to, as far as anybody said
+	secrets      []hookSecret // in the configuration's order, at least one
+	tokenFile    string       // of the administrator
 	client       *artifactory.Client
 }
 
@@ -66,7 +65,7 @@ func webhookFlags(cmd *cobra.Command) func() (*hooks, error) {
 		if err != nil {
 			return nil, err
 		}
-		h := &hooks{config: a, tokenFile: *token}
+		h := &hooks{config: a, environments: a.Environments, tokenFile: *token}
 		set, err := c.loadPolicies()
 		if err != nil {
 			return nil, err
@@ -87,7 +86,7 @@ func webhookFlags(cmd *cobra.Command) func() (*hooks, error) {
 func (h *hooks) covered(set *policy.Set) error {
 	signed, guarded := set.Repositories(h.config.Name)
 	h.repositories, h.patterns = append(signed, guarded...), set.RepositoryPatterns(h.config.Name)
-	h.kinds, h.events = set.Kinds(h.config.Name), set.Events(h.config.Name)
+	h.policies = set
 	slices.Sort(h.repositories)
 	h.repositories = slices.Compact(h.repositories)
 	if len(h.repositories)+len(h.patterns) == 0 {

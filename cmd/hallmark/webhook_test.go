@@ -271,6 +271,71 @@ sign: [{key: release-2026, formats: [raw]}]
 	require.Contains(t, r.run(exitOK, "install"), "UNCHANGED  hallmark-main-build")
 }
 
+const bundlePolicy = `kind: SigningPolicy
+name: bundles
+owner: release-managers
+match: {repositories: [release-bundles-v2], paths: ["*/*/release-bundle.json.evd"]}
+sign: [{key: release-2026, formats: [evidence]}]
+`
+
+// Release bundles are announced where a policy needs it. Promotions need to know of environments: until somebody names
+// them install says what it left out, and check that something is missing.
+func TestGeneratedWebhookInstallForBundles(t *testing.T) {
+	r := newHookRig(t)
+	require.NotContains(t, r.run(exitOK, "install", "--url", r.receiver.URL, "-o", "json"), "bundle")
+	r.write("policies/bundles.yaml", bundlePolicy)
+	r.out.Reset()
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	r.run(exitOK, "install", "-o", "json")
+	require.Contains(t, r.kept("hallmark-main-release_bundle_v2"), `"anyReleaseBundle":true`)
+	r.run(exitRefused, "check")
+	r.run(exitUndecided, "install", "--url", r.receiver.URL, "--environment", "DEV,PROD")
+	r.run(exitOK, "install", "--url", r.receiver.URL, "--environment", "PROD", "--environment", "DEV")
+	require.Contains(t, r.kept("hallmark-main-release_bundle_v2_promotion"), `"selectedEnvironments":["PROD","DEV"]`)
+	r.run(exitOK, "check")
+
+	r.say("what the configuration says goes before what the subscription has")
+	config := filepath.Join(r.dir, "hallmark.yaml")
+	content, err := os.ReadFile(config)
+	require.NoError(t, err)
+	r.write("hallmark.yaml", strings.Replace(string(content), "    token: {file: artifactory}\n", "    token: {file: artifactory}\n    environments: [PROD]\n", 1))
+	r.run(exitRefused, "check", "--no-test")
+	r.run(exitUndecided, "install", "--environment", "DEV")
+	r.run(exitOK, "install")
+	r.run(exitOK, "list")
+	r.golden("bundles")
+}
+
+// A promotion's events alone are subscribed to when a policy names nothing else; a rotation leaves the criteria alone.
+func TestWebhookInstallForNamedBundleEvents(t *testing.T) {
+	r := newHookRig(t)
+	r.write("policies/bundles.yaml", `kind: SigningPolicy
+name: contents
+owner: release-managers
+match: {repositories: [`+artifactorytest.Release+`], events: [release_bundle_v2_promotion/release_bundle_v2_promotion_completed]}
+sign: [{key: release-2026, formats: [raw]}]
+`)
+	out := r.run(exitOK, "install", "--url", r.receiver.URL, "--environment", "PROD")
+	require.NotContains(t, out, "hallmark-main-release_bundle_v2\n")
+	require.Regexp(t, `CREATED  hallmark-main-release_bundle_v2_promotion\n.*\n  events   release_bundle_v2_promotion: release_bundle_v2_promotion_completed\n  in       PROD\n  secret`, out)
+	before := r.kept("hallmark-main-release_bundle_v2_promotion")
+	r.configure("webhook", "webhook-new")
+	r.restart()
+	r.run(exitOK, "rotate")
+	r.run(exitOK, "check")
+	after := r.kept("hallmark-main-release_bundle_v2_promotion")
+	require.NotEqual(t, before, after)
+	require.Contains(t, after, `"selectedEnvironments":["PROD"]`)
+
+	r.change(func(s *standin.Subscription) {
+		s.Key = "hallmark-main-release_bundle_v2_promotion"
+		s.EventFilter = standin.EventFilter{Domain: "release_bundle_v2", EventTypes: []string{"release_bundle_v2_completed"}, Criteria: standin.Criteria{SelectedReleaseBundles: []string{"suite"}}}
+	})
+	require.Contains(t, r.run(exitRefused, "check"), "hallmark-main-release_bundle_v2_promotion: incomplete")
+	require.Contains(t, r.run(exitOK, "install", "--environment", "PROD"), "suite")
+	r.run(exitOK, "check")
+}
+
 // Whatever is asked for is something that the receiver can act on, and a key is ours only when it is exactly so.
 func TestSubscribedEventsAreUnderstood(t *testing.T) {
 	t.Parallel()

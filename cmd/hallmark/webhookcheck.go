@@ -77,6 +77,10 @@ func (h *hooks) check(ctx context.Context, base string, test bool) (*webhookChec
 	answer := &webhookCheck{Instance: h.config.Name}
 	var plans []plan
 	for _, s := range h.needed() {
+		if o := h.omitted(s, all); o != nil {
+			answer.Checks = append(answer.Checks, hsm.Check{Name: o.Key + ": incomplete", Detail: o.Why, Fix: o.Fix})
+			continue
+		}
 		p, found, err := h.compare(all, s, base, nil)
 		switch {
 		case found == nil:

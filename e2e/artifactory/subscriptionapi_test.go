@@ -83,6 +83,11 @@ func TestSubscriptionRefusals(t *testing.T) {
 		{"event type", 400, func(sub *standin.Subscription) { sub.EventFilter.EventTypes = []string{"pushed"} }},
 		{"no event type", 400, func(sub *standin.Subscription) { sub.EventFilter.EventTypes = nil }},
 		{"no repository", 400, func(sub *standin.Subscription) { sub.EventFilter.Criteria = standin.Criteria{} }},
+		{"promotions into no environment", 400, func(sub *standin.Subscription) {
+			sub.EventFilter = standin.EventFilter{
+				Domain: "release_bundle_v2_promotion", EventTypes: []string{"release_bundle_v2_promotion_completed"}, Criteria: standin.Criteria{AnyReleaseBundle: true, AnyLocal: true},
+			}
+		}},
 		{"no handler", 400, func(sub *standin.Subscription) { sub.Handlers = nil }},
 		{"two handlers", 400, func(sub *standin.Subscription) { sub.Handlers = append(sub.Handlers, sub.Handlers[0]) }},
 		{"custom handler", 501, func(sub *standin.Subscription) { sub.Handlers[0].HandlerType = "custom-webhook" }},

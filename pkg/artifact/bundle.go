@@ -42,14 +42,16 @@ type BundlePromotion struct {
 
 // Release bundles have repositories of their own, one for each project.
 const (
+	// BundleRepo is that of no project; a project's is called <project>-release-bundles-v2.
+	BundleRepo = "release-bundles-v2"
+
 	bundlePackage = "releasebundles"
-	bundleRepo    = "release-bundles-v2"
 	bundleRecord  = "release-bundle.json.evd"
 )
 
 func isBundle(repo Repository, ref Ref) bool {
 	if repo.Package == "" {
-		return strings.HasSuffix("-"+ref.Repo, "-"+bundleRepo)
+		return strings.HasSuffix("-"+ref.Repo, "-"+BundleRepo)
 	}
 	return repo.Package == bundlePackage
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // How a ';' in an item's path is treated; see Config.PathSemicolon.
@@ -50,6 +53,7 @@ type Config struct {
 	PromotionToken SecretFile    `yaml:"promotionToken" doc:"access token of the identity that promotes, with read, deploy and annotate rights on release repositories, and delete rights there and, for moves, on staging repositories; without it promotions use token"`
 	WebhookSecrets []SecretFile  `yaml:"webhookSecrets" required:"true" doc:"secrets that webhooks of this instance may use; several during a rotation, the newest last"`
 	WebhookAuth    string        `yaml:"webhookAuth" default:"hmac" oneof:"hmac,plain" doc:"hmac: the webhook signs its payload with the secret; plain: it sends the secret itself"`
+	Environments   []string      `yaml:"environments" doc:"environments that release bundles are promoted to, such as DEV and PROD; hallmark webhook install has promotions into them announced, and promotions into others are not"`
 	CA             string        `yaml:"ca" doc:"path of a PEM file with certificate authorities to trust beside the system's"`
 	MaxConcurrent  int           `yaml:"maxConcurrent" default:"64" doc:"most requests to this instance at one time"`
 	Timeout        time.Duration `yaml:"timeout" default:"30s" doc:"longest silence: time to the first byte of an answer and between two of its bytes"`
@@ -110,6 +114,9 @@ func (c Config) Validate() error {
 	default:
 		bad("webhookAuth %q: %q or %q", c.WebhookAuth, WebhookHMAC, WebhookPlain)
 	}
+	if err := CheckEnvironments(c.Environments); err != nil {
+		bad("environments: %w", err)
+	}
 	switch c.PathSemicolon {
 	case "", SemicolonRefuse, SemicolonEncode:
 	default:
@@ -122,6 +129,22 @@ func (c Config) Validate() error {
 		bad("timeout %s is negative", c.Timeout)
 	}
 	return errors.Join(errs...)
+}
+
+// maxEnvironment bounds an environment's name, in bytes.
+const maxEnvironment = 255
+
+// CheckEnvironments refuses names that no environment can have, and names that come twice.
+func CheckEnvironments(names []string) error {
+	for i, n := range names {
+		switch {
+		case n == "" || len(n) > maxEnvironment || !utf8.ValidString(n) || strings.ContainsFunc(n, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == ',' }):
+			return fmt.Errorf("%.80q is no name of an environment; write one name, such as PROD, for each", n)
+		case slices.Contains(names[:i], n):
+			return fmt.Errorf("%q is named twice", n)
+		}
+	}
+	return nil
 }
 
 // base is the URL that every request starts with; it ends in /artifactory/.

@@ -40,40 +40,6 @@ type EventFilter struct {
 	Criteria Criteria `json:"criteria"`
 }
 
-// Criteria narrow the events of a domain that is about repositories, or about builds. Patterns are Ant's, of paths or of
-// the names of builds; no include pattern includes all.
-type Criteria struct {
-	AnyLocal     bool     `json:"anyLocal"`
-	AnyRemote    bool     `json:"anyRemote"`
-	AnyFederated bool     `json:"anyFederated,omitempty"` // some releases refuse the word: it is sent only when true
-	Repositories []string `json:"repoKeys"`
-	Include      []string `json:"includePatterns"`
-	Exclude      []string `json:"excludePatterns"`
-	AnyBuild     bool     `json:"anyBuild"`
-	Builds       []string `json:"selectedBuilds"`
-}
-
-// MarshalJSON leaves out what is about builds, or else what is about repositories: a server need not know a domain's
-// criteria by the words of another.
-func (c Criteria) MarshalJSON() ([]byte, error) {
-	if c.AnyBuild || len(c.Builds) > 0 {
-		return json.Marshal(struct {
-			AnyBuild bool     `json:"anyBuild"`
-			Builds   []string `json:"selectedBuilds"`
-			Include  []string `json:"includePatterns"`
-			Exclude  []string `json:"excludePatterns"`
-		}{c.AnyBuild, append([]string{}, c.Builds...), c.Include, c.Exclude})
-	}
-	return json.Marshal(struct {
-		AnyLocal     bool     `json:"anyLocal"`
-		AnyRemote    bool     `json:"anyRemote"`
-		AnyFederated bool     `json:"anyFederated,omitempty"`
-		Repositories []string `json:"repoKeys"`
-		Include      []string `json:"includePatterns"`
-		Exclude      []string `json:"excludePatterns"`
-	}{c.AnyLocal, c.AnyRemote, c.AnyFederated, c.Repositories, c.Include, c.Exclude})
-}
-
 // Handler is where deliveries go, and how they are authenticated.
 type Handler struct {
 	Type    string   `json:"handler_type"` // "webhook"

@@ -7,6 +7,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -126,6 +127,30 @@ func (s *Set) Events(instance string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// AsksOfBundles reports whether signing policies of an instance need an event about release bundles: one names it, or has
+// a format for bundles, can be about a repository of them, and takes the event.
+func (s *Set) AsksOfBundles(instance, event string) bool {
+	return slices.ContainsFunc(s.signing, func(p *signingRule) bool {
+		if !p.match.about(instance) || !p.match.takes(event) {
+			return false
+		}
+		signs := slices.ContainsFunc(p.orders, func(o Order) bool {
+			return slices.ContainsFunc(o.Formats, func(f string) bool { return slices.Contains(s.vocabulary.Kinds[f], artifact.KindBundle) })
+		})
+		return slices.Contains(p.match.events, event) || signs && slices.ContainsFunc(p.match.repositories, mayHoldBundles)
+	})
+}
+
+// mayHoldBundles reports whether a repository's name can be that of one of release bundles, or whether a pattern can
+// match one: release-bundles-v2, or <project>-release-bundles-v2.
+func mayHoldBundles(pattern string) bool {
+	end := pattern[strings.LastIndexAny(pattern, "*?]}")+1:]
+	if end != pattern {
+		return strings.HasSuffix(artifact.BundleRepo, end) || strings.HasSuffix(end, artifact.BundleRepo)
+	}
+	return artifact.KindOf(artifact.Repository{Key: pattern}, artifact.Ref{Repo: pattern}) == artifact.KindBundle
 }
 
 // RepositoryPatterns lists what policies about an instance call repositories by pattern, such as libs-*-local, sorted.
