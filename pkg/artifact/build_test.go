@@ -95,6 +95,20 @@ func promoted(repo string, after time.Duration) artifact.BuildPromotion {
 	return artifact.BuildPromotion{Status: "released", Repo: repo, At: began.Add(after)}
 }
 
+func TestBears(t *testing.T) {
+	t.Parallel()
+	for repo, bears := range map[artifact.Repository]bool{
+		{Key: "artifactory-build-info", Package: "buildinfo"}:  false,
+		{Key: "team-build-info"}:                               false,
+		{Key: "my-build-info", Package: "generic"}:             true,
+		{Key: "release-bundles-v2", Package: "releasebundles"}: true,
+		{Key: "oci-local", Package: "oci"}:                     true,
+		{Key: "libs-local"}:                                    true,
+	} {
+		require.Equal(t, bears, artifact.Bears(repo), "%+v", repo)
+	}
+}
+
 func TestBuildRepositories(t *testing.T) {
 	t.Parallel()
 	kind := func(repo, pkg, path string) artifact.Kind {

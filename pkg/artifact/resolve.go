@@ -67,6 +67,17 @@ func KindOf(repo Repository, ref Ref) Kind {
 	return ""
 }
 
+// Bears reports whether a repository can hold anything that is signed itself. One of records of builds cannot: what is
+// signed of a build lies elsewhere.
+func Bears(repo Repository) bool {
+	for _, k := range kinds {
+		if k.claims(repo, Ref{Repo: repo.Key}) {
+			return k.resolve != nil
+		}
+	}
+	return false
+}
+
 // Resolve answers what a reference means, with facts read afresh from the source. A reference in a virtual or
 // remote repository means the file that it shows, where that is stored. A missing item is ErrGone.
 func Resolve(ctx context.Context, src Source, ref Ref) (Meaning, error) {

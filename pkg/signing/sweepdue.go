@@ -81,8 +81,8 @@ func (w *Sweeper) Since(ctx context.Context, instance, repo string, asked *time.
 }
 
 // named lists the repositories that policies name: those named in full, and those that exist and match a pattern.
-// Virtual and remote repositories hold nothing that can be signed in place; a policy that names one in full is complained
-// about.
+// Virtual and remote repositories hold nothing that can be signed in place, and records of builds are not signed at all; a
+// policy that names such a repository in full is complained about.
 func (w *Sweeper) named(ctx context.Context) []target {
 	policies := w.Service.Policies()
 	var list []target
@@ -95,7 +95,7 @@ func (w *Sweeper) named(ctx context.Context) []target {
 				slog.String("instance", instance), slog.Any("error", err))
 		}
 		for _, r := range repos {
-			if !elsewhere(r.Class) && policies.Names(instance, r.Key) {
+			if !elsewhere(r.Class) && artifact.Bears(r) && policies.Names(instance, r.Key) {
 				names = append(names, r.Key)
 			}
 		}
@@ -118,15 +118,25 @@ func elsewhere(c artifact.Class) bool {
 	return c == artifact.Virtual || c == artifact.Remote || c == artifact.Cache
 }
 
-// sweepable is a *reason.Refused for a repository whose files lie in others, or can have no signature beside them. What
-// cannot be found out in a moment shows when it is swept.
+// sweepable is a *reason.Refused for a repository whose files lie in others, can have no signature beside them, or are not
+// signed at all. What cannot be found out in a moment shows when it is swept.
 func (w *Sweeper) sweepable(ctx context.Context, instance, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, classWait)
 	defer cancel()
 	client := w.Service.Instances[instance]
 	repo, err := client.Repository(ctx, key)
-	if err != nil || !elsewhere(repo.Class) {
+	switch {
+	case err != nil:
 		return nil
+	case elsewhere(repo.Class):
+	case artifact.Bears(repo):
+		return nil
+	default:
+		return &reason.Refused{Reasons: []reason.Reason{{
+			Code: reason.OnlyParts, Message: "records of builds have no signatures, so there is nothing to sweep or to backfill", Found: key + " holds records of builds",
+			Expected: "a repository of files, images or release bundles", Fix: "sweep the repositories that hold the builds' files; of a single build, hallmark sign REPO/RECORD with the path of its record looks at every file",
+			Who: "the caller, or the policy's owner",
+		}}}
 	}
 	why := reason.Reason{
 		Code: reason.RemoteCache, Message: "nothing can be signed where a remote repository keeps what it fetched", Found: key + " is of class " + string(repo.Class),
