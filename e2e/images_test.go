@@ -108,18 +108,28 @@ func atRest(t *testing.T, s *sandbox.Sandbox) {
 // HSM is not used for what it has signed, however much of the signatures Artifactory takes along.
 func TestAnImageFromPushToRelease(t *testing.T) {
 	t.Parallel()
-	for name, quirks := range map[string]standin.Quirks{
-		"referrers stay": {PromotedReferrers: "stay"}, "referrers follow": {PromotedReferrers: "follow"},
-		"only promotions announced": {Referrers: "404", PromotionEvents: "promoted", ImageFiles: "silent"},
+	for name, c := range map[string]struct {
+		quirks      standin.Quirks
+		index, move bool
+	}{
+		"copied and referrers stay":                  {quirks: standin.Quirks{PromotedReferrers: "stay"}},
+		"index moved and referrers follow":           {quirks: standin.Quirks{PromotedReferrers: "follow"}, index: true, move: true},
+		"index copied and only promotions announced": {quirks: standin.Quirks{Referrers: "404", PromotionEvents: "promoted", ImageFiles: "silent"}, index: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, registry := imageWorld(t, quirks, sandbox.Config{})
-			m := registry.New("linux/amd64")
+			s, registry := imageWorld(t, c.quirks, sandbox.Config{})
+			m, path, tags := registry.New("linux/amd64"), imageName+"/1.0/manifest.json", []string{":1.0"}
+			if c.index {
+				var children []artifactorytest.Manifest
+				m, children = registry.NewIndex("linux/amd64", "linux/arm64")
+				path = imageName + "/1.0/list.manifest.json"
+				tags = append(tags, "@"+children[0].Digest, "@"+children[1].Digest)
+			}
+			tags = append(tags, "@"+m.Digest)
 			registry.Push(imageName, ":1.0", m)
-			path := imageName + "/1.0/manifest.json"
 			awaitImage(t, s, ociStaging, path, "images")
-			requireAccepted(t, s, ociStaging, ":1.0", "@"+m.Digest)
+			requireAccepted(t, s, ociStaging, tags...)
 
 			for _, text := range []string{ociStaging + "/" + path, ociStaging + "/" + imageName + ":1.0", ociStaging + "/" + imageName + "@" + m.Digest} {
 				var v gate.Verdict
@@ -128,12 +138,14 @@ func TestAnImageFromPushToRelease(t *testing.T) {
 				require.Contains(t, hallmark(t, s, "status", ociStaging+"/"+imageName+":1.0").out, "SIGNED")
 			}
 			spent := signaturesMade(t, s)
-			require.InDelta(t, 1, spent, 0)
+			require.InDelta(t, len(tags)-1, spent, 0)
 			p := services.NewDockerPromoteParams(imageName, ociStaging, ociRelease)
-			p.SourceTag, p.Copy = "1.0", true
+			p.SourceTag, p.Copy = "1.0", !c.move
 			require.NoError(t, jfrogClient(t, s).PromoteDocker(p))
 			awaitImage(t, s, ociRelease, path, "released-images")
-			requireAccepted(t, s, ociRelease, ":1.0", "@"+m.Digest)
+			requireAccepted(t, s, ociRelease, tags...)
+			_, stays := s.Artifactory.File(ociStaging, path)
+			require.Equal(t, !c.move, stays)
 			atRest(t, s)
 			require.InDelta(t, spent, signaturesMade(t, s), 0, "same manifest, same key: one signature")
 		})
