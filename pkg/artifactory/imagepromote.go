@@ -3,7 +3,6 @@ package artifactory
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,44 +63,4 @@ func tagPlace(ref artifact.Ref) (image, tag string, err error) {
 		return "", "", fmt.Errorf("%w: %s is not the manifest of a tag", ErrPath, ref)
 	}
 	return dir[:i], dir[i+1:], nil
-}
-
-// RemoveTag deletes a tag of an image with its layers, if its manifest has the given bytes; if not, it is ErrChanged and
-// nothing is deleted. ref is of the manifest's file. The manifests that an index lists stand under their digests and stay:
-// other tags may need them. Between the look and the deletion somebody may still push the tag anew: there is no
-// conditional deletion. A tag that is not there is a success. A final no is *Refused.
-func (c *Client) RemoveTag(ctx context.Context, ref artifact.Ref, digest artifact.Digest) error {
-	if err := c.removeTag(ctx, ref, digest); err != nil {
-		return fmt.Errorf("deleting the tag of %s: %w", ref, err)
-	}
-	return nil
-}
-
-func (c *Client) removeTag(ctx context.Context, ref artifact.Ref, digest artifact.Digest) error {
-	if _, _, err := tagPlace(ref); err != nil {
-		return err
-	}
-	info, err := c.info(ctx, ref)
-	switch {
-	case isGone(err):
-		return nil
-	case err != nil:
-		return err
-	case info.SHA256 != digest || digest.IsZero():
-		return fmt.Errorf("%w: it has the digest %s, not %s", ErrChanged, info.SHA256, digest)
-	}
-	folder := ref
-	folder.Path = ref.Dir()
-	p, err := c.itemPath(folder)
-	if err != nil {
-		return err
-	}
-	if err := c.writable(ctx, folder); err != nil {
-		return err
-	}
-	err = gone(c.do(ctx, request{call: callRemove, method: http.MethodDelete, url: c.base + p}, discard))
-	if errors.Is(err, artifact.ErrGone) {
-		return nil
-	}
-	return refusal("deleting", err)
 }

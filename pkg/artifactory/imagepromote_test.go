@@ -94,3 +94,31 @@ func TestRemoveTag(t *testing.T) {
 	require.Len(t, left, all-1, "what the index lists stays")
 	require.NotContains(t, left, ref.Path)
 }
+
+// The folder of a tag may hold another image, or files that are none of the tag's.
+func TestRemoveTagLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t, standin.Quirks{})
+	r := artifactorytest.NewRegistry(t, h.Server, artifactorytest.OCIStaging, artifactorytest.CI)
+	m := r.Push("team", ":app", r.New("linux/amd64"))
+	r.Push("team/app", ":1.0", r.New("linux/amd64"))
+	r.Push("team/app/sub", ":1.0", r.New("linux/amd64"))
+	wrong := "team/app/sha256__" + strings.Repeat("e", 64)
+	for _, path := range []string{"team/app/notes.txt", wrong} {
+		require.NoError(t, h.Server.Put("admin", artifactorytest.OCIStaging, path, strings.NewReader("not of the tag"), nil))
+	}
+	before := h.Paths(artifactorytest.OCIStaging)
+	ref := artifact.Ref{Instance: "main", Repo: artifactorytest.OCIStaging, Path: "team/app/manifest.json"}
+	digest, err := artifact.ParseDigest(m.SHA256())
+	require.NoError(t, err)
+	c := h.client(artifactorytest.CI)
+	for range 2 {
+		require.NoError(t, c.RemoveTag(t.Context(), ref, digest))
+	}
+	left := h.Paths(artifactorytest.OCIStaging)
+	require.Len(t, left, len(before)-3, "the manifest, its configuration, its layer")
+	require.NotContains(t, left, ref.Path)
+	for _, path := range []string{"team/app/1.0/manifest.json", "team/app/sub/1.0/manifest.json", "team/app/notes.txt", wrong} {
+		require.Contains(t, left, path)
+	}
+}
