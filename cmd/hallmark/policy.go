@@ -18,9 +18,10 @@ func newPolicy() *cobra.Command {
 		Short: "Check and explain policies, and help to write them",
 		Example: `  hallmark policy check
   hallmark policy explain libs-staging-local/app/1.4.2/app.tgz
+  hallmark policy fmt policies/release.yaml
   hallmark policy schema > policies/schema.json`,
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicySchema())
+	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicySchema(), newPolicyFmt())
 	return cmd
 }
 

@@ -172,26 +172,35 @@ func (c *compiler) fail(pos strictyaml.Pos, format string, args ...any) {
 // document decodes one document by its kind and compiles what could be decoded, so that mistakes of form do not hide
 // mistakes of content. Adding a kind of policy means adding its line here.
 func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
-	kind, ok := doc.Text("kind")
-	if !ok {
-		return doc.Pos.Errorf("the document has no kind; write kind: %s or kind: %s", kindSigning, kindGate)
+	kind, err := kindOf(doc)
+	if err != nil {
+		return err
 	}
-	switch kind.Value {
+	switch kind {
 	case kindSigning:
 		var p SigningPolicy
-		err := doc.Decode(&p)
+		err = doc.Decode(&p)
 		c.partial = err != nil
 		set.signing = append(set.signing, c.signing(src, p))
-		return err
 	case kindGate:
 		var p GatePolicy
-		err := doc.Decode(&p)
+		err = doc.Decode(&p)
 		c.partial = err != nil
 		set.gates = append(set.gates, c.gate(src, p))
-		return err
-	default:
-		return kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, []string{kindSigning, kindGate}))
 	}
+	return err
+}
+
+// kindOf is the kind of policy that a document says it is; what is no kind is an error.
+func kindOf(doc *strictyaml.Doc) (string, error) {
+	kind, ok := doc.Text("kind")
+	switch {
+	case !ok:
+		return "", doc.Pos.Errorf("the document has no kind; write kind: %s or kind: %s", kindSigning, kindGate)
+	case kind.Value != kindSigning && kind.Value != kindGate:
+		return "", kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, []string{kindSigning, kindGate}))
+	}
+	return kind.Value, nil
 }
 
 // digestOf hashes names and contents, each preceded by its length as 8 bytes big-endian, in order of name.
