@@ -25,6 +25,7 @@ func (r *run) promoteBundle(ctx context.Context) bool {
 	if there && complete {
 		return true
 	}
+	r.meter.phase(PhaseCarrying, len(r.items))
 	err := r.client.PromoteBundle(ctx, r.bundle, r.req.Bundle.Environment, r.targets, false)
 	if err == nil {
 		return true
@@ -32,6 +33,7 @@ func (r *run) promoteBundle(ctx context.Context) bool {
 	r.Log.WarnContext(ctx, "a release bundle was not promoted", slog.Int64("promotion", r.id), slog.Any("error", err))
 	r.reasons = append(r.reasons, r.whyBundle(ctx, err))
 	if !artifactory.Temporary(err) && ctx.Err() == nil { // else it may be going on
+		r.meter.phase(PhaseWithdrawing, len(r.items))
 		r.each(ctx, false, func(seq int, it *item) bool { return r.recall(ctx, seq, it) })
 	}
 	return false

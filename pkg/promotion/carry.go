@@ -22,6 +22,7 @@ func (r *run) copyAll(ctx context.Context) bool {
 	if r.req.Move {
 		next = ledger.ItemCopied
 	}
+	r.meter.phase(PhaseCarrying, len(r.items))
 	return r.each(ctx, true, func(seq int, it *item) bool {
 		if err := r.carry(ctx, it); err != nil {
 			r.failed(ctx, seq, it, err)
@@ -31,7 +32,8 @@ func (r *run) copyAll(ctx context.Context) bool {
 	})
 }
 
-// each does one thing to every item, several at once; with brake, only until one fails. It reports whether all went well.
+// each does one thing to every item, several at once; with brake, only until one fails. What went well counts as a step of
+// the phase; it reports whether all did.
 func (r *run) each(ctx context.Context, brake bool, do func(seq int, it *item) bool) bool {
 	var bad atomic.Bool
 	group := errgroup.Group{}
@@ -40,7 +42,9 @@ func (r *run) each(ctx context.Context, brake bool, do func(seq int, it *item) b
 		group.Go(func() error {
 			if brake && bad.Load() || ctx.Err() != nil || !do(seq, it) {
 				bad.Store(true)
+				return nil
 			}
+			r.meter.step()
 			return nil
 		})
 	}

@@ -13,6 +13,7 @@ import (
 // clearAll is step 5. It begins only when everything stands at the target and the ledger says so; then
 // one source that cannot be deleted does not hold up the others.
 func (r *run) clearAll(ctx context.Context) bool {
+	r.meter.phase(PhaseDeleting, len(r.items))
 	return r.each(ctx, false, func(seq int, it *item) bool {
 		if err := r.clear(ctx, it); err != nil {
 			r.stuck(ctx, seq, it, err)

@@ -18,6 +18,7 @@ const parallel = 8
 
 // judge is step 2. It changes nothing.
 func (r *run) judge(ctx context.Context) {
+	r.meter.phase(PhaseJudging, len(r.items))
 	group := errgroup.Group{}
 	group.SetLimit(parallel)
 	for _, it := range r.items {
@@ -27,6 +28,7 @@ func (r *run) judge(ctx context.Context) {
 			} else {
 				r.ask(ctx, it)
 			}
+			r.meter.step()
 			return nil
 		})
 	}

@@ -39,6 +39,9 @@ type Request struct {
 	Move      bool     // delete the sources afterwards
 	Confirm   bool     // without it nothing is changed
 	Caller    string   // the authenticated name of who asks, for the record
+	// Progress is told how far the promotion has come: one call at a time, in order, after every step. It must return at
+	// once, for the work waits for it. It is not called after Promote has returned; nil is nobody.
+	Progress func(Progress)
 }
 
 // State is what became of a promotion.
@@ -92,6 +95,7 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), Timeout) // half a promotion helps nobody
 		defer cancel()
+		r.meter.phase(PhaseWaiting, 0)
 		unlock, err := s.lockAll(ctx, r)
 		if err != nil {
 			return Report{}, err
@@ -100,6 +104,7 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 	}
 
 	// 1 select: which artifacts the request means, and what an earlier promotion left half moved.
+	r.meter.phase(PhaseSelecting, 0)
 	if err := r.way.sel(r, ctx); err != nil {
 		return Report{}, err
 	}

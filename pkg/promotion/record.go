@@ -34,6 +34,7 @@ func (r *run) begin(ctx context.Context) error {
 		return fmt.Errorf("recording the promotion; nothing was changed: %w", err)
 	}
 	r.id = p.ID
+	r.meter.recorded(r.id)
 	r.Log.InfoContext(ctx, "promotion begins", slog.Int64("promotion", r.id), slog.String("kind", string(r.way.kind)),
 		slog.String("name", r.way.name(r.req)), slog.String("target", r.into()), slog.Int("artifacts", len(r.items)), slog.Bool("move", r.req.Move), slog.String("caller", r.req.Caller))
 	return nil

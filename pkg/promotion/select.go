@@ -210,6 +210,7 @@ func (r *run) add(source artifact.Ref) error {
 	}
 	it := &item{source: source, target: r.to(source), state: ledger.ItemWaiting}
 	r.items, r.index[source] = append(r.items, it), it
+	r.meter.step()
 	return nil
 }
 

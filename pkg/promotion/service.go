@@ -71,6 +71,7 @@ type run struct {
 	id       int64
 	at       time.Time
 	ended    ledger.PromotionState
+	meter    meter
 }
 
 // item is one artifact of a run. After judge it is written by one goroutine at a time.
@@ -126,7 +127,7 @@ func (s *Service) start(req Request) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &run{Service: s, req: req, way: w, targets: targets, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC()}, nil
+	return &run{Service: s, req: req, way: w, targets: targets, client: client, policies: s.Policies(), index: map[artifact.Ref]*item{}, at: time.Now().UTC(), meter: meter{tell: req.Progress}}, nil
 }
 
 func refuse(code reason.Code, message, found, expected string) error {
