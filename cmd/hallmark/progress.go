@@ -10,8 +10,8 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/api"
 )
 
-// progress draws a bar on a terminal and nothing elsewhere. How many files there are is not known before the end, so the
-// bar goes by the time at which files were uploaded, from the first one to now.
+// progress draws a bar on a terminal and nothing elsewhere. How many files a sweep will see is not known before its end, so
+// its bar goes by the time at which files were uploaded, from the first one to now.
 type progress struct {
 	w     io.Writer // nil when it is no terminal
 	first *time.Time
@@ -37,12 +37,21 @@ func (p *progress) pause() time.Duration {
 
 const barWidth = 30
 
-func (p *progress) show(s api.Sweep) {
+func (p *progress) show(s api.Sweep) { p.draw(p.line(s)) }
+
+// draw replaces what was drawn before.
+func (p *progress) draw(line string) {
 	if p.w == nil {
 		return
 	}
 	p.shown = true
-	fmt.Fprint(p.w, "\r\x1b[K"+p.line(s))
+	fmt.Fprint(p.w, "\r\x1b[K"+line)
+}
+
+// bar is full when done is 1.
+func bar(done float64) string {
+	full := int(min(max(done, 0), 1) * barWidth)
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "]"
 }
 
 func (p *progress) line(s api.Sweep) string {
@@ -52,11 +61,10 @@ func (p *progress) line(s api.Sweep) string {
 	done := 0.0
 	at := ""
 	if s.Position != nil && s.Until != nil && s.Until.After(*p.first) {
-		done = min(max(s.Position.Sub(*p.first).Seconds()/s.Until.Sub(*p.first).Seconds(), 0), 1)
+		done = s.Position.Sub(*p.first).Seconds() / s.Until.Sub(*p.first).Seconds()
 		at = ", up to " + s.Position.Format(time.DateOnly)
 	}
-	full := int(done * barWidth)
-	line := fmt.Sprintf("[%s%s] %d files, %d to repair%s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full), s.Items, s.Repaired, at)
+	line := fmt.Sprintf("%s %d files, %d to repair%s", bar(done), s.Items, s.Repaired, at)
 	if s.Problem != "" {
 		line += "; waiting: " + s.Problem
 	}

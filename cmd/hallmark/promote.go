@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +34,8 @@ the signatures that count in the target.
 With --bundle NAME/VERSION --environment ENV the release bundle v2 is promoted into the
 targets, one repository for each type of packages that it holds, and signatures follow.
 
-What failed half way is completed by the same command.
+What failed half way is completed by the same command. On a terminal a bar shows how far it
+is; a promotion goes on when this command is interrupted: see promote list and promote show.
 
 Exit status: 0 promoted (or, without --confirm, all may go), 1 refused and nothing was
 changed, 2 not decided, or failed half way: the output says what stands where.`,
@@ -47,6 +47,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
   hallmark promote --image oci-staging-local/team/app:1.0 --target oci-release-local --confirm
   hallmark promote --image oci-staging-local/team/app:1.0-rc3 --target oci-release-local --target-tag 1.0
   hallmark promote --bundle suite/2026.8 --environment PROD --target libs-release-local,oci-release-local --confirm
+  hallmark promote list
   hallmark promote show 17`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -77,9 +78,14 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err != nil {
 			return err
 		}
-		r, err := client.Promote(cmd.Context(), req)
+		bar, last := newProgress(cmd.ErrOrStderr()), promotion.Progress{}
+		r, err := client.Promote(cmd.Context(), req, func(p promotion.Progress) {
+			last = p
+			bar.draw(promotionLine(p))
+		})
+		bar.clear()
 		if err != nil {
-			return promotionError(err, *confirm)
+			return promotionError(err, *confirm, last.ID)
 		}
 		if err := show(cmd.OutOrStdout(), *output, r, func(w io.Writer) { promotionText(w, r) }); err != nil {
 			return err
@@ -95,7 +101,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 			return errors.New("the gate could not decide; nothing was changed")
 		}
 	}
-	cmd.AddCommand(newPromoteShow())
+	cmd.AddCommand(newPromoteShow(), newPromoteList())
 	return cmd
 }
 
@@ -106,37 +112,14 @@ func patient(cmd *cobra.Command) {
 	_ = f.Value.Set(f.DefValue)
 }
 
-// promotionError tells what is known when no report came back.
-func promotionError(err error, confirm bool) error {
+// promotionError tells what is known when no report came back; id is that of the record, 0 when none was heard of.
+func promotionError(err error, confirm bool, id int64) error {
 	if problem := (*api.Problem)(nil); !confirm || errors.As(err, &problem) {
 		return err
 	}
-	return fmt.Errorf("%w\nthe answer got lost and the promotion may be going on; the same command without --confirm shows what is left, with it completes the rest", err)
-}
-
-func newPromoteShow() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show the record of a promotion",
-		Example: `  hallmark promote show 17 -o json`,
-		Args:    cobra.ExactArgs(1),
+	look := "hallmark promote list shows whether it was begun"
+	if id != 0 {
+		look = fmt.Sprintf("hallmark promote show %d tells how far it came", id)
 	}
-	connect, _ := clientFlags(cmd)
-	output := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil {
-			return fmt.Errorf("%q is not the number of a promotion", args[0])
-		}
-		client, err := connect()
-		if err != nil {
-			return err
-		}
-		p, err := client.Promotion(cmd.Context(), id)
-		if err != nil {
-			return err
-		}
-		return show(cmd.OutOrStdout(), *output, p, func(w io.Writer) { recordText(w, p) })
-	}
-	return cmd
+	return fmt.Errorf("%w\nthe answer got lost and the promotion may be going on; %s; the same command without --confirm shows what is left, with it completes the rest", err, look)
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +70,35 @@ func recordText(w io.Writer, p api.Promotion) {
 	for _, it := range p.Items {
 		itemReasons(w, it.Artifact, it.Reasons)
 	}
+}
+
+func recordsText(w io.Writer, list []api.PromotionSummary) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "no promotion was ever begun")
+		return
+	}
+	rows := make([][]string, len(list))
+	for i, p := range list {
+		what := p.Kind
+		if p.Name != "" {
+			what += " " + p.Name
+		}
+		rows[i] = []string{strconv.FormatInt(p.ID, 10), p.State, p.StartedAt.Format(time.RFC3339), p.Target, what, statesText(p), p.Caller}
+	}
+	table(w, []string{"ID", "STATE", "BEGUN", "TARGET", "WHAT", "ARTIFACTS", "CALLER"}, rows)
+}
+
+// statesText counts artifacts, and says how far they came where not all are done.
+func statesText(p api.PromotionSummary) string {
+	text := strconv.Itoa(p.Artifacts)
+	if p.States["done"] == p.Artifacts {
+		return text
+	}
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(p.States)) {
+		parts = append(parts, fmt.Sprintf("%d %s", p.States[state], state))
+	}
+	return text + ": " + strings.Join(parts, ", ")
 }
 
 func itemRow(state, artifact string, files []string, why []reason.Reason) []string {

@@ -81,6 +81,8 @@ type Deps struct {
 	Promote func(ctx context.Context, req promotion.Request) (promotion.Report, error)
 	// Promotion reads the record of one; ledger.ErrUnknown when there is none.
 	Promotion func(ctx context.Context, id int64) (ledger.Promotion, error)
+	// Promotions lists the newest of an instance, or of all for "".
+	Promotions func(ctx context.Context, instance string, limit int) ([]ledger.PromotionSummary, error)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -100,7 +102,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 		return nil, err
 	}
 	if deps.Gate == nil || deps.Name == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
-		deps.Promote == nil || deps.Promotion == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil || deps.Log == nil || deps.Registerer == nil {
+		deps.Promote == nil || deps.Promotion == nil || deps.Promotions == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -110,6 +112,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathStatus, s.serve(pathStatus, RoleStatus, s.status))
 	r.Get(pathExplain, s.serve(pathExplain, RoleStatus, s.explain))
 	r.Post(pathPromote, s.serve(pathPromote, RolePromote, s.promote))
+	r.Get(pathPromote, s.serve(pathPromote, RolePromote, s.promotions))
 	r.Get(pathRecord, s.serve(pathRecord, RolePromote, s.promotion))
 	r.Post(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweep))
 	r.Get(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweeps))

@@ -63,11 +63,57 @@ func (c *Client) Explain(ctx context.Context, instance, ref, event string) (poli
 	return e, err
 }
 
-// Promote checks, and when confirmed performs, a promotion. Its time is bounded by promotion.Timeout.
-func (c *Client) Promote(ctx context.Context, req PromotionRequest) (promotion.Report, error) {
+// Promote checks, and when confirmed performs, a promotion. Its time is bounded by promotion.Timeout. Meanwhile told, if
+// not nil, is called with what is new. After an error that is no *Problem a confirmed promotion may be going on.
+func (c *Client) Promote(ctx context.Context, req PromotionRequest, told func(promotion.Progress)) (promotion.Report, error) {
+	resp, err := c.send(ctx, http.MethodPost, pathPromote, req, mediaLines)
+	if err != nil {
+		return promotion.Report{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == mediaLines && resp.StatusCode == http.StatusOK {
+		return readLines(resp.Body, told)
+	}
 	var r promotion.Report
-	err := c.do(ctx, http.MethodPost, pathPromote, req, &r)
+	err = read(resp, pathPromote, &r)
 	return r, err
+}
+
+// readLines reads an answer in lines to its end.
+func readLines(body io.Reader, told func(promotion.Progress)) (promotion.Report, error) {
+	d := json.NewDecoder(io.LimitReader(body, maxAnswer))
+	for {
+		var line PromotionLine
+		err := d.Decode(&line)
+		switch {
+		case errors.Is(err, io.EOF):
+			return promotion.Report{}, fmt.Errorf("reading the answer of %s: it ends before the promotion: %w", pathPromote, io.ErrUnexpectedEOF)
+		case err != nil:
+			return promotion.Report{}, fmt.Errorf("reading the answer of %s: %w", pathPromote, err)
+		case line.Problem != nil && line.Problem.Status/100 < 4:
+			return promotion.Report{}, fmt.Errorf("reading the answer of %s: a broken problem detail", pathPromote)
+		case line.Problem != nil:
+			return promotion.Report{}, line.Problem
+		case line.Report != nil:
+			return *line.Report, nil
+		case line.Progress != nil && told != nil:
+			told(*line.Progress)
+		}
+	}
+}
+
+// Promotions lists the newest records, newest first; limit 0 is the service's own.
+func (c *Client) Promotions(ctx context.Context, instance string, limit int) ([]PromotionSummary, error) {
+	q := url.Values{}
+	if instance != "" {
+		q.Set("instance", instance)
+	}
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	var p Promotions
+	err := c.do(ctx, http.MethodGet, pathPromote+"?"+q.Encode(), nil, &p)
+	return p.Promotions, err
 }
 
 // Promotion reads the record of one.
@@ -109,32 +155,46 @@ func refQuery(instance, ref, event string) string {
 	return q.Encode()
 }
 
-// do sends one request and reads one answer. An answer that is neither the expected JSON nor a problem is an error.
+// do sends one request and reads one answer.
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return read(resp, path, into)
+}
+
+// send sends one request that accepts the given media types, too. The caller closes the answer's body.
+func (c *Client) send(ctx context.Context, method, path string, body any, media ...string) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("calling %s: %w", path, err)
+			return nil, fmt.Errorf("calling %s: %w", path, err)
 		}
 		content = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, content)
 	if err != nil {
-		return fmt.Errorf("calling %s: %w", path, err)
+		return nil, fmt.Errorf("calling %s: %w", path, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.Token)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, application/problem+json")
+	req.Header.Set("Accept", strings.Join(append(media, "application/json", "application/problem+json"), ", "))
 	doer := c.HTTP
 	if doer == nil {
 		doer = http.DefaultClient
 	}
 	resp, err := doer.Do(req)
 	if err != nil {
-		return fmt.Errorf("calling %s: %w", path, err)
+		return nil, fmt.Errorf("calling %s: %w", path, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
+	return resp, nil
+}
+
+// read reads one answer. One that is neither the expected JSON nor a problem is an error.
+func read(resp *http.Response, path string, into any) error {
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("reading the answer of %s: %w", path, err)

@@ -34,6 +34,7 @@ type call struct {
 	w      http.ResponseWriter // for the body's limit; only serve answers
 	caller string
 	log    []slog.Attr
+	stream *stream // of progress, before the answer; nil for none
 }
 
 func (c *call) note(attrs ...slog.Attr) { c.log = append(c.log, attrs...) }
@@ -47,12 +48,12 @@ func (s *server) serve(route string, role Role, do endpoint) http.HandlerFunc {
 		start := time.Now()
 		c := &call{Request: r, w: w}
 		body, err := s.answer(c, role, do)
-		status := http.StatusOK
+		status := http.StatusOK // for a stream that has begun it stands in its last line
 		if err != nil {
 			p := problemOf(err)
 			status, body = p.Status, p
 		}
-		respond(w, body)
+		c.respond(body)
 
 		took := time.Since(start)
 		s.metrics.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()

@@ -61,7 +61,13 @@ func problemOf(err error) *Problem {
 	}
 }
 
-// respond writes every answer of this package. Headers come first, and the body is complete before the status goes
+func setHeader(h http.Header, media string) {
+	h.Set("Content-Type", media)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// respond writes every answer of this package, but for the lines of a stream. Headers come first, and the body is complete before the status goes
 // out.
 func respond(w http.ResponseWriter, body any) {
 	status, media := http.StatusOK, "application/json"
@@ -77,9 +83,7 @@ func respond(w http.ResponseWriter, body any) {
 		media = "application/problem+json"
 	}
 	h := w.Header()
-	h.Set("Content-Type", media)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	setHeader(h, media)
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="hallmark"`)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +52,9 @@ type rig struct {
 	promoted  []promotion.Request
 	report    promotion.Report
 	record    ledger.Promotion
+	records   []ledger.PromotionSummary
+	limits    []string
+	during    func(promotion.Request) // runs while a promotion is under way
 	ordered   []SweepRequest
 	runs      []ledger.Sweep
 	found     []ledger.Finding
@@ -120,6 +124,10 @@ func (r *rig) deps() Deps {
 		Promote: func(_ context.Context, req promotion.Request) (promotion.Report, error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
+			if r.during != nil {
+				r.during(req)
+				req.Progress = nil // functions cannot be compared
+			}
 			r.promoted = append(r.promoted, req)
 			return r.report, r.err
 		},
@@ -127,6 +135,12 @@ func (r *rig) deps() Deps {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			return r.record, r.err
+		},
+		Promotions: func(_ context.Context, instance string, limit int) ([]ledger.PromotionSummary, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.limits = append(r.limits, fmt.Sprint(instance, " ", limit))
+			return r.records, r.err
 		},
 		Sweep: func(_ context.Context, req SweepRequest, caller string) (ledger.Sweep, error) {
 			r.mu.Lock()
