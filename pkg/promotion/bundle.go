@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -161,20 +162,30 @@ func (s *shipping) takes(ctx context.Context, from artifact.Repository) (string,
 
 // manifest notes which manifests an index vouches for.
 func (s *shipping) manifest(ctx context.Context, it *item, at artifact.Image) error {
-	if at.Tag == "" {
-		s.digests = append(s.digests, it)
+	if at.Tag != "" {
+		return s.cover(ctx, it.source, it.want, it.source.Repo)
+	}
+	// An index vouches for bytes, and the bundle may hold others than its source holds now.
+	if path.Base(it.source.Dir()) != "sha256:"+it.want.String() {
+		s.bad = append(s.bad, it.source.String()+" (its bytes have the digest sha256:"+it.want.String()+")")
 		return nil
 	}
-	return s.cover(ctx, it.source, it.source.Repo)
+	s.digests = append(s.digests, it)
+	return nil
 }
 
-// cover reads an index and notes its parts, as places in a repository of sources.
-func (s *shipping) cover(ctx context.Context, ref artifact.Ref, repo string) error {
+// cover reads the index with the given bytes and notes its parts, as places in a repository of sources. Other bytes vouch
+// for nothing.
+func (s *shipping) cover(ctx context.Context, ref artifact.Ref, want artifact.Digest, repo string) error {
 	m, err := artifact.Resolve(ctx, s.client, ref)
 	if err != nil {
 		return ignoreUntrue(err) // the gate says what is wrong with it
 	}
-	for _, part := range m.Subjects[:len(m.Subjects)-1] {
+	last := len(m.Subjects) - 1
+	if m.Subjects[last].SHA256 != want {
+		return nil
+	}
+	for _, part := range m.Subjects[:last] {
 		s.covered[repo+"/"+part.Ref.Path] = true
 	}
 	return nil
@@ -209,7 +220,7 @@ func (s *shipping) again(ctx context.Context, known ledger.PromotionItem, pictur
 	if at.Tag == "" {
 		return nil
 	}
-	return s.cover(ctx, known.Target, known.Source.Repo)
+	return s.cover(ctx, known.Target, known.Subject, known.Source.Repo)
 }
 
 // close takes out what an index vouches for, and says what does not belong.
@@ -230,7 +241,7 @@ func (s *shipping) close() {
 	}
 	slices.Sort(s.bad)
 	s.told(reason.PartOfImage, "the release bundle holds what nothing vouches for", s.bad, reason.Reason{
-		Expected: "files with a SHA-256, and images with their manifests", Fix: "make a release bundle without it", Who: "the bundle's owner",
+		Expected: "files with a SHA-256, and images with their manifests, each under its own digest or a tag", Fix: "make a release bundle without it", Who: "the bundle's owner",
 	})
 	s.told(reason.PathRefused, "not every artifact has one target", s.astray, reason.Reason{
 		Expected: "one repository among " + strings.Join(s.targets, ", ") + " for each type of packages", Fix: "name the targets with --target, one for each type", Who: "the caller",
