@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -38,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var refused *refusedError
 	switch {
 	case err == nil:
@@ -46,8 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &refused):
 		return exitRefused
 	default:
-		fmt.Fprintln(stderr, "error:", err)
-		return exitUndecided
+		return failed(cmd, err, stdout, stderr)
 	}
 }
 

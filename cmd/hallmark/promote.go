@@ -14,7 +14,10 @@ import (
 
 func newPromote() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "promote REPO/PATH... --target REPO",
+		Use: `promote REPO/PATH... --target REPO
+  hallmark promote --build NAME/NUMBER --target REPO
+  hallmark promote --image REPO/NAME:TAG --target REPO
+  hallmark promote --bundle NAME/VERSION --environment ENV --target REPO[,REPO...]`,
 		Short: "Promote artifacts, a build, an image or a release bundle that the gate lets through",
 		Long: `Promote artifacts: the service asks its gate about each, and with --confirm lets
 Artifactory copy them into the target repository, with the only identity that may write

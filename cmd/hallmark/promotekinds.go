@@ -29,7 +29,7 @@ func promotionFlags(cmd *cobra.Command) *promotionKinds {
 	f.StringVar(&k.image, "image", "", "promote this image: REPO/NAME:TAG, REPO/NAME@sha256:DIGEST or both")
 	f.StringVar(&k.targetTag, "target-tag", "", "tag of the image in the target; default: as it is")
 	f.StringVar(&k.bundle, "bundle", "", "promote this release bundle v2: NAME/VERSION")
-	f.StringVar(&k.environment, "environment", "", "environment that the release bundle enters")
+	f.StringVar(&k.environment, "environment", "", "environment that the release bundle enters; required with --bundle")
 	for _, name := range []string{"bundle", "environment", "build", "project", "source", "status", "comment", "image", "target-tag"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
@@ -76,6 +76,9 @@ func (k *promotionKinds) request(cmd *cobra.Command, args []string) (api.Promoti
 		name, version, err := cutLast(k.bundle, "--bundle", "NAME/VERSION")
 		if err != nil {
 			return api.PromotionRequest{}, err
+		}
+		if k.environment == "" {
+			return api.PromotionRequest{}, errors.New("--bundle needs --environment too: the environment that the release bundle enters")
 		}
 		return api.PromotionRequest{Bundle: &promotion.Bundle{Name: name, Version: version, Project: k.project, Environment: k.environment}}, nil
 	}

@@ -48,7 +48,7 @@ func checkBundle(req Request) error {
 	b := req.Bundle
 	if b.Name == "" || b.Version == "" || b.Environment == "" {
 		return refuse(reason.PathRefused, "a release bundle is promoted by name and version into an environment",
-			fmt.Sprintf("%.100q, %.100q and %.100q", b.Name, b.Version, b.Environment), "all three")
+			fmt.Sprintf("name %.100q, version %.100q, environment %.100q", b.Name, b.Version, b.Environment), "all three; --environment names the environment")
 	}
 	return nil
 }
