@@ -130,7 +130,7 @@ func (r *run) carryBundled(ctx context.Context, it *item) error {
 		if now, err := r.client.Info(ctx, to); f.there || err == nil && now.SHA256 == f.digest {
 			continue // the bundle held it
 		}
-		if err := r.copyFile(ctx, it.source.Beside(f.name), to, f.digest); err != nil {
+		if _, err := r.copyFile(ctx, it.source.Beside(f.name), to, f.digest); err != nil {
 			return err
 		}
 	}

@@ -68,12 +68,14 @@ func (r *run) carry(ctx context.Context, it *item) error {
 		if f.there {
 			continue
 		}
-		if err := r.copyFile(ctx, it.source.Beside(f.name), it.target.Beside(f.name), f.digest); err != nil {
+		came, err := r.copyFile(ctx, it.source.Beside(f.name), it.target.Beside(f.name), f.digest)
+		if err != nil {
 			return r.withdraw(ctx, it, it.files[:i], err)
 		}
+		f.there = !came
 	}
 	if !it.there {
-		if err := r.copyFile(ctx, it.source, it.target, it.digest); err != nil {
+		if _, err := r.copyFile(ctx, it.source, it.target, it.digest); err != nil {
 			return r.withdraw(ctx, it, it.files, err)
 		}
 	}
@@ -92,14 +94,26 @@ func (e *arrivedError) Error() string {
 }
 func (e *arrivedError) Unwrap() error { return e.standing }
 
-// copyFile copies one file and believes only what the server reports about the target. Nothing stood there before.
-func (r *run) copyFile(ctx context.Context, from, to artifact.Ref, want artifact.Digest) error {
+// copyFile copies one file and believes only what the server reports about the target. It overwrites nothing: other bytes
+// that came to stand there since the verdict are takenError, and stay. Only what the server says that it copied is taken
+// away again. came is false where the very bytes stood there already. Between the look and the copy somebody may still put
+// a file there: there is no conditional copy.
+func (r *run) copyFile(ctx context.Context, from, to artifact.Ref, want artifact.Digest) (came bool, err error) {
 	now, err := r.client.Info(ctx, from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if now.SHA256 != want {
-		return &arrivedError{at: from, was: want, is: now.SHA256}
+		return false, &arrivedError{at: from, was: want, is: now.SHA256}
+	}
+	before, err := r.client.Info(ctx, to)
+	switch {
+	case err == nil && before.SHA256 == want:
+		return false, nil
+	case err == nil:
+		return false, &takenError{at: to, is: before.SHA256}
+	case !errors.Is(err, artifact.ErrGone):
+		return false, err
 	}
 	copied := r.client.Copy(ctx, from, to)
 	is, err := r.client.Info(ctx, to)
@@ -108,35 +122,52 @@ func (r *run) copyFile(ctx context.Context, from, to artifact.Ref, want artifact
 		if copied == nil {
 			copied = fmt.Errorf("copying %s: Artifactory says that it was done, and nothing is at %s", from, to)
 		}
-		return copied
+		return false, copied
 	case err != nil:
-		return fmt.Errorf("looking at what was copied: %w", errors.Join(copied, err))
+		return false, fmt.Errorf("looking at what was copied: %w", errors.Join(copied, err))
 	case is.SHA256 == want:
-		return nil // also when the answer got lost, and the repetition was refused because it had worked
+		return true, nil // also when the answer got lost, and the repetition was refused because it had worked
+	case copied != nil:
+		return false, r.whose(ctx, from, is, want)
 	}
 	wrong := &arrivedError{at: to, was: want, is: is.SHA256}
 	if err := r.client.Remove(ctx, to, is.SHA256); err != nil {
 		wrong.standing = err
 	}
-	return wrong
+	return true, wrong
 }
 
-// withdraw takes the given signature files away again when the artifact that they are for will not come. After any other
-// failure they stay: a second run goes on from there.
+// whose tells what stands at the target after a step that the server did not say to have done: what somebody else has put
+// there, if the source has still the bytes of the verdict; else nobody can tell. It stays in either case.
+func (r *run) whose(ctx context.Context, from artifact.Ref, is artifact.Info, want artifact.Digest) error {
+	if now, err := r.client.Info(ctx, from); err == nil && now.SHA256 == want {
+		return &takenError{at: is.Ref, is: is.SHA256}
+	}
+	return &arrivedError{at: is.Ref, was: want, is: is.SHA256, standing: errStands}
+}
+
+// withdraw takes the given signature files away again, of which this run copied those that are not marked as there, when
+// the artifact that they are for will not come. After any other failure they stay: a second run goes on from there.
 func (r *run) withdraw(ctx context.Context, it *item, files []file, cause error) error {
-	wrong, ok := errors.AsType[*arrivedError](cause)
-	if !ok {
+	wrong, replaced := errors.AsType[*arrivedError](cause)
+	_, taken := errors.AsType[*takenError](cause)
+	if !replaced && !taken {
 		return cause
 	}
+	var left error
 	for _, f := range files {
 		if f.there {
 			continue
 		}
 		if err := r.client.Remove(ctx, it.target.Beside(f.name), f.digest); err != nil {
-			wrong.standing = errors.Join(wrong.standing, err)
+			left = errors.Join(left, err)
 		}
 	}
-	return wrong
+	if replaced {
+		wrong.standing = errors.Join(wrong.standing, left)
+		return wrong
+	}
+	return errors.Join(cause, left)
 }
 
 // atTarget is the subject that the item is at the target.

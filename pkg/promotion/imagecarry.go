@@ -73,6 +73,8 @@ func (r *run) copyImage(ctx context.Context, it *item) error {
 		return promoted
 	case err != nil:
 		return fmt.Errorf("looking at what was promoted: %w", errors.Join(promoted, err))
+	case (is.SHA256 != it.digest || is.Ref != it.target) && promoted != nil && !stood:
+		return r.whose(ctx, it.source, is, it.digest)
 	case is.SHA256 != it.digest || is.Ref != it.target:
 		return r.withdrawImage(ctx, it, is, stood)
 	}
