@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
@@ -47,7 +46,7 @@ func (h *hooks) plan(ctx context.Context, base string, debug *bool) (*installati
 		}
 		in.Subscriptions = append(in.Subscriptions, p)
 	}
-	in.Notes = h.notes(all, in.Subscriptions)
+	in.Notes = h.notes(h.foreigners(all), in.Subscriptions)
 	return in, nil
 }
 
@@ -97,22 +96,19 @@ func (h *hooks) target(base string, found *artifactory.Subscription) (string, er
 }
 
 // notes says what a reader should know about the plan.
-func (h *hooks) notes(all []artifactory.Subscription, plans []plan) []string {
+func (h *hooks) notes(others []foreign, plans []plan) []string {
 	notes := []string{}
 	if len(h.patterns) > 0 {
 		notes = append(notes, fmt.Sprintf("policies name repositories by pattern (%s), so the events of every local repository are asked for, also of later ones; "+
 			"a federated repository must be named in full in a policy. What no policy covers is answered and forgotten", strings.Join(h.patterns, ", ")))
 	}
 	for _, p := range plans {
-		where := p.Subscription.Handlers[0].URL
 		if !p.Subscription.Handlers[0].Signing {
 			notes = append(notes, "webhookAuth is plain: the secret itself travels with every event; use https, and hmac if your release can sign")
 		}
-		for _, sub := range all {
-			if !ours(h.config.Name, sub.Key) && slices.ContainsFunc(sub.Handlers, func(t artifactory.Handler) bool { return t.URL == where }) {
-				notes = append(notes, fmt.Sprintf("the subscription %s delivers to %s too and is not Hallmark's to touch; once this one works, remove it yourself", sub.Key, where))
-			}
-		}
+	}
+	for _, f := range others {
+		notes = append(notes, f.note())
 	}
 	return notes
 }

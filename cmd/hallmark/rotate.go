@@ -16,7 +16,7 @@ import (
 // rotation is the answer of hallmark webhook rotate.
 type rotation struct {
 	Instance string         `json:"instance"`
-	Rotated  bool           `json:"rotated"` // every subscription has the newest of several secrets
+	Rotated  bool           `json:"rotated"` // every subscription has the newest secret; false also when that cannot be known
 	Steps    []rotationStep `json:"steps"`
 	Next     string         `json:"next"`
 }
@@ -42,9 +42,11 @@ and this command sees to it:
      old file out of webhookSecrets and restart
 
 It can be run at any time and says which step is next. A sample event reaches one replica:
-with several, raise --tests.
+with several, raise --tests. While somebody else's subscription delivers to the receiver, step 3
+is refused: nobody can give that one the new secret from here, and its events would be lost.
 
-Exit status: 0 the subscriptions have the newest secret, 1 an earlier step is missing.`,
+Exit status: 0 the subscriptions have the newest secret, 1 an earlier step is missing, or the old
+secret must stay.`,
 		Example: `  hallmark webhook rotate --admin-token-file admin.token
   hallmark webhook rotate --admin-token-file admin.token --tests 12 -o json`,
 		Args: cobra.NoArgs,
@@ -79,7 +81,7 @@ const beginning = "write a new secret into a second file (openssl rand -hex 32),
 
 // rotate takes the step that can be taken.
 func (h *hooks) rotate(ctx context.Context, tests int) (*rotation, error) {
-	subs, err := h.rotatable(ctx)
+	subs, others, err := h.rotatable(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +101,10 @@ func (h *hooks) rotate(ctx context.Context, tests int) (*rotation, error) {
 	if len(older) == 0 && len(behind) == 0 {
 		r.Steps[0].Detail = "only " + newest.file + " is configured, and the subscriptions have it"
 		r.Next = "no rotation is under way. To begin one, " + beginning
+		if len(others) > 0 { // better known before than half way
+			what, fix := held(others)
+			r.Steps[2].Detail, r.Next = what, fix+"\n"+r.Next
+		}
 		return r, nil
 	}
 
@@ -135,41 +141,52 @@ func (h *hooks) rotate(ctx context.Context, tests int) (*rotation, error) {
 	for _, sub := range subs {
 		keys = append(keys, sub.Key)
 	}
-	r.Rotated, r.Steps[1].Done, r.Steps[1].Detail = true, true, strings.Join(keys, ", ")
+	r.Rotated, r.Steps[1].Done, r.Steps[1].Detail = len(others) == 0, true, strings.Join(keys, ", ")
+	h.dropOld(r, older, others)
+	return r, nil
+}
 
-	// 3 is the operator's
-	if len(older) == 0 {
-		r.Steps[2].Done, r.Steps[2].Detail = true, "it was taken out before the subscriptions had the new one: events since then may have been refused with 401 (hallmark_webhook_auth_failures_total)"
-		r.Next = "hallmark webhook check"
-		return r, nil
-	}
+// dropOld is step 3, which is the operator's to take; others must not be there any more by then.
+func (h *hooks) dropOld(r *rotation, older []hookSecret, others []foreign) {
 	var files []string
 	for _, s := range older {
 		files = append(files, s.file)
 	}
-	r.Next = fmt.Sprintf("wait five minutes, then take %s out of webhookSecrets, restart every replica, and: hallmark webhook check", strings.Join(files, ", "))
-	return r, nil
+	what, fix := held(others)
+	switch step := &r.Steps[2]; {
+	case len(older) == 0:
+		step.Done, step.Detail = true, "it was taken out before the subscriptions had the new one: events since then may have been refused with 401 (hallmark_webhook_auth_failures_total)"
+		if r.Next = "hallmark webhook check"; len(others) > 0 {
+			step.Detail += "\n" + what
+			r.Next = fix + "\nthen: hallmark webhook check"
+		}
+	case len(others) > 0:
+		step.Detail = what
+		r.Next = fmt.Sprintf("do not take %s out of webhookSecrets yet: events would be refused with 401 and lost\n%s\nthen again: hallmark webhook rotate", strings.Join(files, ", "), fix)
+	default:
+		r.Next = fmt.Sprintf("wait five minutes, then take %s out of webhookSecrets, restart every replica, and: hallmark webhook check", strings.Join(files, ", "))
+	}
 }
 
-// rotatable are our subscriptions, each with its one target.
-func (h *hooks) rotatable(ctx context.Context) ([]artifactory.Subscription, error) {
+// rotatable are our subscriptions, each with its one target, and others that hold on to a secret.
+func (h *hooks) rotatable(ctx context.Context) ([]artifactory.Subscription, []foreign, error) {
 	all, err := h.current(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	subs := slices.DeleteFunc(all, func(sub artifactory.Subscription) bool { return !ours(h.config.Name, sub.Key) })
+	subs := slices.DeleteFunc(slices.Clone(all), func(sub artifactory.Subscription) bool { return !ours(h.config.Name, sub.Key) })
 	if len(subs) == 0 {
-		return nil, errors.New("there is no subscription to give a secret to; make one with: hallmark webhook install")
+		return nil, nil, errors.New("there is no subscription to give a secret to; make one with: hallmark webhook install")
 	}
 	for _, sub := range subs {
 		if len(sub.Handlers) != 1 {
-			return nil, fmt.Errorf("the subscription %s has %d targets instead of one; mend it first: hallmark webhook install", sub.Key, len(sub.Handlers))
+			return nil, nil, fmt.Errorf("the subscription %s has %d targets instead of one; mend it first: hallmark webhook install", sub.Key, len(sub.Handlers))
 		}
 		if plain := h.config.WebhookAuth == artifactory.WebhookPlain; sub.Handlers[0].Signing == plain {
-			return nil, fmt.Errorf("the subscription %s proves itself in another way than webhookAuth says; mend it first: hallmark webhook install", sub.Key)
+			return nil, nil, fmt.Errorf("the subscription %s proves itself in another way than webhookAuth says; mend it first: hallmark webhook install", sub.Key)
 		}
 	}
-	return subs, nil
+	return subs, binders(h.foreigners(all)), nil
 }
 
 // sample has one sample event delivered as sub would with this secret.
@@ -194,5 +211,5 @@ func rotationText(w io.Writer, r *rotation) {
 			fmt.Fprintf(w, "          %s\n", strings.ReplaceAll(s.Detail, "\n", "\n          "))
 		}
 	}
-	fmt.Fprintf(w, "next: %s\n", r.Next)
+	fmt.Fprintf(w, "next: %s\n", strings.ReplaceAll(r.Next, "\n", "\n      "))
 }

@@ -123,6 +123,57 @@ func TestGeneratedWebhookRotate(t *testing.T) {
 	r.golden("rotate")
 }
 
+// Somebody else's subscription keeps its secret through a rotation: the old one must stay until that is gone, and what it
+// alone announces is not thrown away lightly.
+func TestGeneratedWebhookRotateBesideForeign(t *testing.T) {
+	r := newHookRig(t)
+	r.run(exitOK, "install", "--url", r.receiver.URL)
+	theirs := func(key, url string, on, signing bool, domain string, types ...string) {
+		r.change(func(s *standin.Subscription) {
+			s.Key, s.Enabled, s.Handlers[0].URL, s.Handlers[0].UseSecretForSigning = key, on, url, signing
+			s.EventFilter.Domain, s.EventFilter.EventTypes = domain, types
+			if domain == "build" {
+				s.EventFilter.Criteria = standin.Criteria{AnyBuild: true}
+			}
+		})
+	}
+	alias := strings.Replace(r.receiver.URL, "127.0.0.1", "localhost", 1) + "/webhook/main"
+	r.named[strings.TrimSuffix(alias, "/webhook/main")] = "https://alias.example"
+	theirs("ci-builds", alias, true, true, "build", "promoted")
+	theirs("by-hand", r.receiver.URL+"/webhook/main", true, true, "artifact", "deployed")
+	theirs("deletions", r.receiver.URL+"/webhook/main?from=us", true, true, "artifact", "deleted")
+	theirs("plain", r.receiver.URL+"/webhook/main", true, false, "artifact", "deployed")
+	theirs("off", r.receiver.URL+"/webhook/main", false, true, "artifact", "deployed")
+	theirs("of-another", r.receiver.URL+"/webhook/main-eu", true, true, "artifact", "deployed")
+	r.out.Reset()
+	r.run(exitRefused, "rotate")
+	r.run(exitRefused, "check")
+	r.run(exitOK, "install")
+
+	r.say("the new secret is configured, and the service restarted")
+	r.configure("webhook", "webhook-new")
+	r.restart()
+	r.run(exitRefused, "rotate")
+	r.run(exitRefused, "rotate", "-o", "json")
+
+	r.say("the old one was taken out too early")
+	r.configure("webhook-newest")
+	r.restart()
+	r.run(exitRefused, "rotate")
+
+	r.say("somebody removed them")
+	r.configure("webhook-newest", "webhook")
+	r.restart()
+	for _, key := range []string{"ci-builds", "by-hand"} {
+		r.drop(key)
+	}
+	require.Contains(t, r.run(exitRefused, "rotate"), "deletions")
+	r.drop("deletions")
+	r.run(exitOK, "rotate")
+	r.run(exitOK, "check")
+	r.golden("foreign")
+}
+
 // What the configuration says about instances and their proof is what is asked for.
 func TestWebhookInstances(t *testing.T) {
 	r := newHookRig(t)

@@ -35,7 +35,8 @@ func newWebhookCheck() *cobra.Command {
 event delivered with each of the configured secrets. Nothing is changed.
 
 Artifactory never shows a secret again. Which one a subscription has is known from the mark
-that install and rotate leave in its description.
+that install and rotate leave in its description. Of somebody else's subscription that delivers to
+the receiver nobody knows: that is a failure, for the next rotation would lose its events.
 
 Exit status: 0 all well, 1 something is wrong, 2 could not check.`,
 		Example: `  hallmark webhook check --admin-token-file admin.token
@@ -103,8 +104,12 @@ func (h *hooks) check(ctx context.Context, base string, test bool) (*webhookChec
 			answer.Checks = append(answer.Checks, checks...)
 		}
 	}
+	others := h.foreigners(all)
+	for _, f := range binders(others) {
+		answer.Checks = append(answer.Checks, f.check())
+	}
 	answer.OK = !slices.ContainsFunc(answer.Checks, func(c hsm.Check) bool { return !c.OK })
-	answer.Notes = h.notes(all, plans)
+	answer.Notes = h.notes(slices.DeleteFunc(others, func(f foreign) bool { return f.binding }), plans)
 	return answer, nil
 }
 

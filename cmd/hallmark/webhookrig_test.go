@@ -161,14 +161,28 @@ func (r *hookRig) change(f func(*standin.Subscription)) {
 	require.NoError(r.t, r.standin.AddSubscription(sub))
 }
 
-// kept is a subscription as Artifactory shows it.
-func (r *hookRig) kept(key string) string {
+// drop lets somebody else remove a subscription.
+func (r *hookRig) drop(key string) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.standin.URL()+"/event/api/v1/subscriptions/"+key, nil)
+	resp := r.ask(http.MethodDelete, key)
+	defer resp.Body.Close()
+	require.Equal(r.t, 2, resp.StatusCode/100)
+}
+
+func (r *hookRig) ask(method, key string) *http.Response {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.standin.URL()+"/event/api/v1/subscriptions/"+key, nil)
 	require.NoError(r.t, err)
 	req.Header.Set("Authorization", "Bearer "+artifactorytest.Admin)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(r.t, err)
+	return resp
+}
+
+// kept is a subscription as Artifactory shows it.
+func (r *hookRig) kept(key string) string {
+	r.t.Helper()
+	resp := r.ask(http.MethodGet, key)
 	defer resp.Body.Close()
 	var doc any
 	require.NoError(r.t, json.NewDecoder(resp.Body).Decode(&doc))
