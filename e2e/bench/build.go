@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"time"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
@@ -105,7 +106,7 @@ func publish(ctx context.Context, s *sandbox.Sandbox, build string, n int) error
 		content := make([]byte, fileSize)
 		_, _ = rand.Read(content) // never fails: crypto/rand ends the process rather than return an error
 		sum := sha1.Sum(content)  // #nosec G401 -- as above
-		artifacts[i] = artifact{name(build, i), hex.EncodeToString(sum[:])}
+		artifacts[i] = artifact{path.Base(name(build, i)), hex.EncodeToString(sum[:])}
 		props := map[string][]string{"build.name": {build}, "build.number": {"1"}}
 		if err := s.Artifactory.Put(sandbox.Developer, sandbox.Staging, name(build, i), bytes.NewReader(content), props); err != nil {
 			return err

@@ -22,13 +22,6 @@ type Build struct {
 	Promotions   []BuildPromotion // the newest first
 }
 
-// Built is one artifact that build-info names. It names no place.
-type Built struct {
-	Name   string
-	SHA1   string // lowercase hexadecimal; "" when build-info has none
-	SHA256 Digest // zero when build-info has none
-}
-
 // BuildPromotion is one line of a build's history.
 type BuildPromotion struct {
 	Status string
@@ -53,8 +46,8 @@ func isBuild(repo Repository, ref Ref) bool {
 }
 
 // expandBuild finds the files of a build: in the repositories that it was promoted to when that is what happened, else
-// everywhere. A file belongs to the build when its bytes are those that build-info names; that it bears the build's
-// properties is not enough, for anybody may set them.
+// everywhere. A file belongs to the build when its bytes and its name are those that build-info names; that it bears the
+// build's properties is not enough, for anybody may set them.
 func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansion, error) {
 	b, err := src.Build(ctx, ref)
 	if err != nil {
@@ -68,7 +61,10 @@ func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansio
 	if o == Asked {
 		repos, where = append([]string{""}, repos...), "in any repository with the build's properties"
 	}
-	m := muster{named: named(b.Artifacts), found: named(nil), seen: map[Ref]bool{}}
+	m := muster{named: digests{}, found: digests{}, seen: map[Ref]bool{}}
+	for _, a := range b.Artifacts {
+		m.named.add(a.SHA1, a.SHA256, a.Names())
+	}
 	if len(b.Promotions) > 0 {
 		m.Promoted = b.Promotions[0].At
 	}
@@ -77,6 +73,7 @@ func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansio
 		repos = repos[:maxTargets]
 	}
 	for _, repo := range repos {
+		m.marked = repo == ""
 		err := src.Built(ctx, b, repo, m.take)
 		switch {
 		case errors.Is(err, ErrUnnamed):
@@ -106,56 +103,68 @@ func (b Build) targets() []string {
 // after reports whether a promotion is of this run, not of an earlier one with the same number.
 func (b Build) after(p BuildPromotion) bool { return !p.At.Before(b.Started) }
 
-// digests are those of a build-info's artifacts. A SHA-1 counts only where build-info, or Artifactory, has no SHA-256.
-type digests struct {
-	sha256 map[Digest]bool
-	alone  map[string]bool // SHA-1 of artifacts without a SHA-256
-	sha1   map[string]bool // of all artifacts
+// digests are those of a build-info's artifacts, each with a name and with none. A SHA-1 counts only where build-info, or
+// Artifactory, has no SHA-256.
+type digests map[digestKey]bool
+
+type digestKey struct {
+	sha256 Digest
+	alone  string // SHA-1 of what has no SHA-256
+	sha1   string // of everything
+	name   string // "" for any
 }
 
-func named(artifacts []Built) digests {
-	d := digests{sha256: map[Digest]bool{}, alone: map[string]bool{}, sha1: map[string]bool{}}
-	for _, a := range artifacts {
-		d.add(a.SHA1, a.SHA256)
-	}
-	return d
-}
-
-func (d digests) add(sha1 string, sha256 Digest) {
-	switch {
-	case !sha256.IsZero():
-		d.sha256[sha256] = true
-	case sha1 != "":
-		d.alone[sha1] = true
-	}
-	if sha1 != "" {
-		d.sha1[sha1] = true
+// add notes bytes and the names that they have.
+func (d digests) add(sha1 string, sha256 Digest, names []string) {
+	for _, name := range append([]string{""}, names...) {
+		switch {
+		case !sha256.IsZero():
+			d[digestKey{sha256: sha256, name: name}] = true
+		case sha1 != "":
+			d[digestKey{alone: sha1, name: name}] = true
+		}
+		if sha1 != "" {
+			d[digestKey{sha1: sha1, name: name}] = true
+		}
 	}
 }
 
-func (d digests) has(sha1 string, sha256 Digest) bool {
-	return d.sha256[sha256] || d.alone[sha1] || sha256.IsZero() && d.sha1[sha1]
+// has reports whether there are such bytes under one of some names.
+func (d digests) has(sha1 string, sha256 Digest, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return !sha256.IsZero() && d[digestKey{sha256: sha256, name: name}] || sha1 != "" && d[digestKey{alone: sha1, name: name}] ||
+			sha256.IsZero() && sha1 != "" && d[digestKey{sha1: sha1, name: name}]
+	})
 }
 
 // muster gathers the parts of a build.
 type muster struct {
 	Expansion
-	named digests
-	found digests
-	seen  map[Ref]bool
+	named  digests
+	found  digests
+	seen   map[Ref]bool
+	marked bool // what is found carries the build's properties
 }
 
-// take judges one file that was found.
+// take judges one file that was found. Bytes of the build under another name are not the build's: whoever may upload
+// chooses the path. Where they were found by their digest alone, nobody said that they are.
 func (m *muster) take(i Info) error {
 	if m.seen[i.Ref] {
 		return nil
 	}
 	m.seen[i.Ref] = true
-	if !m.named.has(i.SHA1, i.SHA256) {
+	names := BuiltAs(i.Ref)
+	switch {
+	case !m.named.has(i.SHA1, i.SHA256, ""):
 		m.Lacking.Add("%s has other bytes than build-info names", i.Ref)
 		return nil
+	case !m.named.has(i.SHA1, i.SHA256, names...):
+		if m.marked {
+			m.Lacking.Add("%s is called otherwise in build-info", i.Ref)
+		}
+		return nil
 	}
-	m.found.add(i.SHA1, i.SHA256)
+	m.found.add(i.SHA1, i.SHA256, names)
 	if len(m.Parts) == maxParts {
 		m.Lacking.Add("%s is beyond the %d files that are worked on", i.Ref, maxParts)
 		return nil
@@ -167,11 +176,14 @@ func (m *muster) take(i Info) error {
 // missing tells which artifacts of the build were not found.
 func (m *muster) missing(artifacts []Built, where string) {
 	for _, a := range artifacts {
+		names := a.Names()
 		switch {
+		case len(names) == 0:
+			m.Lacking.Add("the artifact with the SHA-1 %q has no name in build-info", a.SHA1)
 		case a.SHA1 == "" && a.SHA256.IsZero():
-			m.Lacking.Add("%s has no digest in build-info", a.Name)
-		case !m.found.has(a.SHA1, a.SHA256):
-			m.Lacking.Add("%s (SHA-1 %s) is not %s", a.Name, a.SHA1, where)
+			m.Lacking.Add("%s has no digest in build-info", names[0])
+		case !m.found.has(a.SHA1, a.SHA256, names...):
+			m.Lacking.Add("%s (SHA-1 %s) is not %s", names[0], a.SHA1, where)
 		}
 	}
 }

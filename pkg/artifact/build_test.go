@@ -91,6 +91,13 @@ func entry(content, what string) artifact.Built {
 	return b
 }
 
+// renamed is a line of build-info with another name, and perhaps a path.
+func renamed(content, name, path string) artifact.Built {
+	b := entry(content, "12")
+	b.Name, b.Path = name, path
+	return b
+}
+
 func promoted(repo string, after time.Duration) artifact.BuildPromotion {
 	return artifact.BuildPromotion{Status: "released", Repo: repo, At: began.Add(after)}
 }
@@ -129,6 +136,7 @@ func TestExpandBuild(t *testing.T) {
 	wrong := entry("a", "12")
 	_, wrong.SHA256 = sums("never built")
 	one, _ := sums("a")
+	two, _ := sums("b")
 	for name, c := range map[string]struct {
 		artifacts  []artifact.Built
 		promotions []artifact.BuildPromotion
@@ -146,8 +154,8 @@ func TestExpandBuild(t *testing.T) {
 			parts:     []string{"dev/x/a", "qa/x/b", "qa/y/c"}, asked: []string{""},
 		},
 		"one digest at several paths": {
-			artifacts: []artifact.Built{entry("a", "12"), entry("a", "12")}, files: map[string]string{"dev/a*": "a", "dev/b*": "a", "qa/a*": "a"},
-			parts: []string{"dev/a", "dev/b", "qa/a"}, asked: []string{""},
+			artifacts: []artifact.Built{entry("a", "12"), entry("a", "12")}, files: map[string]string{"dev/a*": "a", "dev/b/a*": "a", "qa/a*": "a"},
+			parts: []string{"dev/a", "dev/b/a", "qa/a"}, asked: []string{""},
 		},
 		"properties on other bytes": {
 			artifacts: []artifact.Built{entry("a", "12")}, files: map[string]string{"dev/a*": "a", "dev/evil*": "evil"},
@@ -167,13 +175,48 @@ func TestExpandBuild(t *testing.T) {
 			lacking: []string{"a has no digest in build-info", "a (SHA-1 " + one + ") is not in any repository with the build's properties"},
 		},
 		"a server without SHA-256": {
-			artifacts: []artifact.Built{entry("old server", "12")}, files: map[string]string{"dev/a*": "old server"}, parts: []string{"dev/a"}, asked: []string{""},
+			artifacts: []artifact.Built{entry("old server", "12")}, files: map[string]string{"dev/old server*": "old server"}, parts: []string{"dev/old server"}, asked: []string{""},
+		},
+		"bytes of the build under another name": {
+			artifacts: []artifact.Built{entry("a", "12"), entry("b", "1")}, files: map[string]string{"dev/a*": "a", "dev/setup.exe*": "a", "dev/sub/setup.exe*": "b"},
+			parts: []string{"dev/a"}, asked: []string{""},
+			lacking: []string{"dev/setup.exe is called otherwise in build-info", "dev/sub/setup.exe is called otherwise in build-info", "b (SHA-1 " + two + ") is not in any repository with the build's properties"},
+		},
+		"promoted beside the same bytes of others": {
+			artifacts: []artifact.Built{entry("a", "12")}, promotions: []artifact.BuildPromotion{promoted("rel", time.Hour)},
+			files: map[string]string{"rel/a": "a", "rel/others/LICENSE": "a"}, occasion: artifact.Promoted, parts: []string{"rel/a"}, asked: []string{"rel"},
+		},
+		"one of two names": {
+			artifacts: []artifact.Built{entry("a", "12"), renamed("a", "twin", "")}, files: map[string]string{"dev/a*": "a"},
+			parts: []string{"dev/a"}, asked: []string{""}, lacking: []string{"twin (SHA-1 " + one + ") is not in any repository with the build's properties"},
+		},
+		"renamed when it was uploaded": {
+			artifacts: []artifact.Built{renamed("a", "built.tgz", "app/1/app-1.tgz")}, files: map[string]string{"dev/elsewhere/app-1.tgz*": "a"},
+			parts: []string{"dev/elsewhere/app-1.tgz"}, asked: []string{""},
+		},
+		"no name": {
+			artifacts: []artifact.Built{renamed("a", "", "")}, files: map[string]string{"dev/a*": "a"}, asked: []string{""},
+			lacking: []string{"dev/a is called otherwise in build-info", `the artifact with the SHA-1 "` + one + `" has no name in build-info`},
+		},
+		"a snapshot": {
+			artifacts: []artifact.Built{renamed("a", "app-1.0-SNAPSHOT.jar", ""), renamed("b", "app-1.0-SNAPSHOT-sources.jar", "")},
+			files: map[string]string{
+				"dev/app/1.0-SNAPSHOT/app-1.0-20261122.101112-3.jar*": "a", "dev/app/1.0-SNAPSHOT/app-1.0-20261122.101112-3-sources.jar*": "b",
+				"dev/app/1.0/app-1.0-20261122.101112-3.jar*": "a", "dev/app/1.0-SNAPSHOT/app-1.1-20261122.101112-3.jar*": "a",
+			},
+			parts: []string{"dev/app/1.0-SNAPSHOT/app-1.0-20261122.101112-3.jar", "dev/app/1.0-SNAPSHOT/app-1.0-20261122.101112-3-sources.jar"}, asked: []string{""},
+			lacking: []string{"dev/app/1.0/app-1.0-20261122.101112-3.jar is called otherwise in build-info", "dev/app/1.0-SNAPSHOT/app-1.1-20261122.101112-3.jar is called otherwise in build-info"},
+		},
+		"an image": {
+			artifacts: []artifact.Built{renamed("a", "list.manifest.json", ""), renamed("b", "manifest.json", ""), renamed("c", "sha256__0123", "")},
+			files:     map[string]string{"dev/app/1/list.manifest.json*": "a", "dev/app/sha256:01/manifest.json*": "b", "dev/app/sha256:01/sha256__0123*": "c"},
+			parts:     []string{"dev/app/1/list.manifest.json", "dev/app/sha256:01/manifest.json", "dev/app/sha256:01/sha256__0123"}, asked: []string{""},
 		},
 		"nothing built": {asked: []string{""}},
 		"promoted": {
 			artifacts: []artifact.Built{entry("a", "12"), entry("b", "12")}, promotions: []artifact.BuildPromotion{promoted("rel", time.Hour)},
-			files:    map[string]string{"dev/a*": "a", "dev/b*": "b", "rel/a*": "a", "rel/without properties": "b", "rel/b.sig": "sig"},
-			occasion: artifact.Promoted, parts: []string{"rel/a", "rel/without properties"}, asked: []string{"rel"},
+			files:    map[string]string{"dev/a*": "a", "dev/b*": "b", "rel/a*": "a", "rel/without properties/b": "b", "rel/b.sig": "sig"},
+			occasion: artifact.Promoted, parts: []string{"rel/a", "rel/without properties/b"}, asked: []string{"rel"},
 		},
 		"promoted in part": {
 			artifacts: []artifact.Built{entry("b", "12"), entry("a", "12")}, promotions: []artifact.BuildPromotion{promoted("rel", time.Hour)},

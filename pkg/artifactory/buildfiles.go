@@ -27,7 +27,16 @@ const (
 // Items, one query at a time. An error of found ends it and is returned. Files whose paths artifact.NewRef refuses are
 // artifact.ErrUnnamed and an ErrPath, after all others were handed over.
 func (c *Client) Built(ctx context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
-	f := builtFiles{client: c, found: found, seen: map[string]bool{}}
+	return c.built(ctx, builtFiles{found: found}, b, repo)
+}
+
+// BuiltMarked is Built with nothing but the files that carry the build's name and number as properties, in any repository.
+func (c *Client) BuiltMarked(ctx context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
+	return c.built(ctx, builtFiles{found: found, marked: true}, b, repo)
+}
+
+func (c *Client) built(ctx context.Context, f builtFiles, b artifact.Build, repo string) error {
+	f.client, f.seen = c, map[string]bool{}
 	repos, err := c.holders(ctx, repo)
 	for _, f.repo = range repos {
 		if err == nil {
@@ -72,6 +81,7 @@ type builtFiles struct {
 	client  *Client
 	repo    string
 	found   func(artifact.Info) error
+	marked  bool // only what carries the properties
 	seen    map[string]bool
 	refused []string // paths, the first of them
 }
@@ -87,7 +97,7 @@ func (f *builtFiles) all(ctx context.Context, b artifact.Build) error {
 		return err
 	}
 	var sums []object
-	if f.repo != "" {
+	if f.repo != "" && !f.marked {
 		sums = distinctSums(b.Artifacts)
 	}
 	for batch := range slices.Chunk(sums, builtBatch) {

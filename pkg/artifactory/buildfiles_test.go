@@ -72,6 +72,11 @@ func TestBuiltFindsFilesByPropertyAndByDigest(t *testing.T) {
 	require.ElementsMatch(t, staging, builtIn(t, c, b, artifactorytest.Staging))
 	require.ElementsMatch(t, []string{"libs-release-local/both", "libs-release-local/unmarked"}, builtIn(t, c, b, artifactorytest.Release))
 	require.ElementsMatch(t, []string{staging[0], staging[2], "libs-release-local/both"}, builtIn(t, c, b, ""), "without the record of the build")
+	for _, repo := range []string{artifactorytest.Staging, artifactorytest.Release} { // properties alone
+		var marked []string
+		require.NoError(t, c.BuiltMarked(t.Context(), b, repo, func(i artifact.Info) error { marked = append(marked, i.Ref.String()); return nil }))
+		require.ElementsMatch(t, map[string][]string{artifactorytest.Staging: {staging[0], staging[2]}, artifactorytest.Release: {"libs-release-local/both"}}[repo], marked)
+	}
 	b.Artifacts = nil
 	require.ElementsMatch(t, []string{"libs-release-local/both"}, builtIn(t, c, b, artifactorytest.Release))
 

@@ -158,13 +158,14 @@ func (d *buildDecoder) module() error {
 func (d *buildDecoder) built() error {
 	var doc struct {
 		Name   loose `json:"name"`
+		Path   loose `json:"path"`
 		SHA1   loose `json:"sha1"`
 		SHA256 loose `json:"sha256"`
 	}
 	if err := d.json.Decode(&doc); err != nil {
 		return err
 	}
-	b := artifact.Built{Name: string(doc.Name), SHA1: sha1Text(string(doc.SHA1))}
+	b := artifact.Built{Name: string(doc.Name), Path: string(doc.Path), SHA1: sha1Text(string(doc.SHA1))}
 	b.SHA256, _ = artifact.ParseDigest(strings.ToLower(string(doc.SHA256))) // what is none is none
 	d.Artifacts = append(d.Artifacts, b)
 	return atMost(len(d.Artifacts), "artifacts")

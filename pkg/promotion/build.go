@@ -14,6 +14,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // Build asks for the files of a build: those that its build-info names by their digests and that carry its name and
@@ -40,6 +41,7 @@ var builds = way{
 	name:   func(req Request) string { return req.Build.String() },
 	sel:    (*run).selectBuild,
 	other:  (*run).otherBuilt,
+	judged: (*run).stayed,
 	finish: (*run).markBuild,
 }
 
@@ -75,9 +77,15 @@ func (r *run) selectBuild(ctx context.Context) error {
 		return r.unreadable(ctx, err)
 	}
 	c := newContents(r.build.Artifacts)
-	err = r.client.Built(ctx, r.build, "", func(info artifact.Info) error { return c.take(r.req, info) })
-	if err != nil {
-		return r.unreadable(ctx, err)
+	repos := []string{""} // all
+	if source := r.req.Build.Source; source != "" {
+		repos = []string{source, r.req.Target}
+	}
+	for _, repo := range repos {
+		err := r.client.BuiltMarked(ctx, r.build, repo, func(info artifact.Info) error { return c.take(r.req, info) })
+		if err != nil {
+			return r.unreadable(ctx, err)
+		}
 	}
 	return r.choose(ctx, c)
 }
@@ -91,7 +99,7 @@ func (r *run) unreadable(ctx context.Context, err error) error {
 	case errors.Is(err, artifactory.ErrPath):
 		return refuse(reason.PathRefused, "the build, or a file of it, cannot be named safely", err.Error(), "names that mean the same to every server and proxy on the way")
 	case errors.Is(err, artifactory.ErrTooLarge), errors.Is(err, errTooMany):
-		return refuse(reason.PathRefused, "this is too much for one promotion", err.Error(), fmt.Sprintf("a build of at most %d files", MaxArtifacts))
+		return refuse(reason.PathRefused, "this is too much for one promotion", err.Error(), fmt.Sprintf("a build of at most %d files, with few others that carry its properties; or name the repository with --source", MaxArtifacts))
 	}
 	r.undecided(ctx, "reading build "+name, err)
 	return nil
@@ -119,18 +127,18 @@ func (r *run) choose(ctx context.Context, c *contents) error {
 		case err != nil:
 			r.undecided(ctx, "reading the ledger", err)
 			return nil
-		case n < len(l.names):
+		case n < len(l.names): // not every name
 			missing = append(missing, l.tell())
 		}
 	}
 	r.told(reason.BuildIncomplete, "not every artifact of the build is there", missing, reason.Reason{
-		Expected: "a file with each digest of the build-info, and with the build's properties", Fix: "find out who deleted or replaced it; run the build again", Who: "the build's owner",
+		Expected: "a file with each digest and name of the build-info, and with the build's properties", Fix: "find out who deleted or replaced it; run the build again", Who: "the build's owner",
 	})
 	r.told(reason.BuildIncomplete, "artifacts of the build lie in several repositories", several, reason.Reason{
 		Expected: "each artifact in one repository besides the target", Fix: "name the repository with --source", Who: "the caller",
 	})
-	r.told(reason.BuildForeign, "files carry the build's properties and are not in its build-info", c.foreign, reason.Reason{
-		Expected: "only the bytes that the build-info names", Fix: "find out who put them there or replaced them; delete them, or take the properties build.name and build.number from them",
+	r.told(reason.BuildForeign, "files carry the build's properties and are not in its build-info", c.strangers(r.req.Build.Source), reason.Reason{
+		Expected: "only the bytes that the build-info names, under the names that it gives them", Fix: "find out who put them there or replaced them; delete them, or take the properties build.name and build.number from them",
 		Who: "the build's owner",
 	})
 	return nil
@@ -150,18 +158,19 @@ func (r *run) told(code reason.Code, message string, found []string, why reason.
 	r.reasons = append(r.reasons, why)
 }
 
-// chooseLot adds the files with the bytes of one artifact. Files that are at the target alone were moved there by an
-// earlier promotion, or they do not count.
+// chooseLot adds the files with the bytes of one artifact, and answers how many of its names were found. Files that are at
+// the target alone were moved there by an earlier promotion, or they do not count.
 func (r *run) chooseLot(ctx context.Context, l *lot) (found int, err error) {
-	here := map[string]bool{}
+	here, names := map[string]bool{}, map[string]bool{}
 	for _, info := range l.files {
 		if info.SHA256.IsZero() {
 			continue
 		}
 		here[info.Ref.Path] = true
-		found++
-		if l.signature {
-			continue // it goes along with what it signs
+		names[l.is(info.Ref)] = true
+		if seal.IsAttachment(info.Ref.Name()) {
+			r.along = append(r.along, info)
+			continue
 		}
 		if err := r.add(info.Ref); err != nil {
 			return 0, err
@@ -172,6 +181,11 @@ func (r *run) chooseLot(ctx context.Context, l *lot) (found int, err error) {
 		if here[at.Ref.Path] {
 			continue
 		}
+		if seal.IsAttachment(at.Ref.Name()) { // that of an artifact that was moved
+			names[l.is(at.Ref)] = true
+			r.along = append(r.along, at)
+			continue
+		}
 		known, ok, err := r.Ledger.PromotedTo(ctx, at.Ref)
 		if err != nil {
 			return 0, err
@@ -179,12 +193,41 @@ func (r *run) chooseLot(ctx context.Context, l *lot) (found int, err error) {
 		if !ok || !known.Move || known.Subject != at.SHA256 || known.State != ledger.ItemCopied && known.State != ledger.ItemDone {
 			continue
 		}
-		found++
+		names[l.is(at.Ref)] = true
 		if err := r.addKnown(known); err != nil {
 			return 0, err
 		}
 	}
-	return found, nil
+	return len(names), nil
+}
+
+// stayed refuses a build of which something would stay behind: an artifact that is called like a signature file goes only
+// along with what it signs.
+func (r *run) stayed() {
+	if !r.allowed() {
+		return
+	}
+	type bytes struct {
+		ref    artifact.Ref
+		digest artifact.Digest
+	}
+	goes := map[bytes]bool{}
+	for _, it := range r.items {
+		for _, f := range it.files {
+			goes[bytes{it.source.Beside(f.name), f.digest}] = true
+			goes[bytes{it.target.Beside(f.name), f.digest}] = true // the digest is zero when it is remembered
+		}
+	}
+	var left []string
+	for _, s := range r.along {
+		if !goes[bytes{s.Ref, s.SHA256}] && !goes[bytes{s.Ref, artifact.Digest{}}] {
+			left = append(left, s.Ref.String())
+		}
+	}
+	r.told(reason.BuildIncomplete, "artifacts of the build would stay behind", left, reason.Reason{
+		Expected: "signatures that count at the target, of artifacts of the build: nothing else with such a name goes along",
+		Fix:      "publish the build without them, or under names that are not those of signature files", Who: "the build's owner",
+	})
 }
 
 func (r *run) otherBuilt(it *item) reason.Reason {

@@ -1,11 +1,13 @@
 package promotion_test
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,13 +28,14 @@ import (
 // part is an artifact as a build-info has it.
 type part struct {
 	Name   string `json:"name"`
+	Path   string `json:"path,omitempty"`
 	SHA1   string `json:"sha1,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
 }
 
 func partOf(name, content string) part {
 	s1, s256 := sha1.Sum([]byte(content)), sha256.Sum256([]byte(content))
-	return part{name, hex.EncodeToString(s1[:]), hex.EncodeToString(s256[:])}
+	return part{Name: name, SHA1: hex.EncodeToString(s1[:]), SHA256: hex.EncodeToString(s256[:])}
 }
 
 // builtPart is the entry of an artifact that built put there.
@@ -154,7 +157,40 @@ func TestBuildIsNotWhatItsRecordSays(t *testing.T) {
 			r.publish("app", "1", builtPart("a.tgz"), builtPart("b.tgz"), partOf("twin.tgz", "content of b.tgz"))
 		}, []reason.Code{reason.BuildIncomplete}},
 		"a foreign file":    {func(r *rig) { r.signed("evil.tgz"); r.mark(staging, "evil.tgz") }, []reason.Code{reason.BuildForeign}},
-		"nothing published": {func(r *rig) { r.publish("app", "1") }, []reason.Code{reason.BuildForeign, reason.NothingSelected}},
+		"nothing published": {func(r *rig) { r.publish("app", "1") }, []reason.Code{reason.NothingSelected}},
+		"the bytes of an artifact under another name": {func(r *rig) {
+			r.put(staging, "victim/9.9/installer.exe", "content of a.tgz")
+			r.put(staging, "victim/9.9/installer.exe.sig", r.signature(keyA, "raw", "content of a.tgz"))
+			r.mark(staging, "victim/9.9/installer.exe")
+		}, []reason.Code{reason.BuildForeign}},
+		"an artifact under another name": {func(r *rig) {
+			require.NoError(r.t, r.art.Delete("dev1", staging, "a.tgz"))
+			r.put(staging, "z.tgz", "content of a.tgz")
+			r.mark(staging, "z.tgz")
+		}, []reason.Code{reason.BuildIncomplete, reason.BuildForeign}},
+		"one of two names, twice": {func(r *rig) {
+			r.publish("app", "1", builtPart("a.tgz"), builtPart("b.tgz"), partOf("twin.tgz", "content of b.tgz"))
+			r.put(staging, "sub/b.tgz", "content of b.tgz")
+			r.put(staging, "sub/b.tgz.sig", r.signature(keyA, "raw", "content of b.tgz"))
+			r.mark(staging, "sub/b.tgz")
+		}, []reason.Code{reason.BuildIncomplete}},
+		"no name": {func(r *rig) {
+			r.publish("app", "1", builtPart("a.tgz"), builtPart("b.tgz"), partOf("", "content of b.tgz"))
+		}, []reason.Code{reason.BuildIncomplete}},
+		"an artifact named as a signature file": {func(r *rig) {
+			r.put(staging, "firmware.bin.sig", "a vendor signature")
+			r.mark(staging, "firmware.bin.sig")
+			r.publish("app", "1", builtPart("a.tgz"), builtPart("b.tgz"), partOf("firmware.bin.sig", "a vendor signature"))
+		}, []reason.Code{reason.BuildIncomplete}},
+		"an artifact named in the record as a signature file": {func(r *rig) {
+			r.publish("app", "1", builtPart("a.tgz"), partOf("b.sig", "content of b.tgz"), builtPart("b.tgz"))
+		}, []reason.Code{reason.BuildIncomplete}},
+		"a signature file that does not count": {func(r *rig) {
+			sig := r.signature(dev, "raw", "content of a.tgz")
+			r.put(staging, "a.tgz."+dev+".sig", sig)
+			r.mark(staging, "a.tgz."+dev+".sig")
+			r.publish("app", "1", builtPart("a.tgz"), builtPart("b.tgz"), partOf("a.tgz."+dev+".sig", sig))
+		}, []reason.Code{reason.BuildIncomplete}},
 		"an artifact is not signed": {func(r *rig) {
 			require.NoError(r.t, r.art.Delete("dev1", staging, "a.tgz.sig"), r.art.Delete("dev1", staging, "a.tgz.sigstore.json"))
 		},
@@ -205,6 +241,19 @@ func TestBuildVariants(t *testing.T) {
 			r.mark(release+"-too", "a.tgz")
 			req.Build.Source = staging
 		},
+		"a foreign file in a repository of others": func(r *rig, _ *promotion.Request) {
+			r.put(release+"-too", "x/y.bin", "mine")
+			r.mark(release+"-too", "x/y.bin")
+		},
+		"the bytes of an artifact under another name, in a repository of others": func(r *rig, _ *promotion.Request) {
+			r.put(release+"-too", "x/y.bin", "content of a.tgz")
+			r.mark(release+"-too", "x/y.bin")
+		},
+		"a name from the machine that built it": func(r *rig, _ *promotion.Request) {
+			a := builtPart("a.tgz")
+			a.Name, a.Path = "target.tgz", "a.tgz"
+			r.publish("app", "1", a, builtPart("b.tgz"))
+		},
 		"no repository in the history": func(r *rig, _ *promotion.Request) {
 			require.NoError(r.t, r.art.SetQuirks(standin.Quirks{EmptyPromotion: "refuse"}))
 		},
@@ -235,6 +284,45 @@ func TestBuildVariants(t *testing.T) {
 		require.ElementsMatch(t, []string{"a.tgz", "a.tgz.sig", "a.tgz.sigstore.json", "twin/a.tgz", "twin/a.tgz.sig"}, r.art.Paths(release))
 		require.Empty(t, r.art.Paths(staging))
 	})
+}
+
+// With a source named, no other repository is asked for files of the build, so nobody there can hold a promotion up.
+func TestBuildWithASourceAsksNoOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ledger.SQLite)
+	r.built("a.tgz")
+	var queries []string
+	r.fail(standin.Fault{Method: http.MethodPost, Path: "/artifactory/api/search/aql", When: standin.Before, Times: -1, Do: func(req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		require.NoError(t, err)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		queries = append(queries, string(body))
+	}})
+	req := r.buildRequest(true, false)
+	req.Build.Source = staging
+	require.Equal(t, promotion.StateDone, r.promote(req).State)
+	require.Len(t, queries, 2)
+	require.Contains(t, queries[0], `"repo":"`+staging+`"`)
+	require.Contains(t, queries[1], `"repo":"`+release+`"`)
+}
+
+// A build-info that names signature files is moved with them, also when the command is repeated.
+func TestBuildOfSignatureFilesIsMovedTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ledger.SQLite)
+	r.built("a.tgz")
+	content, err := r.art.Content(staging, "a.tgz.sig")
+	require.NoError(t, err)
+	r.mark(staging, "a.tgz.sig")
+	r.publish("app", "1", builtPart("a.tgz"), partOf("a.tgz.sig", string(content)))
+	for range 2 {
+		report := r.promote(r.buildRequest(true, true))
+		require.Equal(t, promotion.StateDone, report.State, "%+v", report)
+	}
+	r.stands("a.tgz")
+	require.Empty(t, r.art.Paths(staging))
 }
 
 // Whatever call of a build's promotion fails: nothing is lost, and the same command completes it.

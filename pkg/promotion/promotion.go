@@ -112,6 +112,9 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 
 	// 2 judge: the gate's verdict on each, and what stands at the target.
 	r.judge(ctx)
+	if r.way.judged != nil {
+		r.way.judged(r)
+	}
 	if !req.Confirm || !r.allowed() {
 		return r.report(), nil
 	}

@@ -61,6 +61,7 @@ type run struct {
 	way      way
 	targets  []string        // repositories
 	build    artifact.Build  // of a promotion of one
+	along    []artifact.Info // of a build: artifacts that are called like signature files
 	bundle   artifact.Bundle // of a promotion of one
 	client   *artifactory.Client
 	policies *policy.Set // that were in force when it began

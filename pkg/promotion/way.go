@@ -26,6 +26,8 @@ type way struct {
 	sel   func(*run, context.Context) error // step 1
 	// other says why an artifact that the gate lets in is not the one that was asked for.
 	other func(r *run, it *item) reason.Reason
+	// judged ends step 2: it adds to the run's reasons why the whole may not go; nil for nothing.
+	judged func(*run)
 	// begin is what step 4 begins with; nil for nothing. It reports whether the rest may follow.
 	begin func(*run, context.Context) bool
 	// finish is step 6. It runs when all artifacts stand at the target, can be repeated, and adds to the run's reasons why

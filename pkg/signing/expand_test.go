@@ -63,7 +63,7 @@ func (r *rig) built(files map[string]string) {
 		props := map[string][]string{"build.name": {buildName}, "build.number": {buildNumber}}
 		require.NoError(r.t, r.art.Put("ci", repo, path, strings.NewReader(content), props))
 		sum := sha1.Sum([]byte(content))
-		entries = append(entries, entry{path, hex.EncodeToString(sum[:])})
+		entries = append(entries, entry{path[strings.LastIndexByte(path, '/')+1:], hex.EncodeToString(sum[:])})
 	}
 	r.published(entries)
 }
