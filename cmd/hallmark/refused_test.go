@@ -68,3 +68,21 @@ func TestPromoteBundleNeedsAnEnvironment(t *testing.T) {
 		require.Contains(t, strings.Split(help, "Examples:")[0], form)
 	}
 }
+
+// A sweep that was given up is no answer, and one whose end nobody sees on a terminal says that it began.
+func TestSweepThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(api.Sweep{ID: 7, Repository: "libs", State: "done", Problem: "there is no such repository"})
+	}))
+	t.Cleanup(server.Close)
+	connect := []string{"--server", server.URL, "--token-file", filepath.Join(write(t, map[string]string{"token": "x"}), "token")}
+	r := command(t, append([]string{"sweep", "--repo", "libs"}, connect...)...)
+	require.Equal(t, exitUndecided, r.code)
+	require.Contains(t, r.err, "sweep 7 of libs")
+	require.Contains(t, r.err, "there is no such repository")
+	r = command(t, append([]string{"sweep", "--repo", "libs/app"}, connect...)...)
+	require.Equal(t, exitUndecided, r.code)
+	require.Contains(t, r.err, "--repo libs --prefix app")
+}

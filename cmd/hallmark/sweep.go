@@ -51,6 +51,9 @@ repair, or with --dry-run anything at all; 2 not done.`,
 			return err
 		}
 		req.Instance = *instance
+		if repo, folder, ok := strings.Cut(strings.Trim(req.Repository, "/"), "/"); ok {
+			return fmt.Errorf("--repo %q is no repository's name; for a folder of it: --repo %s --prefix %s", req.Repository, repo, strings.Trim(folder+"/"+req.Prefix, "/"))
+		}
 		return follow(cmd, client, req, *output)
 	}
 	return cmd
@@ -80,6 +83,9 @@ func follow(cmd *cobra.Command, client *api.Client, req api.SweepRequest, output
 		return err
 	}
 	bar := newProgress(cmd.ErrOrStderr())
+	if bar.w == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "sweep %d of %s is ordered; what it found is told when it is done\n", run.ID, run.Repository)
+	}
 	for run.State != "done" {
 		bar.show(run)
 		select {
@@ -94,6 +100,9 @@ func follow(cmd *cobra.Command, client *api.Client, req api.SweepRequest, output
 	bar.clear()
 	if err := show(cmd.OutOrStdout(), output, run, func(w io.Writer) { sweepText(w, run, req.DryRun) }); err != nil {
 		return err
+	}
+	if run.Problem != "" {
+		return fmt.Errorf("the sweep was given up: %s", run.Problem)
 	}
 	if left := unrepaired(run); left > 0 || req.DryRun && run.Repaired > 0 {
 		return &refusedError{}

@@ -203,6 +203,11 @@ func (w *Sweeper) work(ctx context.Context, s ledger.Sweep) {
 }
 
 func (w *Sweeper) done(ctx context.Context, s ledger.Sweep) {
+	if s.Problem != "" {
+		w.Service.Log.WarnContext(ctx, "sweep was given up", slog.String("instance", s.Instance), slog.String("repo", s.Repo), slog.String("kind", s.Kind),
+			slog.String("problem", s.Problem))
+		return
+	}
 	w.Service.Log.InfoContext(ctx, "sweep", slog.String("instance", s.Instance), slog.String("repo", s.Repo), slog.String("kind", s.Kind),
 		slog.Int64("items", s.Items), slog.Int64("repaired", s.Repaired), slog.Int64("lost_events", s.Lost), slog.Any("findings", s.Findings),
 		slog.Duration("took", s.FinishedAt.Sub(s.StartedAt)))
@@ -225,7 +230,7 @@ func (w *Sweeper) tellSuccess(ctx context.Context, instance string) {
 		i := slices.IndexFunc(all, func(s ledger.Sweep) bool {
 			return s.Kind == SweepPeriodic && s.Instance == t.instance && s.Repo == t.repo
 		})
-		if i < 0 {
+		if i < 0 || all[i].State == ledger.SweepDone && all[i].Problem != "" {
 			return
 		}
 		// A run that has not ended began after the last one did; what was compared by then is what counts.

@@ -2,6 +2,8 @@ package signing
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -101,7 +103,8 @@ func (w *Sweeper) named(ctx context.Context) []target {
 		}
 		slices.Sort(names)
 		for _, n := range slices.Compact(names) {
-			if err := w.sweepable(ctx, instance, n); err != nil {
+			// One that does not exist stays a target: until it does, no sweep of all that policies name has succeeded.
+			if err := w.sweepable(ctx, instance, n); err != nil && !errors.Is(err, artifact.ErrGone) {
 				if !w.refused[target{instance, n}] {
 					w.refused[target{instance, n}] = true
 					w.Service.Log.WarnContext(ctx, "a policy names a repository that cannot be swept", slog.String("instance", instance), slog.String("repo", n), slog.Any("error", err))
@@ -119,13 +122,19 @@ func elsewhere(c artifact.Class) bool {
 }
 
 // sweepable is a *reason.Refused for a repository whose files lie in others, can have no signature beside them, or are not
-// signed at all. What cannot be found out in a moment shows when it is swept.
+// signed at all; for one that does not exist it is artifact.ErrGone, too. What cannot be found out in a moment shows when
+// it is swept.
 func (w *Sweeper) sweepable(ctx context.Context, instance, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, classWait)
 	defer cancel()
 	client := w.Service.Instances[instance]
 	repo, err := client.Repository(ctx, key)
 	switch {
+	case errors.Is(err, artifact.ErrGone):
+		return fmt.Errorf("%w: %w", &reason.Refused{Reasons: []reason.Reason{{
+			Code: reason.ArtifactGone, Message: "there is no such repository", Found: "no repository " + key + " that the service's token may read",
+			Expected: "the name of a repository in Artifactory, without a path", Fix: "correct the name, or give the token the right Read on it", Who: "the caller, or Artifactory administrators",
+		}}}, artifact.ErrGone)
 	case err != nil:
 		return nil
 	case elsewhere(repo.Class):

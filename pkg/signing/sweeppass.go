@@ -70,7 +70,9 @@ func (p *pass) step(ctx context.Context) error {
 		p.begin()
 	}
 	p.policies, p.renewed = p.Service.Policies(), time.Now()
-	if p.repo, err = p.client.Repository(ctx, p.run.Repo); err != nil {
+	if p.repo, err = p.client.Repository(ctx, p.run.Repo); errors.Is(err, artifact.ErrGone) {
+		return p.abandon(ctx, err)
+	} else if err != nil {
 		return err
 	}
 	if p.held == nil {
@@ -91,6 +93,17 @@ func (p *pass) step(ctx context.Context) error {
 		return err
 	}
 	return p.save(ctx, found)
+}
+
+// abandon ends a run over a repository that is not there, with its problem. The next one begins where this one would have.
+func (p *pass) abandon(ctx context.Context, why error) error {
+	run := p.run
+	run.State, run.FinishedAt, run.Problem = ledger.SweepDone, time.Now(), "there is no such repository, or the token may not read it: "+why.Error()
+	if err := p.Service.Ledger.SaveSweep(ctx, run, nil); err != nil {
+		return err
+	}
+	p.run = run
+	return nil
 }
 
 func (p *pass) begin() {
