@@ -13,8 +13,10 @@ import (
 
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy/trial"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
 // block is a fenced block of a page: its language, and its text without the fences.
@@ -71,6 +73,9 @@ func TestGuidesYAMLLoads(t *testing.T) {
 			switch {
 			case strings.HasPrefix(b.text, "# values.yaml"):
 				kinds["values"]++
+			case strings.HasSuffix(strings.SplitN(b.text, "\n", 2)[0], trial.Suffix):
+				kinds["cases"]++
+				require.NoError(t, strictyaml.Decode(page, []byte(b.text), &trial.File{}), b.text)
 			case doc["kind"] != nil:
 				kinds["policies"]++
 				c := *whole
@@ -95,6 +100,7 @@ func TestGuidesYAMLLoads(t *testing.T) {
 	require.Greater(t, kinds["policies"], 2)
 	require.Greater(t, kinds["configuration"], 1)
 	require.Positive(t, kinds["values"])
+	require.Positive(t, kinds["cases"])
 }
 
 // Every hallmark command that the guides print exists, with its flags and number of arguments.
@@ -174,6 +180,9 @@ func TestVerifyPageWorks(t *testing.T) {
 	}
 }
 
+// policyFile is a file that docs/policies.md shows.
+var policyFile = regexp.MustCompile(`^(policies|candidate)/[a-z_]+\.yaml$`)
+
 var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 // docs/policies.md is a session that happens as it is printed: its files are written where their first line says, its
@@ -193,8 +202,9 @@ func TestGeneratedPolicySession(t *testing.T) {
 	want := fence.ReplaceAllFunc(content, func(fenced []byte) []byte {
 		m := fence.FindSubmatch(fenced)
 		language, text := string(m[1]), string(m[2])
-		if name, ok := strings.CutPrefix(strings.SplitN(text, "\n", 2)[0], "# policies/"); ok && language == "yaml" {
-			require.NoError(t, os.WriteFile(filepath.Join("policies", name), []byte(text), 0o600))
+		if name, ok := strings.CutPrefix(strings.SplitN(text, "\n", 2)[0], "# "); ok && language == "yaml" && policyFile.MatchString(name) {
+			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
+			require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 		}
 		if language != "console" {
 			return fenced

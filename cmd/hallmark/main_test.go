@@ -95,6 +95,8 @@ func TestCompletion(t *testing.T) {
 		"keys generate x --config FILE --token ": "hsm",
 		"keys generate x --algorithm ":           "RSA-3072",
 		"policy explain x --event ":              "artifact/deployed",
+		"policy test x --r":                      "--run",
+		"policy diff a b --a":                    "--allow-newly-allowed",
 		"status x -o ":                           "json",
 		"keys show --config nowhere.yaml ":       "",
 		"":                                       "doctor",

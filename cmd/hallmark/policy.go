@@ -15,13 +15,15 @@ import (
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Check and explain policies, and help to write them",
+		Short: "Check, explain, test and compare policies, and help to write them",
 		Example: `  hallmark policy check
   hallmark policy explain libs-staging-local/app/1.4.2/app.tgz
+  hallmark policy test policies
+  hallmark policy diff /srv/policies policies
   hallmark policy fmt policies/release.yaml
   hallmark policy schema > policies/schema.json`,
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicySchema(), newPolicyFmt())
+	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyDiff(), newPolicySchema(), newPolicyFmt())
 	return cmd
 }
 

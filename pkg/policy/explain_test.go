@@ -11,7 +11,7 @@ import (
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	examplesSet, err := policy.Load(examples, policy.Skip, vocabulary)
+	examplesSet, err := policy.Load(examples, policy.Skip, exampleVocabulary())
 	require.NoError(t, err)
 	for _, tc := range []struct {
 		name, ref, event, outcome string

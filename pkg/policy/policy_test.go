@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing them")
 
-// vocabulary is what the examples in policies/ and most tests speak of.
+// vocabulary is what most tests speak of.
 var vocabulary = policy.Vocabulary{
 	Keys: []policy.Key{
 		{Name: "release-2026", Lane: policy.LaneRelease},
@@ -26,8 +26,15 @@ var vocabulary = policy.Vocabulary{
 	Formats: []string{"sigstore", "raw"},
 }
 
-// examples is the repository's own policies directory.
+// examples is the repository's own policies directory; exampleVocabulary is what it speaks of.
 const examples = "../../policies"
+
+func exampleVocabulary() policy.Vocabulary {
+	v := vocabulary
+	v.Formats = []string{"sigstore", "raw", "cosign"}
+	v.Kinds = map[string][]artifact.Kind{"sigstore": {artifact.KindFile}, "raw": {artifact.KindFile}, "cosign": {artifact.KindImage}}
+	return v
+}
 
 func golden(t *testing.T, path, got string) {
 	t.Helper()
@@ -61,11 +68,11 @@ func load(t testing.TB, noMatch policy.NoMatch, yaml string) *policy.Set {
 
 func TestExamplesLoad(t *testing.T) {
 	t.Parallel()
-	set, err := policy.Load(examples, policy.Skip, vocabulary)
+	set, err := policy.Load(examples, policy.Skip, exampleVocabulary())
 	require.NoError(t, err)
 	signed, guarded := set.Repositories("main")
-	require.Equal(t, []string{"libs-staging-local"}, signed)
-	require.Equal(t, []string{"downloads-local", "libs-release-local"}, guarded)
+	require.Equal(t, []string{"libs-staging-local", "oci-staging-local"}, signed)
+	require.Equal(t, []string{"downloads-local", "libs-release-local", "oci-release-local"}, guarded)
 
 	d := set.Decide(policy.Request{Subject: subject(t, "libs-staging-local/app/1.4.2/app.tgz"), Event: "artifact/deployed"})
 	require.NotNil(t, d.Grant)

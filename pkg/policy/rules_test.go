@@ -1,0 +1,50 @@
+package policy_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+)
+
+// Whatever a policy says is in Means, so that no change of it goes unseen; where it is written is not.
+func TestRulesTellEverything(t *testing.T) {
+	t.Parallel()
+	const yaml = `kind: SigningPolicy
+name: s
+owner: o
+match: {instances: [main], repositories: [r], paths: [p], exclude: [x], events: [artifact/deployed]}
+images: {platforms: [linux/*]}
+sign: [{key: release-2026, formats: [raw, sigstore]}]
+---
+kind: GatePolicy
+name: g
+owner: q
+target: {repositories: [r], paths: [p], instances: [main]}
+require: {signatures: [{lane: release, formats: [raw]}, {keys: [release-2026, release-2027], count: 2}]}
+`
+	want := []policy.Rule{
+		{Policy: "s", Kind: "SigningPolicy", Rule: "policies/p.yaml:1 (s)", Means: []string{
+			"match: instances main", "match: repositories r", "match: paths p", "match: exclude x", "match: events artifact/deployed",
+			"images: platforms linux/*", "signs with release-2026 (sigstore, raw)", "owner: o",
+		}},
+		{Policy: "g", Kind: "GatePolicy", Rule: "policies/p.yaml:8 (g)", Means: []string{
+			"target: instances main", "target: repositories r", "target: paths p",
+			"demands 1 signature by a release key (release-2026, release-2027), format raw",
+			"demands signatures by 2 different keys, each by release-2026 or release-2027, format sigstore or raw", "owner: q",
+		}, Requirements: []policy.Requirement{
+			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"raw"}, Count: 1},
+			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"sigstore", "raw"}, Count: 2},
+		}},
+	}
+	set := load(t, policy.Skip, yaml)
+	require.Equal(t, want, set.Rules())
+	demand, ok := set.Demand(ref(t, "r/p"))
+	require.True(t, ok)
+	require.Equal(t, want[1].Requirements, demand.Requirements())
+
+	// The lists are the caller's own.
+	demand.Requirements()[0].Keys[0] = "stranger"
+	require.Equal(t, want, set.Rules())
+}

@@ -1,0 +1,106 @@
+package trial
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+)
+
+// randomDemand makes up gates over four keys and two formats.
+func randomDemand(t *testing.T, r *rand.Rand) policy.Demand {
+	t.Helper()
+	v := policy.Vocabulary{Formats: []string{"sigstore", "raw"}}
+	names := []string{"a", "b", "c", "d"}
+	for _, k := range names {
+		v.Keys = append(v.Keys, policy.Key{Name: k, Lane: policy.LaneRelease})
+	}
+	var yaml strings.Builder
+	yaml.WriteString("kind: GatePolicy\nname: g\nowner: o\ntarget: {repositories: [r]}\nrequire:\n  signatures:\n")
+	for range 1 + r.IntN(3) {
+		r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		keys := names[:1+r.IntN(len(names))]
+		formats := [][]string{{"sigstore"}, {"raw"}, {"sigstore", "raw"}}[r.IntN(3)]
+		fmt.Fprintf(&yaml, "    - {keys: [%s], count: %d, formats: [%s]}\n", strings.Join(keys, ", "), 1+r.IntN(len(keys)), strings.Join(formats, ", "))
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(yaml.String()), 0o600))
+	set, err := policy.Load(dir, policy.Skip, v)
+	require.NoError(t, err)
+	repo := "r"
+	if r.IntN(20) == 0 {
+		repo = "unguarded"
+	}
+	c := &reader{l: Language{}}
+	demand, _ := set.Demand(c.ref(text{}, text{Value: repo + "/x"}))
+	require.Empty(t, c.errs)
+	return demand
+}
+
+// A gate that opens is never missed: whenever any of the 256 sets of signatures fares otherwise, a witness is found, and
+// what is found does fare otherwise and has nothing to spare.
+func TestWitnessIsExact(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(4, 2))
+	opened, same := 0, 0
+	for range 120 {
+		old, new := randomDemand(t, r), randomDemand(t, r)
+		all := everything(old, new)
+		opens := false
+		for mask := range 1 << len(all) {
+			var some []policy.Evidence
+			for i, e := range all {
+				if mask&(1<<i) != 0 {
+					some = append(some, e)
+				}
+			}
+			opens = opens || len(old.Judge(some)) > 0 && len(new.Judge(some)) == 0
+		}
+		w := witnessOf(old, new)
+		require.False(t, w.unsure)
+		require.Equal(t, opens, w.opens != nil, "%v → %v", old.Requirements(), new.Requirements())
+		if !opens {
+			same++
+			continue
+		}
+		opened++
+		require.NotEmpty(t, old.Judge(w.opens))
+		require.Empty(t, new.Judge(w.opens))
+		for i := range w.opens {
+			less := append(append([]policy.Evidence{}, w.opens[:i]...), w.opens[i+1:]...)
+			require.NotEmpty(t, new.Judge(less), "%v has something to spare", w.opens)
+		}
+	}
+	require.Greater(t, opened, 15)
+	require.Greater(t, same, 15)
+}
+
+// Where there are too many combinations to try, that is said and not taken for "none".
+func TestWitnessIsBounded(t *testing.T) {
+	t.Parallel()
+	demand := func(count int) policy.Demand {
+		var v policy.Vocabulary
+		v.Formats = []string{"raw"}
+		for i := range 24 {
+			v.Keys = append(v.Keys, policy.Key{Name: fmt.Sprintf("k%d", i), Lane: policy.LaneRelease})
+		}
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(fmt.Sprintf(
+			"kind: GatePolicy\nname: g\nowner: o\ntarget: {repositories: [r]}\nrequire: {signatures: [{lane: release, count: %d}]}\n", count)), 0o600))
+		set, err := policy.Load(dir, policy.Skip, v)
+		require.NoError(t, err)
+		d, _ := set.Demand((&reader{}).ref(text{}, text{Value: "r/x"}))
+		return d
+	}
+	w := witnessOf(demand(12), demand(12))
+	require.True(t, w.unsure)
+	require.Nil(t, w.opens)
+	w = witnessOf(demand(12), demand(11))
+	require.Len(t, w.opens, 11, "the first combination tells")
+}
