@@ -30,8 +30,9 @@ const (
 // PromotionFailed means that a promotion of a release bundle was begun and has ended otherwise than well. Part of the
 // bundle may be in the target.
 type PromotionFailed struct {
-	Status   string   // FAILED, REJECTED, …
-	Messages []string // the server's, one short line each; the first 20
+	Status   string    // FAILED, REJECTED, …
+	Messages []string  // the server's, one short line each; the first 20
+	Began    time.Time // by the server's clock; zero when somebody else had begun it
 }
 
 func (e *PromotionFailed) Error() string {
@@ -92,7 +93,13 @@ func (c *Client) promoteBundle(ctx context.Context, b artifact.Bundle, environme
 	if err != nil {
 		return refusal("promoting", gone(err))
 	}
-	return c.awaitPromotion(ctx, k, id)
+	err = c.awaitPromotion(ctx, k, id)
+	if failed, ok := errors.AsType[*PromotionFailed](err); ok {
+		if millis, bad := strconv.ParseInt(id, 10, 64); bad == nil {
+			failed.Began = time.UnixMilli(millis).UTC()
+		}
+	}
+	return err
 }
 
 // beginPromotion sends the one call that must not be repeated and returns the id of the promotion's record.

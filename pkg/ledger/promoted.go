@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
@@ -56,6 +57,18 @@ func (l *Ledger) PromotedTo(ctx context.Context, target artifact.Ref) (Promotion
 		return PromotionItem{}, false, err
 	}
 	return items[0], true, nil
+}
+
+// Claimed reports whether another promotion than the numbered one has put something at a target, or tried to, since a time.
+func (l *Ledger) Claimed(ctx context.Context, target artifact.Ref, besides int64, since time.Time) (bool, error) {
+	var n int
+	err := l.read.QueryRowContext(ctx, `SELECT count(*) FROM promotion_item i
+		WHERE i.target_repo = $1 AND i.target_path = $2 AND i.instance = $3 AND i.promotion_id <> $4 AND i.at >= $5
+		AND i.state NOT IN ('waiting', 'withdrawn')`, target.Repo, target.Path, target.Instance, besides, micros(since)).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("reading promotions: %w", err)
+	}
+	return n > 0, nil
 }
 
 // HalfMoved lists what was moved from one repository to another only half: it stands at the target, and its source, or

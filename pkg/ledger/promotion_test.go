@@ -84,6 +84,24 @@ func TestPromotionsAreOnRecord(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, known)
 
+		claimed := func(besides int64, since time.Time) bool {
+			yes, err := l.Claimed(t.Context(), to("a"), besides, since)
+			require.NoError(t, err)
+			return yes
+		}
+		require.True(t, claimed(first.ID, begun), "by the second")
+		require.False(t, claimed(first.ID, time.Now().Add(time.Hour)))
+		third := begin(true, "e")
+		yes, err := l.Claimed(t.Context(), to("e"), 0, begun)
+		require.NoError(t, err)
+		require.False(t, yes, "nothing was done there yet")
+		require.NoError(t, l.PromotionItem(t.Context(), third.ID, 0, ledger.ItemFailed, nil))
+		for besides, want := range map[int64]bool{third.ID: false, first.ID: true} {
+			yes, err := l.Claimed(t.Context(), to("e"), besides, begun)
+			require.NoError(t, err)
+			require.Equal(t, want, yes)
+		}
+
 		copied := begin(false, "d")
 		require.NoError(t, l.PromotionItem(t.Context(), copied.ID, 0, ledger.ItemCopied, nil))
 		require.Empty(t, half(), "a copy leaves nothing to delete")

@@ -55,10 +55,8 @@ func checkBundle(req Request) error {
 
 // selectBundle is step 1 for a release bundle.
 func (r *run) selectBundle(ctx context.Context) error {
-	ref, err := r.client.BundleRef(r.req.Bundle.Project, r.req.Bundle.Name, r.req.Bundle.Version)
-	if err == nil {
-		r.bundle, err = r.client.Bundle(ctx, ref)
-	}
+	var err error
+	r.bundle, r.frozen, err = r.readBundle(ctx)
 	name := r.req.Bundle.String()
 	switch {
 	case errors.Is(err, artifact.ErrGone):

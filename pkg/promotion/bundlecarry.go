@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
@@ -25,22 +27,30 @@ func (r *run) promoteBundle(ctx context.Context) bool {
 	if there && complete {
 		return true
 	}
+	before, ok := r.sameBundle(ctx)
+	if !ok || !r.every(ctx, true, func(seq int, it *item) bool { return r.lookAgain(ctx, seq, it) }) {
+		return false
+	}
 	r.meter.phase(PhaseCarrying, len(r.items))
 	err := r.client.PromoteBundle(ctx, r.bundle, r.req.Bundle.Environment, r.targets, false)
-	if err == nil {
+	if err != nil {
+		r.Log.WarnContext(ctx, "a release bundle was not promoted", slog.Int64("promotion", r.id), slog.Any("error", err))
+		r.reasons = append(r.reasons, r.whyBundle(ctx, err))
+	}
+	if artifactory.Temporary(err) || ctx.Err() != nil { // it may be going on
+		return false
+	}
+	began, same := r.stillSame(ctx, before, err)
+	if err == nil && same {
 		return true
 	}
-	r.Log.WarnContext(ctx, "a release bundle was not promoted", slog.Int64("promotion", r.id), slog.Any("error", err))
-	r.reasons = append(r.reasons, r.whyBundle(ctx, err))
-	if !artifactory.Temporary(err) && ctx.Err() == nil { // else it may be going on
-		r.meter.phase(PhaseWithdrawing, len(r.items))
-		r.each(ctx, false, func(seq int, it *item) bool { return r.recall(ctx, seq, it) })
-	}
+	r.meter.phase(PhaseWithdrawing, len(r.items))
+	r.each(ctx, false, func(seq int, it *item) bool { return r.recall(ctx, seq, it, began) })
 	return false
 }
 
-// recall takes away what a failed promotion has put at the target.
-func (r *run) recall(ctx context.Context, seq int, it *item) bool {
+// lookAgain notes what came to the target since the verdict: it is not this promotion's, and is never taken away.
+func (r *run) lookAgain(ctx context.Context, seq int, it *item) bool {
 	if it.there || it.known {
 		return true
 	}
@@ -48,8 +58,33 @@ func (r *run) recall(ctx context.Context, seq int, it *item) bool {
 	switch {
 	case errors.Is(err, artifact.ErrGone):
 		return true
-	case err == nil && info.SHA256 != it.digest:
+	case err == nil && info.SHA256 == it.digest:
+		it.there = true
+		return true
+	case err == nil:
 		err = &takenError{at: it.target, is: info.SHA256}
+	}
+	r.failed(ctx, seq, it, err)
+	return false
+}
+
+// recall takes away what a promotion that began at a time of Artifactory's has put at the target, and tells what may be
+// somebody else's.
+func (r *run) recall(ctx context.Context, seq int, it *item, began time.Time) bool {
+	if it.there || it.known {
+		return true
+	}
+	info, err := r.client.Info(ctx, it.target)
+	if errors.Is(err, artifact.ErrGone) {
+		return true
+	}
+	if err == nil && info.SHA256 != it.digest {
+		err = &takenError{at: it.target, is: info.SHA256}
+	}
+	if err == nil {
+		err = r.ours(ctx, info, began)
+	}
+	switch {
 	case err == nil && it.image != nil && tagged(it.target):
 		err = r.client.RemoveTag(ctx, it.target, it.digest)
 	case err == nil:
@@ -58,11 +93,36 @@ func (r *run) recall(ctx context.Context, seq int, it *item) bool {
 	if err == nil {
 		return r.settle(ctx, seq, it, ledger.ItemWithdrawn)
 	}
+	message := "A FAILED PROMOTION LEFT IT AT THE TARGET, and it could not be taken away again"
+	if errors.Is(err, errForeign) {
+		message = "it came to the target while the promotion failed, AND MAY BE SOMEBODY ELSE'S, so it was not taken away"
+	}
 	it.reasons = append(it.reasons, reason.Reason{
-		Code: reason.PromotionRefused, Message: "A FAILED PROMOTION LEFT IT AT THE TARGET, and it could not be taken away again", Found: cmp.Or(answer(err), err.Error()),
-		Expected: "nothing at " + it.target.String() + ", or all of the release bundle", Fix: "delete " + it.target.String() + ", then repeat the promotion", Who: "the owners of " + it.target.Repo,
+		Code: reason.PromotionRefused, Message: message, Found: cmp.Or(answer(err), err.Error()),
+		Expected: "nothing at " + it.target.String() + ", or all of the release bundle", Fix: "if nobody else put it there, delete " + it.target.String() + "; then repeat the promotion", Who: "the owners of " + it.target.Repo,
 	})
 	return r.settle(ctx, seq, it, ledger.ItemFailed)
+}
+
+// errForeign: nothing tells that this promotion put it there.
+var errForeign = errors.New("nothing tells that this promotion put it there")
+
+// ours is nil for what came to the target after a promotion began there, by the same clock, and that no other promotion on
+// record has carried.
+func (r *run) ours(ctx context.Context, at artifact.Info, began time.Time) error {
+	if began.IsZero() || at.Created.Before(began) {
+		return fmt.Errorf("%s was made there at %s by %.100q: %w", at.Ref, at.Created.Format(time.RFC3339), at.CreatedBy, errForeign)
+	}
+	const skew = time.Minute // between the clocks of replicas
+	claimed, err := r.Ledger.Claimed(ctx, at.Ref, r.id, r.at.Add(-skew))
+	switch {
+	case err != nil:
+		r.trouble(ctx, "asking the ledger who promoted "+at.Ref.String(), err)
+		return fmt.Errorf("the ledger does not answer: %w", errForeign)
+	case claimed:
+		return fmt.Errorf("another promotion on record has %s: %w", at.Ref, errForeign)
+	}
+	return nil
 }
 
 func tagged(ref artifact.Ref) bool {

@@ -35,6 +35,17 @@ func (r *run) copyAll(ctx context.Context) bool {
 // each does one thing to every item, several at once; with brake, only until one fails. What went well counts as a step of
 // the phase; it reports whether all did.
 func (r *run) each(ctx context.Context, brake bool, do func(seq int, it *item) bool) bool {
+	return r.every(ctx, brake, func(seq int, it *item) bool {
+		ok := do(seq, it)
+		if ok {
+			r.meter.step()
+		}
+		return ok
+	})
+}
+
+// every is each without counting.
+func (r *run) every(ctx context.Context, brake bool, do func(seq int, it *item) bool) bool {
 	var bad atomic.Bool
 	group := errgroup.Group{}
 	group.SetLimit(parallel)
@@ -42,9 +53,7 @@ func (r *run) each(ctx context.Context, brake bool, do func(seq int, it *item) b
 		group.Go(func() error {
 			if brake && bad.Load() || ctx.Err() != nil || !do(seq, it) {
 				bad.Store(true)
-				return nil
 			}
-			r.meter.step()
 			return nil
 		})
 	}

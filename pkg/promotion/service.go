@@ -63,6 +63,7 @@ type run struct {
 	build    artifact.Build  // of a promotion of one
 	along    []artifact.Info // of a build: artifacts that are called like signature files
 	bundle   artifact.Bundle // of a promotion of one
+	frozen   artifact.Digest // of the bundle's record
 	client   *artifactory.Client
 	policies *policy.Set // that were in force when it began
 	items    []*item
