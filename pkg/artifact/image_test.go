@@ -325,3 +325,35 @@ func TestUnknownPackageType(t *testing.T) {
 		require.Equal(t, artifact.KindFile, m.Kind)
 	}
 }
+
+func TestBlobs(t *testing.T) {
+	t.Parallel()
+	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	manifest := func(layers ...string) string {
+		text := `{"schemaVersion":2,"config":{"digest":"sha256:` + a + `"},"layers":[`
+		for i, l := range layers {
+			if i > 0 {
+				text += ","
+			}
+			text += `{"digest":"` + l + `"}`
+		}
+		return text + `]}`
+	}
+	for content, want := range map[string][]string{
+		manifest("sha256:"+b, "sha256:"+b, "sha256:"+a):                        {b, a},
+		manifest("sha512:"+a+a, b, "sha256:../../x"):                           {a},
+		`{"schemaVersion":2,"manifests":[{"digest":"sha256:` + a + `"}]}`:      nil,
+		`{"schemaVersion":2,"layers":[{"digest":"sha256:` + a + `"}],"x":"y"}`: {"error"},
+		`nothing of the sort`: {"error"},
+	} {
+		found, err := artifact.Blobs([]byte(content))
+		var got []string
+		for _, d := range found {
+			got = append(got, d.String())
+		}
+		if err != nil {
+			got = []string{"error"}
+		}
+		require.Equal(t, want, got, content)
+	}
+}

@@ -37,6 +37,7 @@ type manifest struct {
 	Config        *descriptor  `json:"config"`
 	Subject       *descriptor  `json:"subject"`
 	Manifests     []descriptor `json:"manifests"`
+	Layers        []descriptor `json:"layers"`
 }
 
 type descriptor struct {
@@ -97,4 +98,26 @@ func parseManifest(content []byte) (manifest, error) {
 		return !first
 	})
 	return m, nil
+}
+
+// Blobs are the digests of what a manifest consists of besides itself, its configuration and its layers, each once; none
+// for an index. Artifactory keeps them beside the manifest's file. Those that are not named by SHA-256 are left out.
+func Blobs(content []byte) ([]Digest, error) {
+	m, err := parseManifest(content)
+	if err != nil {
+		return nil, err
+	}
+	var found []Digest
+	seen := map[Digest]bool{}
+	if m.Config != nil {
+		m.Layers = append(m.Layers, *m.Config)
+	}
+	for _, l := range m.Layers {
+		sum, ok := strings.CutPrefix(l.Digest, digestPrefix)
+		if d, err := ParseDigest(sum); ok && err == nil && !seen[d] {
+			seen[d] = true
+			found = append(found, d)
+		}
+	}
+	return found, nil
 }

@@ -64,7 +64,24 @@ func (r *run) copyImage(ctx context.Context, it *item) error {
 	case !stood && !errors.Is(err, artifact.ErrGone):
 		return err
 	}
+	if err := r.straysInSource(ctx, it, false); err != nil {
+		return err
+	}
 	promoted := r.client.PromoteImage(ctx, it.source, it.target)
+	arrived := r.arrivedImage(ctx, it, promoted, stood)
+	strays := r.dropStrays(ctx, it)
+	wrong, foreign := errors.AsType[*strayError](strays)
+	switch {
+	case foreign && wrong.standing != nil, arrived == nil:
+		return strays
+	case foreign:
+		return arrived
+	}
+	return errors.Join(arrived, strays)
+}
+
+// arrivedImage looks at what a promotion of the tag has brought to the target. Nothing but the image that was judged stays.
+func (r *run) arrivedImage(ctx context.Context, it *item, promoted error, stood bool) error {
 	is, err := r.manifestAt(ctx, it.target)
 	switch {
 	case errors.Is(err, artifact.ErrGone) && promoted == nil:

@@ -19,6 +19,7 @@ import (
 // image is what an item has besides a file: the manifests that an index lists, and last the one that stands for all.
 type image struct {
 	subjects []artifact.Subject // in the source
+	parcels  []parcel           // of each of them, where Artifactory promotes the tag
 }
 
 // at is one of the manifests, at the target. Those without a tag stand under their digests on either side.
@@ -56,7 +57,10 @@ func (r *run) lookImage(ctx context.Context, it *item) error {
 	if err := r.inspectParts(ctx, it); err != nil || len(it.reasons) > 0 {
 		return err
 	}
-	return r.lookAtTag(ctx, it)
+	if err := r.lookAtTag(ctx, it); err != nil || len(it.reasons) > 0 || r.way.kind != KindImage {
+		return err
+	}
+	return r.lookForStrays(ctx, it)
 }
 
 // inspectParts finds the signatures of an index's manifests that count at the target. A manifest may have none: the

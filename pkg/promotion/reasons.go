@@ -59,6 +59,9 @@ func (r *run) why(ctx context.Context, it *item, err error) reason.Reason {
 	if taken, ok := errors.AsType[*takenError](err); ok {
 		return occupied(taken.at, "a file with the digest "+taken.is.String()+", which came after the gate's verdict; to come is "+it.digest.String())
 	}
+	if stray, ok := errors.AsType[*strayError](err); ok {
+		return whyStray(it, stray)
+	}
 	if part, ok := errors.AsType[*partError](err); ok {
 		return reason.Reason{
 			Code: reason.StoreUnavailable, Message: "Artifactory carried only a part of the image", Found: part.Error(), Expected: "the image with all that it lists, at " + it.target.String(),

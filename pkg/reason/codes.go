@@ -30,6 +30,7 @@ const (
 	PromotionRefused    Code = "promotion-refused"
 	PartOfImage         Code = "part-of-image"
 	ImageIncomplete     Code = "image-incomplete"
+	ImageForeign        Code = "image-foreign"
 	ManifestUnreadable  Code = "manifest-unreadable"
 	FormatUnfit         Code = "format-unfit"
 	ContentRefused      Code = "content-refused"
@@ -82,6 +83,7 @@ var Codes = map[Code]string{
 	PackageUnknown:      "The file is named as parts of images are, and the token may not know whether its repository keeps images.",
 	PartOfImage:         "The file is a layer or another part of an image; the image's manifest is what is signed.",
 	ImageIncomplete:     "An index lists manifests that the repository does not hold.",
+	ImageForeign:        "Files that are none of an image's lie in the folder of its tag, which Artifactory promotes as a whole.",
 	ManifestUnreadable:  "The file should be an image manifest and is none that can be signed.",
 	BuildIncomplete:     "Artifacts that build-info names are not where they should be, or are not the bytes that it names; hallmark promote promotes nothing of such a build.",
 	BuildUnreadable:     "The record of a build cannot be read, or is larger than any build's.",
