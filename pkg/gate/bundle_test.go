@@ -30,18 +30,29 @@ owner: release-managers
 target: {repositories: [` + release + `]}
 require:
   signatures:
-    - {lane: release, count: 1, formats: [evidence]}
+    - {lane: release, count: 1}
 `
 
 // yard is a rig with one release bundle of the artifact.
 func yard(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, bundleGate)
+	r.sign("release-a", "sigstore")
+	r.bundle(path)
+	return r
+}
+
+// bundle makes the release bundle of some files in staging.
+func (r *rig) bundle(paths ...string) {
+	r.t.Helper()
+	list := make([]map[string]string, len(paths))
+	for i, p := range paths {
+		list[i] = map[string]string{"path": staging + "/" + p}
+	}
 	r.post("/lifecycle/api/v2/release_bundle?async=false", map[string]any{
 		"release_bundle_name": "gateway-suite", "release_bundle_version": "2026.8.1", "source_type": "artifacts",
-		"source": map[string]any{"artifacts": []map[string]string{{"path": staging + "/" + path}}},
+		"source": map[string]any{"artifacts": list},
 	})
-	return r
 }
 
 func (r *rig) post(target string, body any) {
@@ -57,6 +68,12 @@ func (r *rig) post(target string, body any) {
 	require.NoError(r.t, err)
 	require.NoError(r.t, resp.Body.Close())
 	require.Equal(r.t, http.StatusCreated, resp.StatusCode, "%s", said)
+}
+
+// remove deletes a file in staging.
+func (r *rig) remove(path string) {
+	r.t.Helper()
+	require.NoError(r.t, r.art.Delete("anybody", staging, path))
 }
 
 // record is the bytes that are signed.

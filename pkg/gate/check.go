@@ -167,6 +167,9 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	if len(meaning.Subjects) == 0 {
 		return errOnlyParts
 	}
+	if req.inside && meaning.Kind == artifact.KindBundle {
+		return artifact.ErrFrozen // a bundle is no part of another
+	}
 	subject := meaning.Whole() // an index commits to the manifests that it lists
 	if subject.SHA256.IsZero() {
 		return errNoDigest
@@ -184,7 +187,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 		v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem})
 	}
 
-	// 4 policy. Then the artifact once more: a yes must be about bytes that still stand.
+	// 4 policy, for a release bundle its contents, too. Then the artifact once more: a yes must be about bytes that still stand.
 	v.Reasons = append(v.Reasons, demand.Judge(found)...)
 	if len(v.Reasons) == 0 && ref != req.Artifact {
 		at, err := client.Locate(ctx, req.Artifact)
@@ -196,6 +199,12 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 			return err
 		}
 		v.Reasons = append(v.Reasons, why...)
+	}
+	if len(v.Reasons) == 0 && meaning.Kind == artifact.KindBundle && !req.along {
+		if v.Reasons, err = g.contents(ctx, client, set, req, subject.Ref); err != nil {
+			return err
+		}
+		v.Reasons = append([]reason.Reason{}, v.Reasons...)
 	}
 	if len(v.Reasons) == 0 {
 		if err := stands(ctx, client, subject.Ref, subject.SHA256); err != nil {

@@ -20,7 +20,8 @@ type Request struct {
 	Policies *policy.Set // to judge by; nil means those in force when the check begins
 	All      bool        // look at every signature file of a key that counts, in any format, and not only until the answer is yes
 
-	along bool // set by Inspect
+	along  bool // set by Inspect
+	inside bool // what is asked about is in a release bundle
 }
 
 // Verdict is the gate's answer. Allow is true only when Decided is; Decided is false when the gate could not learn

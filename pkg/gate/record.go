@@ -146,7 +146,12 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 		Expected: "Artifactory and the ledger answer in time",
 		Fix:      "try again: hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo, Who: "platform engineers",
 	}
+	tooMuch, isLoad := errors.AsType[*contentsError](err)
 	switch {
+	case isLoad:
+		why.Message, why.Found = "the release bundle's contents could not all be judged for one verdict, so the answer is no", tooMuch.found
+		why.Expected = "contents that are judged within the time that a verdict may take"
+		why.Fix, why.Who = "promote it, or judge it alone, with what takes its time; without --confirm nothing is changed: "+dryRun(req.Artifact, req.Target.Repo), "the caller"
 	case errors.Is(err, artifactory.ErrReferrers):
 		why.Found = err.Error()
 		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token, the referrers API of its images included"

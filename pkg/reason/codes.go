@@ -42,6 +42,7 @@ const (
 	BuildForeign        Code = "build-foreign"
 	BuildUnreadable     Code = "build-unreadable"
 	BundleIncomplete    Code = "bundle-incomplete"
+	BundleRefused       Code = "bundle-refused"
 	NotPromoted         Code = "not-promoted"
 	OnlyParts           Code = "only-parts"
 	PartOfBundle        Code = "part-of-bundle"
@@ -88,6 +89,7 @@ var Codes = map[Code]string{
 	BuildIncomplete:     "Artifacts that build-info names are not where they should be, or are not the bytes that it names; hallmark promote promotes nothing of such a build.",
 	BuildUnreadable:     "The record of a build cannot be read, or is larger than any build's.",
 	BundleIncomplete:    "Artifacts of a release bundle are not where they should be, or are not the bytes that it lists.",
+	BundleRefused:       "Artifacts of a release bundle may not enter the target, or none of them could.",
 	NotPromoted:         "A promotion was announced, and the record of what was promoted names none.",
 	PartOfBundle:        "The file is frozen as part of a release bundle; the bundle's record is what is signed.",
 	EvidenceUnverified:  "The signature of a release bundle is made, and Artifactory does not verify it with a trusted key.",
