@@ -23,6 +23,7 @@ import (
 	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/gate"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
 // bundlePolicies sign release bundles, and what their promotion brings into the release repository.
@@ -232,8 +233,9 @@ func TestReleaseBundle(t *testing.T) {
 			require.InDelta(t, 4, signaturesMade(t, s), 0, "only the file that no policy signed before")
 
 			var verdict gate.Verdict
-			hallmarkJSON(t, s, 0, &verdict, "gate", "check", repo+"/"+gatewayRecord, "--target", sandbox.Release)
-			require.True(t, verdict.Allow && verdict.Decided)
+			hallmarkJSON(t, s, 1, &verdict, "gate", "check", repo+"/"+gatewayRecord, "--target", sandbox.Release)
+			require.True(t, verdict.Decided)
+			require.Equal(t, reason.BundleRefused, verdict.Reasons[0].Code, "one of its files was never signed where it came from")
 			require.Equal(t, "evidence", verdict.Signatures[0].Format)
 			r := hallmark(t, s, "gate", "check", repo+"/gateway-suite/2026.8.1/artifacts/generic/app/7/app.tgz", "--target", sandbox.Release)
 			require.Equal(t, 1, r.code, r.out+r.err)
