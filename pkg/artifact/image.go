@@ -12,7 +12,7 @@ import (
 )
 
 // KindImage is an image of a Docker or OCI registry. Its subjects are manifests, whose digest is that of their bytes: of
-// an index first the manifests that it lists, then the index. Layers are covered by their manifest's digest.
+// an index first the manifests that it lists, those of an index among them before it, then the index. Layers are covered by their manifest's digest.
 const KindImage Kind = "image"
 
 // Image is what is known of an image manifest besides its bytes.
@@ -113,27 +113,64 @@ func resolveImage(ctx context.Context, src Source, ref Ref) ([]Subject, error) {
 			return nil, err
 		}
 	}
-	var subjects []Subject
-	missing := &MissingError{Index: ref}
-	for _, d := range m.Manifests {
-		child, err := resolveChild(ctx, src, whole, d)
-		switch {
-		case errors.Is(err, ErrGone):
-			missing.Manifests = append(missing.Manifests, d.Digest)
-		case err != nil:
-			return nil, err
-		default:
-			subjects = append(subjects, child)
-		}
+	w := indexWalk{src: src, seen: map[string]bool{}, missing: &MissingError{Index: ref}}
+	if err := w.children(ctx, whole, m.Manifests, 1); err != nil {
+		return nil, err
 	}
-	if len(missing.Manifests) > 0 {
-		return nil, missing
+	if len(w.missing.Manifests) > 0 {
+		return nil, w.missing
 	}
-	return append(subjects, whole), nil
+	return append(w.subjects, whole), nil
 }
 
-// resolveChild finds a manifest of an index under its digest. One that is an index itself is not looked into: it was
-// pushed, and so announced, for itself. One without a digest is a subject without a digest, which nobody signs or lets pass.
+// indexWalk collects what an index lists, and what the indexes in it list, each manifest once and behind its own parts.
+type indexWalk struct {
+	src      Source
+	seen     map[string]bool
+	subjects []Subject
+	missing  *MissingError
+}
+
+func (w *indexWalk) children(ctx context.Context, whole Subject, list []descriptor, depth int) error {
+	if depth > maxDepth && len(list) > 0 {
+		return fmt.Errorf("%w: indexes within indexes, more than %d deep", ErrForm, maxDepth)
+	}
+	for _, d := range list {
+		if w.seen[d.Digest] {
+			continue
+		}
+		if w.seen[d.Digest] = true; len(w.seen) > maxChildren {
+			return fmt.Errorf("%w: the index and those in it list more than %d manifests", ErrForm, maxChildren)
+		}
+		child, err := resolveChild(ctx, w.src, whole, d)
+		if errors.Is(err, ErrGone) {
+			w.missing.Manifests = append(w.missing.Manifests, d.Digest)
+			continue
+		}
+		if err == nil && isIndexType(d.MediaType) {
+			err = w.inner(ctx, child, depth)
+		}
+		if err != nil {
+			return err
+		}
+		w.subjects = append(w.subjects, child)
+	}
+	return nil
+}
+
+// inner looks into an index that another one lists.
+func (w *indexWalk) inner(ctx context.Context, child Subject, depth int) error {
+	_, m, err := readManifest(ctx, w.src, child.Ref)
+	if err != nil {
+		return err
+	}
+	if !isIndexType(m.MediaType) {
+		return fmt.Errorf("%w: %s is listed as an index and is none", ErrForm, child.Ref)
+	}
+	return w.children(ctx, child, m.Manifests, depth+1)
+}
+
+// resolveChild finds a manifest of an index under its digest. One without a digest is a subject without a digest, which nobody signs or lets pass.
 func resolveChild(ctx context.Context, src Source, whole Subject, d descriptor) (Subject, error) {
 	file := manifestFile
 	if isIndexType(d.MediaType) {

@@ -346,7 +346,8 @@ func TestBlobs(t *testing.T) {
 		`{"schemaVersion":2,"layers":[{"digest":"sha256:` + a + `"}],"x":"y"}`: {"error"},
 		`nothing of the sort`: {"error"},
 	} {
-		found, err := artifact.Blobs([]byte(content))
+		found, index, err := artifact.Blobs([]byte(content))
+		require.Equal(t, strings.Contains(content, "manifests"), index)
 		var got []string
 		for _, d := range found {
 			got = append(got, d.String())
@@ -356,4 +357,39 @@ func TestBlobs(t *testing.T) {
 		}
 		require.Equal(t, want, got, content)
 	}
+}
+
+// Indexes within indexes are followed, with one bound for all of them.
+func TestResolveIndexInIndex(t *testing.T) {
+	t.Parallel()
+	r := newRegistry()
+	wrap := func(tag string, inner ...artifact.Digest) artifact.Digest {
+		var entries []any
+		for _, d := range inner {
+			entries = append(entries, map[string]any{"mediaType": ociIndex, "digest": "sha256:" + d.String()})
+		}
+		content, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": entries})
+		require.NoError(t, err)
+		d := r.put("team/app/"+tag+"/list.manifest.json", string(content))
+		return r.put("team/app/sha256:"+d.String()+"/list.manifest.json", string(r.files["team/app/"+tag+"/list.manifest.json"]))
+	}
+	inner := r.index("inner", "linux/amd64", "linux/arm64")
+	r.put("team/app/sha256:"+inner[2].String()+"/list.manifest.json", string(r.files["team/app/inner/list.manifest.json"]))
+	two := wrap("two", inner[2])
+	three := wrap("three", two, inner[2])
+	m, err := r.resolve(t, "team/app/three/list.manifest.json")
+	require.NoError(t, err)
+	var got []artifact.Digest
+	for _, s := range m.Subjects {
+		got = append(got, s.SHA256)
+	}
+	require.Equal(t, append(append([]artifact.Digest{}, inner...), two, three), got)
+	wrap("four", three)
+	_, err = r.resolve(t, "team/app/four/list.manifest.json")
+	require.ErrorIs(t, err, artifact.ErrForm)
+	delete(r.files, "team/app/sha256:"+inner[0].String()+"/manifest.json")
+	_, err = r.resolve(t, "team/app/three/list.manifest.json")
+	var missing *artifact.MissingError
+	require.ErrorAs(t, err, &missing)
+	require.Equal(t, []string{"sha256:" + inner[0].String()}, missing.Manifests)
 }

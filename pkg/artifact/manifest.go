@@ -10,8 +10,10 @@ import (
 const (
 	// maxManifest bounds a manifest in bytes, as registries do.
 	maxManifest = 4 << 20
-	// maxChildren bounds the manifests of one index.
+	// maxChildren bounds the manifests of one index, with those of the indexes in it.
 	maxChildren = 1000
+	// maxDepth bounds indexes within indexes: an index of indexes of indexes of images.
+	maxDepth = 3
 )
 
 // The media types of manifests that can be signed (OCI image specification 1.1; Docker image manifest version 2).
@@ -100,14 +102,13 @@ func parseManifest(content []byte) (manifest, error) {
 	return m, nil
 }
 
-// Blobs are the digests of what a manifest consists of besides itself, its configuration and its layers, each once; none
-// for an index. Artifactory keeps them beside the manifest's file. Those that are not named by SHA-256 are left out.
-func Blobs(content []byte) ([]Digest, error) {
+// Blobs are the digests of what a manifest consists of besides itself, its configuration and its layers, each once; an
+// index has none, and is told. Artifactory keeps them beside the manifest's file. Those that are not named by SHA-256 are left out.
+func Blobs(content []byte) (found []Digest, index bool, err error) {
 	m, err := parseManifest(content)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var found []Digest
 	seen := map[Digest]bool{}
 	if m.Config != nil {
 		m.Layers = append(m.Layers, *m.Config)
@@ -119,5 +120,5 @@ func Blobs(content []byte) ([]Digest, error) {
 			found = append(found, d)
 		}
 	}
-	return found, nil
+	return found, isIndexType(m.MediaType), nil
 }

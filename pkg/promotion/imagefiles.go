@@ -36,7 +36,10 @@ func (r *run) packed(ctx context.Context, subjects []artifact.Subject) ([]parcel
 		if sha256.Sum256(content) != s.SHA256 {
 			return fmt.Errorf("%w: %s", artifact.ErrBytes, s.Ref)
 		}
-		blobs, err := artifact.Blobs(content)
+		blobs, index, err := artifact.Blobs(content)
+		if err == nil && index != (s.Ref.Name() == manifestFiles[1]) {
+			err = fmt.Errorf("%w: an index is kept as %s, and an image is not; what it lists would not be looked at", artifact.ErrForm, manifestFiles[1])
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Ref, err)
 		}
@@ -120,7 +123,15 @@ func (e *strayError) Unwrap() error { return e.standing }
 // lookForStrays refuses an image in whose folders, on either side, lies anything else. A folder matters in the source:
 // nobody promises that Artifactory leaves it behind.
 func (r *run) lookForStrays(ctx context.Context, it *item) (err error) {
-	if it.image.parcels, err = r.packed(ctx, it.image.subjects); err != nil {
+	it.image.parcels, err = r.packed(ctx, it.image.subjects)
+	if errors.Is(err, artifact.ErrForm) {
+		it.reasons = append(it.reasons, reason.Reason{
+			Code: reason.ManifestUnreadable, Message: "a manifest of the image is not what it is listed as", Found: err.Error(),
+			Expected: "manifests of the media types that the index lists", Fix: "push the image again", Who: "the image's owner",
+		})
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	err = r.straysInSource(ctx, it, true)

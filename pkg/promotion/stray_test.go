@@ -116,3 +116,18 @@ func TestStowawaysOnTheWay(t *testing.T) {
 		})
 	}
 }
+
+// Of an index within an index all is looked at: what Artifactory leaves behind is told, and a move deletes nothing then.
+func TestIndexInIndex(t *testing.T) {
+	t.Parallel()
+	p := newPort(t, ledger.SQLite, standin.Quirks{})
+	inner, parts := p.NewIndex("linux/amd64")
+	p.Push(app, ":1", p.Wrap(inner))
+	p.seal(app+"/1/list.manifest.json", keyA, "cosign")
+	report := p.promote(p.ask(":1", true, true))
+	_, there := p.art.File(ociRelease, app+"/"+parts[0].Digest+"/manifest.json")
+	require.False(t, there, "the stand-in carries only what the outer index lists")
+	require.Equal(t, promotion.StateIncomplete, report.State, "%+v", report)
+	require.Contains(t, report.Items[0].Reasons[0].Found, parts[0].Digest)
+	require.Equal(t, []string{"1"}, p.tags(ociStaging), "the source stays")
+}

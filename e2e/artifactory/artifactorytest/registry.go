@@ -97,6 +97,14 @@ func (r Registry) NewIndex(platforms ...string) (index Manifest, children []Mani
 	return r.manifest(idx), children
 }
 
+// Wrap makes an index of one index.
+func (r Registry) Wrap(inner Manifest) Manifest {
+	r.t.Helper()
+	thing, ok := inner.thing.(v1.ImageIndex)
+	require.True(r.t, ok)
+	return r.manifest(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: thing}))
+}
+
 // Push pushes a manifest with everything that it names; the reference begins with : or @.
 func (r Registry) Push(image, reference string, m Manifest) Manifest {
 	r.t.Helper()
