@@ -96,11 +96,12 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), Timeout) // half a promotion helps nobody
 		defer cancel()
 		r.meter.phase(PhaseWaiting, 0)
-		unlock, err := s.lockAll(ctx, r)
+		held, unlock, err := s.lockAll(ctx, r)
 		if err != nil {
 			return Report{}, err
 		}
 		defer unlock()
+		ctx = held
 	}
 
 	// 1 select: which artifacts the request means, and what an earlier promotion left half moved.
@@ -129,6 +130,9 @@ func (s *Service) Promote(ctx context.Context, req Request) (Report, error) {
 	// 6 tell Artifactory that the whole was promoted, where it keeps a record of that.
 	state := ledger.PromotionDone
 	if (r.way.begin != nil && !r.way.begin(r, ctx)) || !r.copyAll(ctx) || (req.Move && !r.clearAll(ctx)) || !r.way.finish(r, ctx) {
+		state = ledger.PromotionIncomplete
+	}
+	if !r.alone(ctx) {
 		state = ledger.PromotionIncomplete
 	}
 	r.end(ctx, state)

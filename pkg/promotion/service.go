@@ -138,24 +138,33 @@ func refuse(code reason.Code, message, found, expected string) error {
 	}}}
 }
 
-// lockAll waits until no other promotion of this process runs into one of the same repositories. Repositories are locked
-// in the order of their names, so that two promotions cannot wait for one another.
-func (s *Service) lockAll(ctx context.Context, r *run) (unlock func(), err error) {
-	var keys []string
+// lockAll waits until no other promotion runs into one of the same repositories, in this process or in another replica.
+// held ends when that cannot be relied upon any more. Repositories are locked in the order of their names, so that two
+// promotions cannot wait for one another.
+func (s *Service) lockAll(ctx context.Context, r *run) (held context.Context, unlock func(), err error) {
+	var undo []func()
 	unlock = func() {
-		for _, key := range keys {
-			s.unlock(key)
+		for _, f := range slices.Backward(undo) {
+			f()
 		}
 	}
+	held = ctx
 	for _, target := range slices.Sorted(slices.Values(r.targets)) {
 		key := r.req.Instance + "/" + target
-		if err := s.lock(ctx, key); err != nil {
-			unlock()
-			return nil, fmt.Errorf("waiting for another promotion into %s: %w", target, err)
+		err := s.lock(held, key)
+		if err == nil {
+			undo = append(undo, func() { s.unlock(key) })
+			var release func()
+			if ctx, release, err = s.turn(held, key); err == nil {
+				held, undo = ctx, append(undo, release)
+			}
 		}
-		keys = append(keys, key)
+		if err != nil {
+			unlock()
+			return nil, nil, fmt.Errorf("waiting for another promotion into %s: %w", target, err)
+		}
 	}
-	return unlock, nil
+	return held, unlock, nil
 }
 
 func (s *Service) lock(ctx context.Context, key string) error {
