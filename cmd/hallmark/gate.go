@@ -27,9 +27,12 @@ func newGateCheck() *cobra.Command {
 		Long: `Ask whether an artifact may enter a target repository. The service reads the artifact's
 signature files afresh and verifies them with pinned keys; properties do not count.
 
+An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.
+
 Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).`,
 		Example: `  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
-  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o json`,
+  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o json
+  hallmark gate check oci-staging-local/team/app:1.0 --target oci-release-local`,
 		Args: cobra.ExactArgs(1),
 	}
 	connect, instance := clientFlags(cmd)

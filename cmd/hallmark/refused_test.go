@@ -86,3 +86,13 @@ func TestSweepThatWasGivenUp(t *testing.T) {
 	require.Equal(t, exitUndecided, r.code)
 	require.Contains(t, r.err, "--repo libs --prefix app")
 }
+
+// Help says what else than a path names an artifact, and what goes on without webhooks.
+func TestHelpSaysHowImagesAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"sign"}, {"status"}, {"gate", "check"}} {
+		help := command(t, append(args, "--help")...).out
+		require.Contains(t, help, "REPO/NAME:TAG or REPO/NAME@sha256:DIGEST", args)
+	}
+	require.Contains(t, command(t, "webhook", "remove", "--help").out, "the sweep")
+}

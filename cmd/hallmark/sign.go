@@ -15,8 +15,11 @@ func newSign() *cobra.Command {
 		Short: "Ask the service to look at an artifact again",
 		Long: `Ask the service to look at an artifact as if it had just been uploaded. Policy decides as
 always; this gives no right to a signature. The answer comes at once, the work follows:
-see it with hallmark status.`,
-		Example: `  hallmark sign libs-staging-local/app/1.4.2/app.tgz`,
+see it with hallmark status.
+
+An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.`,
+		Example: `  hallmark sign libs-staging-local/app/1.4.2/app.tgz
+  hallmark sign oci-staging-local/team/app:1.0`,
 		Args:    cobra.ExactArgs(1),
 	}
 	connect, instance := clientFlags(cmd)

@@ -18,9 +18,12 @@ func newStatus() *cobra.Command {
 		Short: "Tell what the service knows of an artifact",
 		Long: `Tell what the service knows of an artifact: its state, the reasons of a refusal, the
 signatures made, and what happened before. This is a record and no proof; proofs are
-made by hallmark gate check and hallmark verify.`,
+made by hallmark gate check and hallmark verify.
+
+An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.`,
 		Example: `  hallmark status libs-staging-local/app/1.4.2/app.tgz
-  hallmark status libs-staging-local/app/1.4.2/app.tgz -o json`,
+  hallmark status libs-staging-local/app/1.4.2/app.tgz -o json
+  hallmark status oci-staging-local/team/app:1.0`,
 		Args: cobra.ExactArgs(1),
 	}
 	connect, instance := clientFlags(cmd)

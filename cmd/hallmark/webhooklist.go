@@ -105,7 +105,7 @@ func newWebhookRemove() *cobra.Command {
 		Use:   "remove",
 		Short: "Remove Hallmark's subscriptions: nothing is announced any more",
 		Long: `Remove the instance's own subscriptions. What happens in Artifactory is not announced any more,
-and nothing is signed unless somebody asks. Without --confirm it says what it would remove.`,
+and what comes is signed only when the sweep finds it, or when somebody asks. Without --confirm it says what it would remove.`,
 		Example: `  hallmark webhook remove --admin-token-file admin.token --confirm`,
 		Args:    cobra.NoArgs,
 	}
