@@ -57,7 +57,7 @@ func (source) Build(context.Context, artifact.Ref) (artifact.Build, error) {
 	return artifact.Build{}, artifact.ErrGone
 }
 
-func (source) Built(context.Context, artifact.Build, string, func(artifact.Info) error) error {
+func (source) Built(context.Context, artifact.Build, []string, func(artifact.Info) error) error {
 	return artifact.ErrGone
 }
 

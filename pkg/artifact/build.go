@@ -59,7 +59,7 @@ func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansio
 	}
 	where := "in " + strings.Join(repos, " or ")
 	if o == Asked {
-		repos, where = append([]string{""}, repos...), "in any repository with the build's properties"
+		where = "in any repository with the build's properties"
 	}
 	m := muster{named: digests{}, found: digests{}, seen: map[Ref]bool{}}
 	for _, a := range b.Artifacts {
@@ -72,17 +72,17 @@ func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansio
 		m.Lacking.Add("it was promoted to %d repositories; %d are looked into", len(repos), maxTargets)
 		repos = repos[:maxTargets]
 	}
-	for _, repo := range repos {
-		m.marked = repo == ""
-		err := src.Built(ctx, b, repo, m.take)
-		switch {
-		case errors.Is(err, ErrUnnamed):
-			m.Lacking.Add("%v", err)
-		case err != nil:
+	if m.marked = o == Asked; m.marked {
+		if err := m.search(ctx, src, b, []string{""}); err != nil {
 			return Expansion{}, err
 		}
 	}
-	if len(repos) > 0 { // else only its status changed
+	if m.marked = false; len(repos) > 0 {
+		if err := m.search(ctx, src, b, repos); err != nil {
+			return Expansion{}, err
+		}
+	}
+	if o == Asked || len(repos) > 0 { // else only its status changed
 		m.missing(b.Artifacts, where)
 	}
 	return m.Expansion, nil
@@ -92,8 +92,10 @@ func expandBuild(ctx context.Context, src Source, ref Ref, o Occasion) (Expansio
 // is about, and the newest may not be on record yet.
 func (b Build) targets() []string {
 	var repos []string
+	seen := map[string]bool{"": true}
 	for _, p := range b.Promotions {
-		if p.Repo != "" && b.after(p) && !slices.Contains(repos, p.Repo) {
+		if b.after(p) && !seen[p.Repo] {
+			seen[p.Repo] = true
 			repos = append(repos, p.Repo)
 		}
 	}
@@ -146,6 +148,16 @@ type muster struct {
 	marked bool // what is found carries the build's properties
 }
 
+// search looks for the build's files in some repositories. What cannot be found is lacking, and no reason to stop.
+func (m *muster) search(ctx context.Context, src Source, b Build, repos []string) error {
+	err := src.Built(ctx, b, repos, m.take)
+	if errors.Is(err, ErrUnnamed) || errors.Is(err, ErrUnsearched) {
+		m.Lacking.Add("%v", err)
+		return nil
+	}
+	return err
+}
+
 // take judges one file that was found. Bytes of the build under another name are not the build's: whoever may upload
 // chooses the path. Where they were found by their digest alone, nobody said that they are.
 func (m *muster) take(i Info) error {
@@ -173,7 +185,8 @@ func (m *muster) take(i Info) error {
 	return nil
 }
 
-// missing tells which artifacts of the build were not found.
+// missing tells which artifacts of the build were not found. Of several with the same bytes one counts for all: Artifactory
+// may promote but one.
 func (m *muster) missing(artifacts []Built, where string) {
 	for _, a := range artifacts {
 		names := a.Names()
@@ -182,7 +195,7 @@ func (m *muster) missing(artifacts []Built, where string) {
 			m.Lacking.Add("the artifact with the SHA-1 %q has no name in build-info", a.SHA1)
 		case a.SHA1 == "" && a.SHA256.IsZero():
 			m.Lacking.Add("%s has no digest in build-info", names[0])
-		case !m.found.has(a.SHA1, a.SHA256, names...):
+		case !m.found.has(a.SHA1, a.SHA256, ""):
 			m.Lacking.Add("%s (SHA-1 %s) is not %s", names[0], a.SHA1, where)
 		}
 	}

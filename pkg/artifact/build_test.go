@@ -52,8 +52,17 @@ func (w *works) Build(_ context.Context, ref artifact.Ref) (artifact.Build, erro
 	return w.build, nil
 }
 
-func (w *works) Built(_ context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
-	w.asked = append(w.asked, repo)
+func (w *works) Built(_ context.Context, b artifact.Build, repos []string, found func(artifact.Info) error) error {
+	w.asked = append(w.asked, repos...)
+	for _, repo := range repos {
+		if err := w.builtIn(b, repo, found); err != nil {
+			return err
+		}
+	}
+	return w.fails
+}
+
+func (w *works) builtIn(b artifact.Build, repo string, found func(artifact.Info) error) error {
 	for place, content := range w.files {
 		name, marked := strings.CutSuffix(place, "*")
 		ref, err := artifact.ParseRef("main", name)
@@ -75,7 +84,7 @@ func (w *works) Built(_ context.Context, b artifact.Build, repo string, found fu
 			}
 		}
 	}
-	return w.fails
+	return nil
 }
 
 // entry is a line of build-info; what says which digests it has: "1", "2", both, or neither.
@@ -188,7 +197,7 @@ func TestExpandBuild(t *testing.T) {
 		},
 		"one of two names": {
 			artifacts: []artifact.Built{entry("a", "12"), renamed("a", "twin", "")}, files: map[string]string{"dev/a*": "a"},
-			parts: []string{"dev/a"}, asked: []string{""}, lacking: []string{"twin (SHA-1 " + one + ") is not in any repository with the build's properties"},
+			parts: []string{"dev/a"}, asked: []string{""},
 		},
 		"renamed when it was uploaded": {
 			artifacts: []artifact.Built{renamed("a", "built.tgz", "app/1/app-1.tgz")}, files: map[string]string{"dev/elsewhere/app-1.tgz*": "a"},
@@ -241,6 +250,10 @@ func TestExpandBuild(t *testing.T) {
 			artifacts: []artifact.Built{entry("a", "12")}, files: map[string]string{"dev/a*": "a"}, fails: fmt.Errorf("%w: 1, such as x", artifact.ErrUnnamed),
 			parts: []string{"dev/a"}, asked: []string{""}, lacking: []string{"paths that cannot be named safely: 1, such as x"},
 		},
+		"too much to look into": {
+			artifacts: []artifact.Built{entry("a", "12")}, files: map[string]string{"dev/a*": "a"}, fails: fmt.Errorf("%w: rel", artifact.ErrUnsearched),
+			parts: []string{"dev/a"}, asked: []string{""}, lacking: []string{"too much to look into: rel"},
+		},
 		"no answer": {artifacts: []artifact.Built{entry("a", "12")}, fails: errBroken, asked: []string{""}, err: errBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,6 +288,25 @@ func TestExpandBuild(t *testing.T) {
 }
 
 var errBroken = errors.New("broken")
+
+// A long history costs no more than its length.
+func TestExpandBuildWithALongHistory(t *testing.T) {
+	t.Parallel()
+	w := &works{build: artifact.Build{Name: "app", Number: "7", Started: began, Artifacts: []artifact.Built{entry("a", "12")}}}
+	for i := range 100_000 {
+		w.build.Promotions = append(w.build.Promotions, promoted(fmt.Sprintf("repo-%06d", i), time.Hour))
+	}
+	ref, err := artifact.NewRef("main", "artifactory-build-info", "app/7-1.json")
+	require.NoError(t, err)
+	m, err := artifact.Resolve(t.Context(), w, ref)
+	require.NoError(t, err)
+	start := time.Now()
+	x, err := artifact.Expand(t.Context(), w, m, artifact.Promoted)
+	require.NoError(t, err)
+	require.Less(t, time.Since(start), 5*time.Second, "quadratic it takes a quarter of a minute and more")
+	require.Len(t, w.asked, 100)
+	require.Contains(t, x.Lacking.Told[0], "it was promoted to 100000 repositories; 100 are looked into")
+}
 
 func TestABuildThatIsGone(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ func (*registry) Build(context.Context, artifact.Ref) (artifact.Build, error) {
 	return artifact.Build{}, artifact.ErrGone
 }
 
-func (*registry) Built(context.Context, artifact.Build, string, func(artifact.Info) error) error {
+func (*registry) Built(context.Context, artifact.Build, []string, func(artifact.Info) error) error {
 	return artifact.ErrGone
 }
 

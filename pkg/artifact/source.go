@@ -8,6 +8,9 @@ import (
 // ErrUnnamed means that there are files whose paths NewRef refuses.
 var ErrUnnamed = errors.New("paths that cannot be named safely")
 
+// ErrUnsearched means that a search was ended because it would have taken too many queries.
+var ErrUnsearched = errors.New("too much to look into")
+
 // Source reports facts about items. It is the edge to Artifactory seen from here. Implementations are safe for
 // concurrent use, return ErrGone (wrapped) for what does not exist, and never answer about items from a cache.
 type Source interface {
@@ -21,10 +24,11 @@ type Source interface {
 	Locate(ctx context.Context, ref Ref) (Ref, error)
 	// Build reads the build whose record, or the front of its name, ref is.
 	Build(ctx context.Context, ref Ref) (Build, error)
-	// Built hands each file of a repository to found that may belong to a build: by its properties, or by its SHA-1. In
-	// a virtual repository these are the files of its members; with repo "" those of all repositories by their
-	// properties alone. An error of found ends it. ErrUnnamed comes after all that can be named.
-	Built(ctx context.Context, b Build, repo string, found func(Info) error) error
+	// Built hands each file of some repositories to found that may belong to a build: by its properties, or by its SHA-1.
+	// In a virtual repository these are the files of its members; with "" those of all repositories by their properties
+	// alone. An error of found ends it. ErrUnnamed comes after all that can be named, ErrUnsearched after all that could
+	// be found with a bounded number of queries, in the order of the repositories.
+	Built(ctx context.Context, b Build, repos []string, found func(Info) error) error
 	// Bundle reads the release bundle whose record ref is.
 	Bundle(ctx context.Context, ref Ref) (Bundle, error)
 	// Copies hands each file to found that has the path and the bytes of one of some contents, in whatever repository;

@@ -1,6 +1,7 @@
 package artifactory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,34 +16,31 @@ import (
 )
 
 const (
-	builtPage  = 500 // files of one answer
-	builtBatch = 90  // SHA-1 values of one query; they leave its text room
+	builtPage  = 500  // files of one answer
+	builtBatch = 90   // SHA-1 values of one query; they leave its text room
+	builtAsked = 3000 // queries of one call; the largest build-info takes 1,112 for a repository
 )
 
-// Built hands each file of a repository that belongs to a build to found, once: those that carry its name and number as
-// properties, and, for servers that drop properties on the way, those with one of its SHA-1s. With repo "" it is only
+// Built hands each file of some repositories that belongs to a build to found, once: those that carry its name and number as
+// properties, and, for servers that drop properties on the way, those with one of its SHA-1s. With "" it is only
 // the former, in all repositories but those of build-info. A virtual repository stands for its members; when these cannot
 // be known, for all repositories. It does not judge: anybody can set the properties, and a
 // digest in build-info is a claim; the caller compares. Answers come in pages that continue from a place, like those of
 // Items, one query at a time. An error of found ends it and is returned. Files whose paths artifact.NewRef refuses are
-// artifact.ErrUnnamed and an ErrPath, after all others were handed over.
-func (c *Client) Built(ctx context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
-	return c.built(ctx, builtFiles{found: found}, b, repo)
+// artifact.ErrUnnamed and an ErrPath, after all others were handed over. More than 3,000 queries are not asked: then it is
+// artifact.ErrUnsearched, after what was found in the repositories that come first.
+func (c *Client) Built(ctx context.Context, b artifact.Build, repos []string, found func(artifact.Info) error) error {
+	return c.built(ctx, builtFiles{found: found}, b, repos)
 }
 
 // BuiltMarked is Built with nothing but the files that carry the build's name and number as properties, in any repository.
 func (c *Client) BuiltMarked(ctx context.Context, b artifact.Build, repo string, found func(artifact.Info) error) error {
-	return c.built(ctx, builtFiles{found: found, marked: true}, b, repo)
+	return c.built(ctx, builtFiles{found: found, marked: true}, b, []string{repo})
 }
 
-func (c *Client) built(ctx context.Context, f builtFiles, b artifact.Build, repo string) error {
-	f.client, f.seen = c, map[string]bool{}
-	repos, err := c.holders(ctx, repo)
-	for _, f.repo = range repos {
-		if err == nil {
-			err = f.all(ctx, b)
-		}
-	}
+func (c *Client) built(ctx context.Context, f builtFiles, b artifact.Build, repos []string) error {
+	f.client, f.seen, f.left = c, map[string]bool{}, builtAsked
+	err := f.each(ctx, b, repos)
 	if err == nil && len(f.refused) > 0 {
 		err = fmt.Errorf("%w: %w: %d of its files, such as %q", ErrPath, artifact.ErrUnnamed, len(f.refused), f.refused[0])
 	}
@@ -77,11 +75,33 @@ func (c *Client) holders(ctx context.Context, repo string) ([]string, error) {
 	}), err
 }
 
+// each looks into each repository, and into those that hold the files of several only once.
+func (f *builtFiles) each(ctx context.Context, b artifact.Build, repos []string) error {
+	done := map[string]bool{}
+	for _, repo := range repos {
+		holders, err := f.client.holders(ctx, repo)
+		if err != nil {
+			return err
+		}
+		for _, f.repo = range holders {
+			if done[f.repo] {
+				continue
+			}
+			done[f.repo] = true
+			if err := f.all(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 type builtFiles struct {
 	client  *Client
 	repo    string
 	found   func(artifact.Info) error
 	marked  bool // only what carries the properties
+	left    int  // queries that may be asked
 	seen    map[string]bool
 	refused []string // paths, the first of them
 }
@@ -140,6 +160,10 @@ func (f *builtFiles) pages(ctx context.Context, either []object, from place) err
 			either = either[half:]
 			continue
 		}
+		if f.left == 0 {
+			return fmt.Errorf("%w: the search was ended in %q after %d queries", artifact.ErrUnsearched, cmp.Or(f.repo, "all repositories"), builtAsked)
+		}
+		f.left--
 		results, err := f.client.findItems(ctx, text)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func builtIn(t testing.TB, c *artifactory.Client, b artifact.Build, repo string)
 	t.Helper()
 	var got []string
 	seen := map[artifact.Ref]bool{}
-	require.NoError(t, c.Built(t.Context(), b, repo, func(i artifact.Info) error {
+	require.NoError(t, c.Built(t.Context(), b, []string{repo}, func(i artifact.Info) error {
 		require.False(t, seen[i.Ref], "%s twice", i.Ref)
 		seen[i.Ref] = true
 		require.Equal(t, "main", i.Ref.Instance)
@@ -81,8 +82,8 @@ func TestBuiltFindsFilesByPropertyAndByDigest(t *testing.T) {
 	require.ElementsMatch(t, []string{"libs-release-local/both"}, builtIn(t, c, b, artifactorytest.Release))
 
 	stop := errors.New("enough")
-	require.ErrorIs(t, c.Built(t.Context(), b, "", func(artifact.Info) error { return stop }), stop)
-	require.ErrorIs(t, c.Built(t.Context(), b, "../x", func(artifact.Info) error { return nil }), artifactory.ErrPath)
+	require.ErrorIs(t, c.Built(t.Context(), b, []string{""}, func(artifact.Info) error { return stop }), stop)
+	require.ErrorIs(t, c.Built(t.Context(), b, []string{"../x"}, func(artifact.Info) error { return nil }), artifactory.ErrPath)
 }
 
 // A name is a value of the query and nothing else.
@@ -159,14 +160,39 @@ func TestBuiltOfAnUnreliableServer(t *testing.T) {
 	} {
 		c := newClient(t, aqlAnswers(t, `{"results":[`+text+`]}`))
 		var got []string
-		err := c.Built(t.Context(), artifact.Build{Name: "bld", Number: "7"}, testRepo, func(i artifact.Info) error { got = append(got, i.Ref.Path); return nil })
+		err := c.Built(t.Context(), artifact.Build{Name: "bld", Number: "7"}, []string{testRepo}, func(i artifact.Info) error { got = append(got, i.Ref.Path); return nil })
 		require.ErrorIs(t, err, want)
 		if errors.Is(want, artifactory.ErrPath) {
 			require.Equal(t, []string{"b"}, got, "the others are handed over")
 		}
 	}
 	c = newClient(t, aqlAnswers(t, `{}`))
-	require.ErrorContains(t, c.Built(t.Context(), b, testRepo, func(artifact.Info) error { return nil }), "no results")
+	require.ErrorContains(t, c.Built(t.Context(), b, []string{testRepo}, func(artifact.Info) error { return nil }), "no results")
+}
+
+// The largest build-info and many repositories do not keep a server busy without end.
+func TestBuiltAsksSoManyQueries(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/api/search/aql") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		asked.Add(1)
+		fmt.Fprint(w, `{"results":[]}`)
+	}).URL)
+	b := artifact.Build{Name: "bld", Number: "7"}
+	for i := range 90_000 { // 1,000 queries, and one for the properties
+		b.Artifacts = append(b.Artifacts, artifact.Built{SHA1: fmt.Sprintf("%040x", i)})
+	}
+	none := func(artifact.Info) error { return nil }
+	require.NoError(t, c.Built(t.Context(), b, []string{"r-1", "r-2", "r-1", "r-2"}, none), "each once")
+	require.EqualValues(t, 2002, asked.Swap(0))
+	err := c.Built(t.Context(), b, []string{"r-1", "r-2", "r-3", "r-4"}, none)
+	require.ErrorIs(t, err, artifact.ErrUnsearched)
+	require.ErrorContains(t, err, `ended in "r-3" after 3000 queries`)
+	require.EqualValues(t, 3000, asked.Load())
 }
 
 // aqlAnswers is the address of a server that answers every search alike and knows nothing else.

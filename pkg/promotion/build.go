@@ -98,7 +98,7 @@ func (r *run) unreadable(ctx context.Context, err error) error {
 		return refuse(reason.NothingSelected, "there is no such build", "no build "+name+" that the promotion identity may read", "the name and number of a published build, and its project if it has one")
 	case errors.Is(err, artifactory.ErrPath):
 		return refuse(reason.PathRefused, "the build, or a file of it, cannot be named safely", err.Error(), "names that mean the same to every server and proxy on the way")
-	case errors.Is(err, artifactory.ErrTooLarge), errors.Is(err, errTooMany):
+	case errors.Is(err, artifactory.ErrTooLarge), errors.Is(err, errTooMany), errors.Is(err, artifact.ErrUnsearched):
 		return refuse(reason.PathRefused, "this is too much for one promotion", err.Error(), fmt.Sprintf("a build of at most %d files, with few others that carry its properties; or name the repository with --source", MaxArtifacts))
 	}
 	r.undecided(ctx, "reading build "+name, err)

@@ -26,7 +26,14 @@ const (
 	skew = time.Minute
 	// fullWait is how long an expansion steps back when the queue takes no more.
 	fullWait = 10 * time.Second
+	// maxExpanding bounds the expansions under way: one may ask thousands of queries, and other work needs workers too.
+	maxExpanding = 2
+	// crowdWait is how long an expansion steps back when there are so many.
+	crowdWait = 2 * time.Second
 )
+
+// errBusy: as many expansions as may be are under way. The worker does something else meanwhile.
+var errBusy = errors.New("other builds and release bundles are being looked into")
 
 // expands reports whether the parts of what the event is about are to be worked on. Of what is signed itself that is when
 // it took them somewhere, or when somebody asks.
@@ -43,6 +50,12 @@ func (r *run) expand(ctx context.Context, m artifact.Meaning) error {
 	r.enter(stepExpand)
 	if done, err := r.expanded(ctx, m); done || err != nil {
 		return err
+	}
+	select {
+	case r.expanding <- struct{}{}:
+		defer func() { <-r.expanding }()
+	default:
+		return errBusy
 	}
 	occasion := artifact.Asked
 	if r.promoted() {
@@ -141,6 +154,8 @@ func laterThan(cause error) time.Duration {
 		return settling / 3
 	case errors.Is(cause, job.ErrFull):
 		return fullWait
+	case errors.Is(cause, errBusy):
+		return crowdWait
 	}
 	return 0
 }

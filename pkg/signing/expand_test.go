@@ -217,6 +217,28 @@ func TestAFullQueueDelaysAnExpansion(t *testing.T) {
 	require.Zero(t, r.build().Current, "nothing is wrong with the build")
 }
 
+// Two builds are looked into at once. A third steps back and leaves its worker to others.
+func TestFewExpansionsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, twoLanes())
+	r.built(map[string]string{"a": "one"})
+	within, release := make(chan struct{}), make(chan struct{})
+	r.order = func(context.Context, []ledger.Event) error { within <- struct{}{}; <-release; return nil }
+	done := make(chan error)
+	for range 2 {
+		go func() { done <- r.service.Do(context.WithoutCancel(t.Context()), r.buildEvent("uploaded")) }()
+		<-within
+	}
+	require.ErrorContains(t, r.service.Do(t.Context(), r.buildEvent("uploaded")), "other builds and release bundles are being looked into")
+	require.Zero(t, r.build().Current, "nothing is wrong with the build")
+	close(release)
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	r.order = func(context.Context, []ledger.Event) error { return nil }
+	require.NoError(t, r.service.Do(t.Context(), r.buildEvent("uploaded")))
+	require.Equal(t, ledger.Expanded, r.build().Current.State)
+}
+
 // A process that dies between two pages orders the rest when it comes back, and nothing that waits twice.
 func TestExpansionIsCutOff(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,8 @@ type Service struct {
 	// the same key is not ordered twice.
 	Order func(ctx context.Context, events []ledger.Event) error
 
-	metrics *metrics
+	metrics   *metrics
+	expanding chan struct{} // a place for each expansion under way
 }
 
 // Init registers the service's metrics and checks that nothing was left out.
@@ -40,7 +41,7 @@ func (s *Service) Init(reg prometheus.Registerer) error {
 	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil || s.Order == nil {
 		return fmt.Errorf("starting the signing service: a dependency is missing")
 	}
-	s.metrics = newMetrics(reg)
+	s.metrics, s.expanding = newMetrics(reg), make(chan struct{}, maxExpanding)
 	return nil
 }
 
