@@ -175,6 +175,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 		return errNoDigest
 	}
 	v.Subject, v.SHA256 = subject.Ref.String(), subject.SHA256
+	demand = demand.Of(subject.Kind)
 
 	// 2 read the signature files, 3 verify them with pinned trust.
 	in := newInspection(client, g.Trust, demand, subject)

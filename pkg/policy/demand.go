@@ -16,6 +16,7 @@ type Demand struct {
 	set      *Set
 	target   artifact.Ref
 	artifact artifact.Ref
+	kind     artifact.Kind // "" when unknown
 	gates    []*gateRule
 }
 
@@ -50,6 +51,24 @@ func (d Demand) For(ref artifact.Ref) Demand {
 	return d
 }
 
+// Of returns the same demand for an artifact of a kind, so that refusals speak only of formats that it can have.
+func (d Demand) Of(kind artifact.Kind) Demand {
+	d.kind = kind
+	return d
+}
+
+// fitting leaves out the formats that the kind cannot have; a line that demands no other keeps them.
+func (d Demand) fitting(r requirement) requirement {
+	if d.kind == "" {
+		return r
+	}
+	fit := slices.DeleteFunc(slices.Clone(r.formats), func(f string) bool { return !d.set.vocabulary.fits(f, d.kind) })
+	if len(fit) > 0 {
+		r.formats = fit
+	}
+	return r
+}
+
 // Keys lists the names of all keys that count, sorted.
 func (d Demand) Keys() []string { return d.collect(func(r requirement) []string { return r.keys }) }
 
@@ -78,7 +97,7 @@ func (d Demand) Judge(found []Evidence) []reason.Reason {
 	for _, g := range d.gates {
 		for _, r := range g.requirements {
 			if have := r.signers(found); len(have) < r.count {
-				out = append(out, d.refusal(g, r, have, found))
+				out = append(out, d.refusal(g, d.fitting(r), have, found))
 			}
 		}
 	}
