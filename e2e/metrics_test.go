@@ -89,7 +89,7 @@ var labelValues = map[string][]string{
 		"unknown-instance", "no-route", "wrong-method", "too-large", "incomplete", "unavailable", // of webhooks
 		"done", "retry", "later", "failed", "interrupted", // of jobs
 	},
-	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "expanded", "waiting", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
+	"state":        {"signed", "denied", "skipped", "gone", "failed", "changed", "expanded", "waiting", "begun", "copied", "done", "withdrawn"}, // of artifacts and of promotions' items
 	"step":         {"resolve", "decide", "intend", "pull", "seal", "check", "attach", "record", "expand"},
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},

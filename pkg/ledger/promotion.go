@@ -26,6 +26,7 @@ type ItemState string
 // The states of an item. A copy ends in done; a move is copied before its source is deleted, and then done.
 const (
 	ItemWaiting   ItemState = "waiting"   // nothing was changed
+	ItemBegun     ItemState = "begun"     // it is being carried, or that was cut off: it may stand at the target, whole or in part
 	ItemCopied    ItemState = "copied"    // it stands at the target, whole and verified; its source is still there
 	ItemDone      ItemState = "done"      // it stands at the target; of a move, its source is gone
 	ItemFailed    ItemState = "failed"    // it does not stand at the target, or not whole; its source is untouched
@@ -125,6 +126,18 @@ func (l *Ledger) PromotionItem(ctx context.Context, promotion int64, seq int, st
 	return l.promotions.Do(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE promotion_item SET state = $1, reasons = $2, at = $3 WHERE promotion_id = $4 AND seq = $5`,
 			string(state), reasons, now, promotion, seq)
+		if err != nil {
+			return fmt.Errorf("recording the promotion: %w", err)
+		}
+		return nil
+	})
+}
+
+// BeginItems makes durable, at once, that all items of a promotion that wait are begun.
+func (l *Ledger) BeginItems(ctx context.Context, promotion int64) error {
+	now := micros(time.Now())
+	return l.promotions.Do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE promotion_item SET state = 'begun', at = $1 WHERE promotion_id = $2 AND state = 'waiting'`, now, promotion)
 		if err != nil {
 			return fmt.Errorf("recording the promotion: %w", err)
 		}

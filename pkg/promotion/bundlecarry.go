@@ -28,7 +28,7 @@ func (r *run) promoteBundle(ctx context.Context) bool {
 		return true
 	}
 	before, ok := r.sameBundle(ctx)
-	if !ok || !r.every(ctx, true, func(seq int, it *item) bool { return r.lookAgain(ctx, seq, it) }) {
+	if !ok || !r.every(ctx, true, func(seq int, it *item) bool { return r.lookAgain(ctx, seq, it) }) || !r.beginAll(ctx) {
 		return false
 	}
 	r.meter.phase(PhaseCarrying, len(r.items))
@@ -71,12 +71,15 @@ func (r *run) lookAgain(ctx context.Context, seq int, it *item) bool {
 // recall takes away what a promotion that began at a time of Artifactory's has put at the target, and tells what may be
 // somebody else's.
 func (r *run) recall(ctx context.Context, seq int, it *item, began time.Time) bool {
-	if it.there || it.known {
+	if it.known {
 		return true
+	}
+	if it.there {
+		return r.settle(ctx, seq, it, ledger.ItemWaiting)
 	}
 	info, err := r.client.Info(ctx, it.target)
 	if errors.Is(err, artifact.ErrGone) {
-		return true
+		return r.settle(ctx, seq, it, ledger.ItemWaiting)
 	}
 	if err == nil && info.SHA256 != it.digest {
 		err = &takenError{at: it.target, is: info.SHA256}

@@ -24,6 +24,9 @@ func (r *run) copyAll(ctx context.Context) bool {
 	}
 	r.meter.phase(PhaseCarrying, len(r.items))
 	return r.each(ctx, true, func(seq int, it *item) bool {
+		if it.state == ledger.ItemWaiting && !r.settle(ctx, seq, it, ledger.ItemBegun) {
+			return false
+		}
 		if err := r.carry(ctx, it); err != nil {
 			r.failed(ctx, seq, it, err)
 			return false

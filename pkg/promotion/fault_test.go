@@ -80,7 +80,7 @@ func TestEveryCallFails(t *testing.T) {
 								require.True(t, there && here != move, path)
 							case "copied":
 								require.True(t, there, path)
-							case "failed", "waiting", "allowed", "undecided":
+							case "failed", "waiting", "begun", "allowed", "undecided":
 								require.True(t, here, path)
 							default:
 								t.Fatal(state)

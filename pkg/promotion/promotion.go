@@ -72,7 +72,7 @@ type Report struct {
 }
 
 // Item is one artifact of a report. State is one of a verdict (allowed, refused, undecided) until something was begun,
-// then the ledger's: waiting, copied, done, failed, withdrawn.
+// then the ledger's: waiting, begun, copied, done, failed, withdrawn.
 type Item struct {
 	Artifact string          `json:"artifact"` // repository/path
 	Target   string          `json:"target"`   // repository/path

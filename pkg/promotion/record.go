@@ -55,6 +55,20 @@ func (r *run) settle(ctx context.Context, seq int, it *item, state ledger.ItemSt
 	return true
 }
 
+// beginAll makes durable that everything may stand at the target from now on.
+func (r *run) beginAll(ctx context.Context) bool {
+	if err := r.Ledger.BeginItems(ctx, r.id); err != nil {
+		r.undecided(ctx, "recording that the promotion begins; nothing was changed, and that", err)
+		return false
+	}
+	for _, it := range r.items {
+		if it.state == ledger.ItemWaiting {
+			it.state = ledger.ItemBegun
+		}
+	}
+	return true
+}
+
 // failed records why an item does not stand at the target as it should.
 func (r *run) failed(ctx context.Context, seq int, it *item, cause error) {
 	state := ledger.ItemFailed
