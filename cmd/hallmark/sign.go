@@ -20,7 +20,7 @@ see it with hallmark status.
 An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.`,
 		Example: `  hallmark sign libs-staging-local/app/1.4.2/app.tgz
   hallmark sign oci-staging-local/team/app:1.0`,
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 	}
 	connect, instance := clientFlags(cmd)
 	output := outputFlag(cmd)
