@@ -216,25 +216,29 @@ func TestBundleRefused(t *testing.T) {
 func TestEveryCallOfABundleFails(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]standin.Fault{
-		"promote":   {Method: http.MethodPost, Path: "/lifecycle/api/v2/promotion/records/**"},
-		"status":    {Method: http.MethodGet, Path: "/lifecycle/api/v2/promotion/statuses/**"},
-		"contents":  {Method: http.MethodGet, Path: "/lifecycle/api/v2/release_bundle/records/**"},
-		"look":      {Method: http.MethodGet, Path: "/artifactory/api/storage/" + release + "/b.tgz"},
-		"signature": {Method: http.MethodPost, Path: "/artifactory/api/copy/**/b.tgz.sig"},
-		"property":  {Method: http.MethodPatch, Path: "/artifactory/api/metadata/" + release + "/b.tgz"},
-		"delete":    {Method: http.MethodDelete, Path: "/artifactory/" + staging + "/b.tgz"},
+		"promote":        {Method: http.MethodPost, Path: "/lifecycle/api/v2/promotion/records/**"},
+		"status":         {Method: http.MethodGet, Path: "/lifecycle/api/v2/promotion/statuses/**"},
+		"contents":       {Method: http.MethodGet, Path: "/lifecycle/api/v2/release_bundle/records/**"},
+		"look":           {Method: http.MethodGet, Path: "/artifactory/api/storage/" + release + "/b.tgz"},
+		"signature":      {Method: http.MethodPost, Path: "/artifactory/api/copy/**/b.tgz.sig"},
+		"all signatures": {Method: http.MethodPost, Path: "/artifactory/api/copy/**/b.tgz.*"},
+		"property":       {Method: http.MethodPatch, Path: "/artifactory/api/metadata/" + release + "/b.tgz"},
+		"delete":         {Method: http.MethodDelete, Path: "/artifactory/" + staging + "/b.tgz"},
 	} {
 		for _, when := range []standin.When{standin.Before, standin.After} {
 			t.Run(fmt.Sprintf("%s/after=%t", name, when == standin.After), func(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, ledger.SQLite)
-				r.bundled("a.tgz", "b.tgz")
+				r.signed("a.tgz", "b.tgz")
+				r.claim(staging, "a.tgz", "b.tgz")
+				r.bundle(staging+"/a.tgz", staging+"/b.tgz")
 				f := call
 				f.When, f.Times, f.Status = when, -1, http.StatusServiceUnavailable
 				disarm := r.fail(f)
 				report := r.promote(bundleRequest(true, true))
 				require.Positive(t, disarm(), "nothing failed")
 				r.whole("a.tgz", "b.tgz")
+				r.honest(release, "a.tgz", "b.tgz")
 				if report.State != promotion.StateDone {
 					require.NotEmpty(t, codes(report), "%+v", report)
 				}

@@ -276,6 +276,7 @@ func TestEveryCallOfAnImageFails(t *testing.T) {
 					t.Parallel()
 					p := newPort(t, ledger.SQLite, standin.Quirks{})
 					idx, parts := p.index("1")
+					p.claim(ociStaging, app+"/1/list.manifest.json")
 					f := call
 					f.When, f.Times = when, -1
 					set(&f)
@@ -288,6 +289,7 @@ func TestEveryCallOfAnImageFails(t *testing.T) {
 					_, here := p.art.File(ociStaging, app+"/1/list.manifest.json")
 					_, there := p.art.File(ociRelease, app+"/1/list.manifest.json")
 					require.True(t, here || there)
+					p.honest(ociRelease, app+"/1/list.manifest.json")
 					report = p.promote(p.ask(":1", true, true))
 					require.Equal(t, promotion.StateDone, report.State, "%+v", report)
 					p.ships(app+"/1/list.manifest.json", idx)
