@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,20 +13,25 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
 
+// drip is how slow an answer is that comes slowly: late, and never too late.
+const drip = 20 * time.Millisecond
+
 // storm has every fifth request fail, each time in another manner.
 func (r *rig) storm() (calm func() int) {
 	var disarm []func() int
 	for i, f := range []standin.Fault{
-		{Status: http.StatusServiceUnavailable}, {Reset: true}, {Status: http.StatusBadGateway, When: standin.After}, {Reset: true, When: standin.After}, {Truncate: 10},
+		{Status: http.StatusServiceUnavailable}, {Reset: true}, {Status: http.StatusBadGateway, When: standin.After}, {Reset: true, When: standin.After}, {Truncate: 10}, {Drip: drip},
 	} {
 		var seen atomic.Int64
 		f.Times = -1
-		f.Match = func(*http.Request) bool { return seen.Add(1)%25 == int64(i)*5 }
+		f.Match = func(*http.Request) bool { return seen.Add(1)%30 == int64(i)*5 }
 		disarm = append(disarm, r.fail(f))
 	}
 	return func() (failed int) {
 		for _, d := range disarm {
-			failed += d()
+			times := d()
+			require.Positive(r.t, times, "every manner had its turn")
+			failed += times
 		}
 		return failed
 	}

@@ -332,8 +332,8 @@ func TestPromotedBundleConverges(t *testing.T) {
 	}
 	r.bundled(paths...)
 	r.promoteBundle()
-	dice := func(*http.Request) bool { return rand.N(20) == 0 } // #nosec G404 -- any will do
-	for _, f := range []standin.Fault{{Status: http.StatusServiceUnavailable}, {Reset: true}, {Truncate: 50}, {When: standin.After, Status: http.StatusBadGateway}} {
+	dice := func(*http.Request) bool { return rand.N(25) == 0 } // #nosec G404 -- any will do
+	for _, f := range []standin.Fault{{Status: http.StatusServiceUnavailable}, {Reset: true}, {Truncate: 50}, {When: standin.After, Status: http.StatusBadGateway}, {Drip: drip}} {
 		f.Times, f.Match = -1, dice
 		r.art.Fail(f)
 	}

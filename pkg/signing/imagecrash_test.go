@@ -78,12 +78,12 @@ func TestImagesThroughFaults(t *testing.T) {
 	p := newPort(t, setup{})
 	index, children := p.NewIndex("linux/amd64", "linux/arm64")
 	p.Push(imageName, ":1.0", index)
-	var n atomic.Int64
 	var disarms []func() int
 	for i, f := range []standin.Fault{
-		{Status: http.StatusServiceUnavailable}, {Status: http.StatusBadGateway, When: standin.After}, {Reset: true}, {Truncate: 1}, {Reset: true, When: standin.After},
+		{Status: http.StatusServiceUnavailable}, {Status: http.StatusBadGateway, When: standin.After}, {Reset: true}, {Truncate: 1}, {Reset: true, When: standin.After}, {Drip: drip},
 	} {
-		f.Times, f.Match = -1, func(*http.Request) bool { return n.Add(1)%25 == int64(i*5) }
+		var n atomic.Int64
+		f.Times, f.Match = -1, func(*http.Request) bool { return n.Add(1)%30 == int64(i*5) }
 		disarms = append(disarms, p.art.Fail(f))
 	}
 	p.settle(imageName + "/1.0/list.manifest.json")
@@ -93,7 +93,9 @@ func TestImagesThroughFaults(t *testing.T) {
 	require.Equal(t, 3, p.uses(), "one signature for each manifest")
 	struck := 0
 	for _, disarm := range disarms {
-		struck += disarm()
+		times := disarm()
+		require.Positive(t, times, "every manner had its turn")
+		struck += times
 	}
 	require.Greater(t, struck, 5)
 	for _, m := range append(children, index) {

@@ -36,6 +36,7 @@ const (
 	key     = "release-2026"
 	waitFor = 20 * time.Second
 	tick    = 5 * time.Millisecond
+	drip    = 20 * time.Millisecond // of an answer that comes slowly: late, and never too late
 )
 
 const oneKey = `kind: SigningPolicy
