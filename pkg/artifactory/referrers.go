@@ -45,11 +45,12 @@ var errMalformed = errors.New("malformed manifest")
 // Signatures reads what stands as a signature of a manifest: the Sigstore bundles among its referrers (OCI 1.1; where
 // that API is missing, those in the index at the tag sha256-<hex>), and what cosign's older scheme has at the tag
 // sha256-<hex>.sig. They come in the order in which the server lists them, the older scheme's last. When the server
-// forbids the list of referrers, what is at the tag comes together with ErrReferrers.
+// forbids the list of referrers, what is at the tag comes together with ErrReferrers; when there are more than 64, of
+// whatever kind, with ErrTooMany.
 //
 // Every manifest and blob has the digest that it is listed under. One that is damaged, larger than a signature is, or
 // gone has no content, and so proves nothing. A list that is damaged itself is one such signature, under the name of the
-// tag; so is what a tag has behind its first 64 layers. More than 64 referrers, of whatever kind, are ErrTooMany.
+// tag; so is what a tag has behind its first 64 layers.
 func (c *Client) Signatures(ctx context.Context, image artifact.Subject) ([]StoredSignature, error) {
 	found, err := c.signatures(ctx, image)
 	if err != nil {
@@ -65,10 +66,12 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 	}
 	index, err := r.referrers()
 	var found []StoredSignature
-	var forbidden error
+	var unread error
 	switch {
 	case isStatus(err, http.StatusForbidden):
-		forbidden = fmt.Errorf("%w: %w", ErrReferrers, err)
+		unread = fmt.Errorf("%w: %w", ErrReferrers, err)
+	case errors.Is(err, ErrTooMany):
+		unread = err
 	case errors.Is(err, ErrDamaged):
 		found = []StoredSignature{{Name: strings.TrimSuffix(r.sigTag().TagStr(), ".sig"), Format: formatCosign}}
 	case err != nil:
@@ -90,7 +93,7 @@ func (c *Client) signatures(ctx context.Context, image artifact.Subject) ([]Stor
 	case err != nil:
 		return nil, err
 	}
-	return append(found, tagged...), forbidden
+	return append(found, tagged...), unread
 }
 
 // referrers lists what refers to the manifest; nothing comes with an error.

@@ -59,8 +59,9 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	var found []policy.Evidence
 	for _, some := range [][]shelf.Spot{likely, rest} {
 		more, err := in.look(ctx, some)
-		if errors.Is(err, artifactory.ErrReferrers) && in.all && (in.along || len(in.demand.Judge(found)) == 0) {
-			break // a list that nobody may read has nothing that could go along, and the answer does not need it
+		unread := errors.Is(err, artifactory.ErrReferrers) || errors.Is(err, artifactory.ErrTooMany)
+		if unread && in.all && (in.along || len(in.demand.Judge(found)) == 0) {
+			break // a list that nobody may read, or that is not read whole, has nothing that could go along, and the answer does not need it
 		}
 		if err != nil {
 			return nil, err

@@ -131,3 +131,18 @@ func TestIndexInIndex(t *testing.T) {
 	require.Contains(t, report.Items[0].Reasons[0].Found, parts[0].Digest)
 	require.Equal(t, []string{"1"}, p.tags(ociStaging), "the source stays")
 }
+
+// However much refers to an image, a signature at the tag of cosign's older scheme counts.
+func TestImageWithManyReferrers(t *testing.T) {
+	t.Parallel()
+	p := newPort(t, ledger.SQLite, standin.Quirks{})
+	m := p.Push(app, ":1", p.New("linux/amd64"))
+	for i := range 65 {
+		p.Refer(app, m, "application/x", []byte(fmt.Sprint(i)))
+	}
+	require.Equal(t, []reason.Code{reason.SignaturesTooMany}, codes(p.promote(p.ask(":1", true, true))), "none is not the same as too many")
+	p.seal(app+"/1/manifest.json", keyA, "cosign-tag")
+	report := p.promote(p.ask(":1", true, true))
+	require.Equal(t, promotion.StateDone, report.State, "%+v", report)
+	p.ships(app+"/1/manifest.json", m)
+}

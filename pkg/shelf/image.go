@@ -17,11 +17,11 @@ var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInReg
 // listed is the format of the signatures that the list of referrers leads to.
 const listed = "cosign"
 
-// lookInRegistry holds what it found. Where the registry forbids the list of referrers, that is a spot of its own that
-// cannot be read, behind what is found otherwise: it matters to whom that is not enough.
+// lookInRegistry holds what it found. Where the registry forbids the list of referrers, or more refer to the manifest than
+// are read (anybody who may push can bring that about), that is a spot of its own that cannot be read, behind what is found otherwise: it matters to whom that is not enough.
 func lookInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
 	found, unread := c.Signatures(ctx, s)
-	if unread != nil && !errors.Is(unread, artifactory.ErrReferrers) {
+	if unread != nil && !errors.Is(unread, artifactory.ErrReferrers) && !errors.Is(unread, artifactory.ErrTooMany) {
 		return nil, nil, unread
 	}
 	for _, f := range found {
