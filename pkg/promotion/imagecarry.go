@@ -71,11 +71,15 @@ func (r *run) copyImage(ctx context.Context, it *item) error {
 	arrived := r.arrivedImage(ctx, it, promoted, stood)
 	strays := r.dropStrays(ctx, it)
 	wrong, foreign := errors.AsType[*strayError](strays)
+	_, taken := errors.AsType[*takenError](arrived)
+	replaced, other := errors.AsType[*arrivedError](arrived)
 	switch {
-	case foreign && wrong.standing != nil, arrived == nil:
+	case arrived == nil:
 		return strays
+	case foreign && (taken || wrong.standing == nil || other && replaced.standing != nil):
+		return arrived // where another image stands, what lies in the folder is that one's
 	case foreign:
-		return arrived
+		return strays
 	}
 	return errors.Join(arrived, strays)
 }
