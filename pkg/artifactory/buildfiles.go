@@ -39,7 +39,7 @@ func (c *Client) BuiltMarked(ctx context.Context, b artifact.Build, repo string,
 }
 
 func (c *Client) built(ctx context.Context, f builtFiles, b artifact.Build, repos []string) error {
-	f.client, f.seen, f.left = c, map[string]bool{}, builtAsked
+	f.client, f.seen, f.limit = c, map[string]bool{}, builtAsked
 	err := f.each(ctx, b, repos)
 	if err == nil && len(f.refused) > 0 {
 		err = fmt.Errorf("%w: %w: %d of its files, such as %q", ErrPath, artifact.ErrUnnamed, len(f.refused), f.refused[0])
@@ -101,7 +101,8 @@ type builtFiles struct {
 	repo    string
 	found   func(artifact.Info) error
 	marked  bool // only what carries the properties
-	left    int  // queries that may be asked
+	limit   int  // of queries; 0 for none
+	asked   int
 	seen    map[string]bool
 	refused []string // paths, the first of them
 }
@@ -160,10 +161,10 @@ func (f *builtFiles) pages(ctx context.Context, either []object, from place) err
 			either = either[half:]
 			continue
 		}
-		if f.left == 0 {
-			return fmt.Errorf("%w: the search was ended in %q after %d queries", artifact.ErrUnsearched, cmp.Or(f.repo, "all repositories"), builtAsked)
+		if f.limit > 0 && f.asked == f.limit {
+			return fmt.Errorf("%w: the search was ended in %q after %d queries", artifact.ErrUnsearched, cmp.Or(f.repo, "all repositories"), f.asked)
 		}
-		f.left--
+		f.asked++
 		results, err := f.client.findItems(ctx, text)
 		if err != nil {
 			return err
