@@ -20,7 +20,7 @@ demo: ## try it all: sandbox, uploads, gate, attacks (KEEP=1 leaves it running)
 test: ## install what is missing and run every test
 	@e2e/install.sh softhsm2-util postgres openssl
 	@$(MAKE) --no-print-directory build tools
-	$(GO) test $(RACE) -timeout 15m ./...
+	$(GO) test $(RACE) -timeout 25m ./...
 
 build: ## build bin/hallmark and bin/sandbox
 	@mkdir -p $(BIN)
