@@ -137,7 +137,8 @@ func TestPromoteRefusedAndHalfWay(t *testing.T) {
 	require.Equal(t, 1, r.code, r.out+r.err)
 	require.Contains(t, r.out, "no-gate-policy")
 	r = hallmark(t, s, "promote", sandbox.Staging, "--target", sandbox.Release)
-	require.Equal(t, 2, r.code, r.out+r.err)
+	require.Equal(t, 1, r.code, r.out+r.err)
+	require.Contains(t, r.out, "path-refused")
 
 	disarm := s.Artifactory.Fail(standin.Fault{Method: http.MethodDelete, Path: "/artifactory/" + sandbox.Staging + "/app/a.tgz.sig", Status: 500, Times: -1})
 	args := []string{"promote", sandbox.Staging + "/app/a.tgz", "--target", sandbox.Release, "--move", "--confirm"}
