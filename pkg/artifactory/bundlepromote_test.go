@@ -159,8 +159,8 @@ func TestPromoteBundleWaits(t *testing.T) {
 
 	s.server.Fail(standin.Fault{Path: statuses, Status: http.StatusOK, Body: `{}`})
 	require.ErrorContains(t, s.promote(t.Context(), false), "no status")
-	s.server.Fail(standin.Fault{Path: statuses, Status: http.StatusOK, Body: `{"status":"COMPLETED"}`})
-	s.server.Fail(standin.Fault{Path: "/artifactory/api/storage/**", Status: http.StatusForbidden})
+	s.server.Fail(standin.Fault{Path: statuses, Status: http.StatusOK, Body: `{"status":"COMPLETED"}`, Times: -1})
+	s.server.Fail(standin.Fault{Path: "/artifactory/api/storage/**", Status: http.StatusForbidden, Times: -1})
 	require.ErrorContains(t, s.promote(t.Context(), false), "403", "where it cannot be looked, nothing is concluded")
 }
 
