@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,10 +17,11 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/verify"
 )
 
 // maxSignatureFile bounds a signature file in bytes.
-const maxSignatureFile = 1 << 20
+const maxSignatureFile = verify.MaxSize
 
 // verification is the answer of hallmark verify.
 type verification struct {
@@ -102,8 +104,8 @@ func verifyFile(file, keyFile, bundle string) (verification, error) {
 		}
 		format, _ := seal.FormatOf(name)
 		found := signatureFile{File: name, Format: format.Name}
-		if err := cmp.Or(unread, format.Verify(pub, digests, content)); err != nil {
-			found.Problem = seal.Problem(err)
+		if err := cmp.Or(unread, verify.Signature(format.Name, pub, digests, content)); err != nil {
+			found.Problem = verify.Problem(err)
 			if unread != nil { // nobody named it: it proves nothing, and keeps no other file from proving
 				found.Problem = reason.SignatureInvalid
 			}
@@ -180,20 +182,20 @@ func readPublicKey(file string) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-func hashFile(file string, pub crypto.PublicKey) (seal.Digests, error) {
+func hashFile(file string, pub crypto.PublicKey) (verify.Digests, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the file: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	d, err := seal.NewDigester(pub)
-	if err != nil {
+	d, err := verify.Hash(f, pub)
+	if errors.Is(err, verify.ErrUnsupportedKey) {
 		return nil, err
 	}
-	if _, err := io.Copy(d, f); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("hashing %s: %w", file, err)
 	}
-	return d.Digests(), nil
+	return d, nil
 }
 
 // openRegular opens a file that nobody named. Whoever can write to the folder chose the name, so that only a regular file,

@@ -32,7 +32,7 @@ func sign(t *testing.T, key *sealtest.Key, dir, name, keyName string, first bool
 	require.NoError(t, err)
 	for _, f := range seal.FormatsOf(artifact.KindFile) {
 		format, _ := seal.Lookup(f)
-		made, err := format.Seal(t.Context(), key, digests)
+		made, err := format.Seal(t.Context(), key, seal.Digests(digests))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, seal.FileName(name, f, keyName, first)), made, 0o600))
 	}

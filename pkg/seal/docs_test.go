@@ -95,8 +95,8 @@ func TestVerifyPageIsTrueOfEvidence(t *testing.T) {
 				"another bundle":      {[]byte("another bundle"), good, false},
 				"for another bundle":  {bundle, forOther, false},
 				"by another key":      {bundle, byOther, false},
-				"payload of another":  {bundle, set(t, forOther, get(t, good, "payload"), "payload"), false},
-				"signature of others": {bundle, set(t, good, get(t, byOther, "signatures"), "signatures"), false},
+				"payload of another":  {bundle, sealtest.Set(t, forOther, sealtest.Get(t, good, "payload"), "payload"), false},
+				"signature of others": {bundle, sealtest.Set(t, good, sealtest.Get(t, byOther, "signatures"), "signatures"), false},
 			} {
 				desk.write(t, "release-bundle.json.evd", c.bundle)
 				desk.write(t, "evidence.json", c.evidence)
