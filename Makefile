@@ -40,7 +40,7 @@ bench: ## measure; figures go to docs/performance.md by hand
 generate: ## write the documents that are made from the code
 	$(GO) test ./cmd/hallmark -run TestGenerated -update
 
-tools: $(BIN)/cosign $(BIN)/helm ## build the programs that judge us
+tools: $(BIN)/cosign $(BIN)/helm $(BIN)/opa ## build the programs that judge us
 
 $(BIN)/cosign: e2e/tools/go.sum
 	@mkdir -p $(BIN)
@@ -49,6 +49,10 @@ $(BIN)/cosign: e2e/tools/go.sum
 $(BIN)/helm: e2e/tools/helm/go.sum
 	@mkdir -p $(BIN)
 	cd e2e/tools/helm && $(GO) build -trimpath -o ../../../$@ helm.sh/helm/v4/cmd/helm
+
+$(BIN)/opa: e2e/tools/opa/go.sum
+	@mkdir -p $(BIN)
+	cd e2e/tools/opa && $(GO) build -trimpath -o ../../../$@ github.com/open-policy-agent/opa
 
 $(BIN)/golangci-lint: e2e/tools/go.sum
 	@mkdir -p $(BIN)

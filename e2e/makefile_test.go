@@ -45,7 +45,7 @@ func TestMakeInPathWithSpaces(t *testing.T) {
 		return out.String()
 	}
 	run("make", "build", "tools", "lint", "generate", "fuzz")
-	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "golangci-lint"} {
+	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "opa", "golangci-lint"} {
 		require.FileExists(t, filepath.Join(clone, "bin", name))
 	}
 	require.NotContains(t, run("make", "tools"), "go build", "the tools are there already")

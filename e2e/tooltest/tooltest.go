@@ -47,6 +47,12 @@ func Helm(t testing.TB) string {
 	return tool(t, "helm", "HALLMARK_HELM")
 }
 
+// OPA returns the path of opa: $HALLMARK_OPA, else bin/opa of the repository, else the one on $PATH.
+func OPA(t testing.TB) string {
+	t.Helper()
+	return tool(t, "opa", "HALLMARK_OPA")
+}
+
 func tool(t testing.TB, name, variable string) string {
 	t.Helper()
 	if p := os.Getenv(variable); p != "" {
