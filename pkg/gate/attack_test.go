@@ -46,7 +46,7 @@ var attacks = map[string]attack{
 	"overwritten after signing": {
 		prepare: func(r *rig) { r.sign("release-a", "sigstore"); r.sign("release-a", "raw"); r.put(path, "evil") }, code: reason.SignatureWrongBytes,
 	},
-	"development key":  {prepare: func(r *rig) { r.sign("dev-a", "sigstore"); r.sign("dev-a", "raw") }, code: reason.SignatureWrongKey, found: "is by dev-a"},
+	"development key":  {prepare: func(r *rig) { r.sign("dev-a", "sigstore"); r.sign("dev-a", "raw") }, code: reason.KeyDevelopment, found: "is by dev-a"},
 	"unknown key":      {prepare: func(r *rig) { r.put(bundle, r.made(stranger(r), "sigstore", content)) }, code: reason.SignatureWrongKey, found: "not pinned"},
 	"unknown key, raw": {prepare: func(r *rig) { r.put(raw, r.made(stranger(r), "raw", content)) }, code: reason.SignatureInvalid},
 	"unknown key in disguise": {

@@ -128,7 +128,7 @@ func TestBundleMayNotGo(t *testing.T) {
 		want     reason.Code
 	}{
 		"nothing attached":   {want: reason.SignatureMissing},
-		"a development key":  {attached: func(r *rig) string { return r.made(r.keys["dev-a"], "evidence", r.record()) }, want: reason.SignatureWrongKey},
+		"a development key":  {attached: func(r *rig) string { return r.made(r.keys["dev-a"], "evidence", r.record()) }, want: reason.KeyDevelopment},
 		"a foreign key":      {attached: func(r *rig) string { return forgery(r) }, want: reason.SignatureInvalid},
 		"for another bundle": {attached: func(r *rig) string { return r.made(r.keys["release-a"], "evidence", r.record()) }, served: func(r *rig) string { return r.made(r.keys["release-a"], "evidence", "another") }, want: reason.SignatureWrongBytes},
 		"no envelope":        {attached: func(r *rig) string { return r.made(r.keys["release-a"], "evidence", r.record()) }, served: func(*rig) string { return "{}" }, want: reason.SignatureInvalid},

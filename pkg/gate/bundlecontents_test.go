@@ -34,7 +34,7 @@ func TestBundleGoesOnlyWithItsContents(t *testing.T) {
 		"contents hang": {func(r *rig) {
 			r.fail(standin.Fault{Path: "/artifactory/api/storage/" + staging + "/**", Delay: time.Minute})
 		}, reason.Undecided, "0 of 1 artifacts"},
-		"signed by dev":   {func(r *rig) { r.remove("app/1.0/a.tgz.sigstore.json"); r.sign("dev-a", "sigstore") }, reason.BundleRefused, string(reason.SignatureWrongKey)},
+		"signed by dev":   {func(r *rig) { r.remove("app/1.0/a.tgz.sigstore.json"); r.sign("dev-a", "sigstore") }, reason.BundleRefused, string(reason.KeyDevelopment)},
 		"nothing changed": {func(*rig) {}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

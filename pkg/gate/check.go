@@ -90,7 +90,7 @@ func (g *Gate) verdict(ctx context.Context, req Request) Verdict {
 	}
 	v := Verdict{
 		Artifact: req.Artifact.String(), Target: req.Target.String(), At: time.Now().UTC(),
-		PolicySet: set.Digest(), Reasons: []reason.Reason{}, Signatures: []Signature{},
+		PolicySet: set.Digest(), Reasons: []reason.Reason{}, Warnings: []reason.Reason{}, Signatures: []Signature{},
 	}
 	if err := g.decide(ctx, set, req, &v); err != nil {
 		g.undecided(ctx, req, &v, err)
@@ -189,7 +189,8 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	}
 
 	// 4 policy, for a release bundle its contents, too. Then the artifact once more: a yes must be about bytes that still stand.
-	v.Reasons = append(v.Reasons, demand.Judge(found)...)
+	refused, warnings := demand.About(subject, policy.Facts{}, v.At).Weigh(found)
+	v.Reasons, v.Warnings = append(v.Reasons, refused...), append(v.Warnings, warnings...)
 	if len(v.Reasons) == 0 && ref != req.Artifact {
 		at, err := client.Locate(ctx, req.Artifact)
 		if err != nil {

@@ -34,6 +34,7 @@ type Verdict struct {
 	Subject    string          `json:"subject"`  // repository/path that was judged: what a signature file belongs to, else Artifact; empty when unknown
 	SHA256     artifact.Digest `json:"sha256"`   // digest of the subject's bytes; empty when unknown
 	Reasons    []reason.Reason `json:"reasons"`  // why not; empty when allowed
+	Warnings   []reason.Reason `json:"warnings"` // what policies that only warn would have refused
 	Signatures []Signature     `json:"signatures"`
 	Policy     string          `json:"policy,omitempty"` // file:line (name) of the gate policy
 	PolicySet  artifact.Digest `json:"policySet"`

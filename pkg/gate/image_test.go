@@ -92,7 +92,7 @@ var imageAttacks = map[string]struct {
 	"signed":                  {func(p *port) { p.signed("release-a") }, ""},
 	"signed among others":     {func(p *port) { p.signed("dev-a"); p.attach([]byte("{")); p.signed("release-b") }, ""},
 	"unsigned":                {func(*port) {}, reason.SignatureMissing},
-	"development key":         {func(p *port) { p.signed("dev-a") }, reason.SignatureWrongKey},
+	"development key":         {func(p *port) { p.signed("dev-a") }, reason.KeyDevelopment},
 	"unknown key":             {func(p *port) { p.attach(p.bundle(stranger(p.rig), "cosign", p.image)) }, reason.SignatureWrongKey},
 	"of another manifest":     {func(p *port) { p.attach(p.bundle(p.keys["release-a"], "cosign", p.New("linux/arm64"))) }, reason.SignatureWrongBytes},
 	"signature of a file":     {func(p *port) { p.attach([]byte(p.made(p.keys["release-a"], "sigstore", string(p.image.Raw)))) }, reason.SignatureInvalid},

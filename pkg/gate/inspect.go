@@ -52,7 +52,11 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	if in.all {
 		formats = seal.Formats()
 	}
-	likely, rest, err := shelf.Look(ctx, in.client, in.subject, shelf.Query{Keys: in.demand.Keys(), Formats: formats})
+	forbidden := in.demand.Forbidden()
+	if len(forbidden) > 0 { // wherever one of theirs may stand
+		formats, in.all = seal.Formats(), true
+	}
+	likely, rest, err := shelf.Look(ctx, in.client, in.subject, shelf.Query{Keys: slices.Concat(in.demand.Keys(), forbidden), Formats: formats})
 	if err != nil {
 		return nil, fmt.Errorf("looking for signatures: %w", err)
 	}

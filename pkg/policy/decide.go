@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
@@ -16,15 +17,30 @@ type Request struct {
 	Subject artifact.Subject
 	Whole   artifact.Ref // what the subject is a part of, such as an index; policies match it. Zero: the subject itself
 	Event   string
+	At      time.Time // the moment that time windows and retired keys are held against; zero: now
+	Facts   Facts     // those that Set.Needs asks for
+}
+
+// question is the request as rules are asked.
+func (r *Request) question() *question {
+	q := question{subject: r.Subject, about: r.Subject.Ref, event: r.Event, at: r.At, facts: &r.Facts}
+	if r.Whole != (artifact.Ref{}) {
+		q.about = r.Whole
+	}
+	if q.at.IsZero() {
+		q.at = time.Now()
+	}
+	return &q
 }
 
 // Decision is the answer to a Request. Exactly one of Grant, Denied and Skip is set.
 type Decision struct {
 	Grant      *Grant
 	Denied     []reason.Reason
-	Skip       string // why nothing is signed and nothing is wrong
-	Policy     string // name of the policy that decided; empty when none matched
-	Rule       string // its place: file:line (name)
+	Warnings   []reason.Reason // what a policy that only warns would have refused; with a Grant
+	Skip       string          // why nothing is signed and nothing is wrong
+	Policy     string          // name of the policy that decided; empty when none matched
+	Rule       string          // its place: file:line (name)
 	Considered []Considered
 }
 
@@ -39,12 +55,9 @@ type Considered struct {
 // Decide answers a request. Two policies that match one artifact and sign alike agree, and the first grants; when they
 // sign differently nothing is signed and the refusal names both.
 func (s *Set) Decide(req Request) Decision {
-	about := req.Subject.Ref
-	if req.Whole != (artifact.Ref{}) {
-		about = req.Whole
-	}
-	c := s.consider(about, req.Event)
-	if c.rule == nil && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && about == req.Subject.Ref {
+	q := req.question()
+	c := s.consider(q, byNameAndFacts)
+	if c.rule == nil && len(c.denied) == 0 && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && q.about == req.Subject.Ref {
 		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Considered: c.considered}
 	}
 	d := Decision{Denied: c.denied, Skip: c.skip, Considered: c.considered}
@@ -64,9 +77,35 @@ func (s *Set) Decide(req Request) Decision {
 			d.Denied = []reason.Reason{s.formatUnfit(req.Subject, c.rule)}
 			break
 		}
+		if d.Denied = s.retired(q, c.rule, orders); len(d.Denied) > 0 {
+			break
+		}
+		against := c.rule.objections(q)
+		if len(against) > 0 && !c.rule.warn {
+			d.Denied = against
+			break
+		}
+		d.Warnings = against
 		d.Grant = newGrant(req.Subject, c.rule, orders, s.digest)
 	}
 	return d
+}
+
+// objections are what speaks against signing: who brought the artifact, and the checks.
+func (p *signingRule) objections(q *question) []reason.Reason {
+	var out []reason.Reason
+	if r := p.configuration.admits(q); r != nil {
+		out = append(out, *r)
+	}
+	return append(out, failed(p.checks, q)...)
+}
+
+// source is the place of the rule's sign list.
+func (p *signingRule) source() string {
+	if p.configuration != nil {
+		return p.configuration.rule
+	}
+	return p.rule
 }
 
 // fitting leaves of each order the formats that can sign a kind of artifact.
@@ -81,24 +120,6 @@ func (s *Set) fitting(orders []Order, kind artifact.Kind) []Order {
 	return out
 }
 
-func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reason {
-	var fit []string
-	for _, f := range s.vocabulary.Formats {
-		if s.vocabulary.fits(f, subject.Kind) {
-			fit = append(fit, f)
-		}
-	}
-	return reason.Reason{
-		Code:     reason.FormatUnfit,
-		Message:  fmt.Sprintf("%s is of the kind %s, and the policy names no format for it", subject.Ref, subject.Kind),
-		Found:    ordersText(p.orders),
-		Expected: "one of the formats " + strings.Join(fit, ", "),
-		Fix:      fmt.Sprintf("add formats: [%s] to the sign list of %s", strings.Join(fit, ", "), p.rule),
-		Who:      p.owner,
-		Rule:     p.rule,
-	}
-}
-
 // choice is what the signing policies say about a reference, before the subject's facts count.
 type choice struct {
 	rule       *signingRule // the first that matched
@@ -107,25 +128,46 @@ type choice struct {
 	considered []Considered
 }
 
-func (s *Set) consider(ref artifact.Ref, event string) choice {
+// breadth is how much of a match is held against an artifact.
+type breadth bool
+
+// What is not in the name may be unknown: then policies that could match do.
+const (
+	byNameOnly     breadth = false
+	byNameAndFacts breadth = true
+)
+
+func (s *Set) consider(q *question, b breadth) choice {
 	c := choice{considered: []Considered{}}
+	ref := q.about
 	for _, p := range s.signing {
 		said := Considered{Policy: p.name, Rule: p.rule}
-		if miss := p.match.test(ref.Instance, ref.Repo, ref.Path, event); miss != nil {
+		miss := p.match.test(ref.Instance, ref.Repo, ref.Path, q.event)
+		if miss == nil && b == byNameAndFacts {
+			if lacks := q.lacks(p.match.needs()); lacks != 0 {
+				c.denied = append(c.denied, factsUnknown(q, p, lacks))
+				said.Why = "not looked up: " + lacks.String()
+				c.considered = append(c.considered, said)
+				continue
+			}
+			miss = p.match.fits(q)
+		}
+		if miss != nil {
 			said.Why = miss.String()
 			c.considered = append(c.considered, said)
 			continue
 		}
-		said.Matched, said.Why = true, "signs with "+ordersText(p.orders)
+		said.Matched, said.Why = true, p.does()
 		c.considered = append(c.considered, said)
 		switch {
 		case c.rule == nil:
 			c.rule = p
+		case b == byNameOnly && (p.match.conditional() || c.rule.match.conditional()):
 		case !agree(c.rule, p):
 			c.denied = append(c.denied, conflict(ref, c.rule, p))
 		}
 	}
-	if c.rule != nil {
+	if c.rule != nil || len(c.denied) > 0 {
 		return c
 	}
 	if s.noMatch == Skip {
@@ -136,43 +178,27 @@ func (s *Set) consider(ref artifact.Ref, event string) choice {
 	return c
 }
 
-func conflict(ref artifact.Ref, a, b *signingRule) reason.Reason {
-	return reason.Reason{
-		Code:     reason.PolicyConflict,
-		Message:  fmt.Sprintf("two signing policies match %s and sign it differently, so it is not signed", ref),
-		Found:    fmt.Sprintf("%s signs with %s; %s signs with %s", a.rule, ordersText(a.orders), b.rule, ordersText(b.orders)),
-		Expected: "one signing policy for an artifact, or several with the same sign list in the same order",
-		Fix:      fmt.Sprintf("narrow match or add exclude in one of them, then hallmark policy explain %s", ref),
-		Who:      owners([]string{a.owner, b.owner}),
-		Rule:     a.rule + " and " + b.rule,
+// does is what the policy does with what it matches, in one line.
+func (p *signingRule) does() string {
+	text := "signs with " + ordersText(p.orders)
+	if p.configuration != nil {
+		text += ", configuration " + p.configuration.name
 	}
-}
-
-func digestUnknown(ref artifact.Ref, p *signingRule) reason.Reason {
-	return reason.Reason{
-		Code:     reason.DigestUnknown,
-		Message:  fmt.Sprintf("the SHA-256 of %s is not known, so there is nothing to grant", ref),
-		Found:    "no SHA-256",
-		Expected: "the SHA-256 that Artifactory reports for the file",
-		Fix:      "run Artifactory's SHA-256 migration, or upload the file again",
-		Who:      "Artifactory administrators",
-		Rule:     p.rule,
+	if when := p.match.conditions(); when != "" {
+		text += ", " + when
 	}
-}
-
-func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
-	var named []string
-	for _, p := range s.signing {
-		named = append(named, p.owner)
+	for i, ch := range p.checks {
+		if i == 0 {
+			text += ", requires "
+		} else {
+			text += "; "
+		}
+		text += ch.name + " (" + ch.text() + ")"
 	}
-	return reason.Reason{
-		Code:     reason.NoPolicy,
-		Message:  fmt.Sprintf("no signing policy matches %s and noMatch is deny", ref),
-		Found:    fmt.Sprintf("%d signing policies, none matches; hallmark policy explain %s says why", len(s.signing), ref),
-		Expected: "a signing policy that matches it",
-		Fix:      fmt.Sprintf("let the match of a SigningPolicy in %s cover %s, or set noMatch: skip", s.dir, ref),
-		Who:      owners(named),
+	if p.warn {
+		text += ", warns only"
 	}
+	return text
 }
 
 // owners names the owners of policies once each; an operator when there are none.

@@ -18,18 +18,8 @@ type Demand struct {
 	artifact artifact.Ref
 	kind     artifact.Kind // "" when unknown
 	gates    []*gateRule
-}
-
-// Evidence is one signature file that the gate looked at. Problem is empty when, and only when, the signature verified
-// with the pinned public key of the configured key Key over the artifact's bytes.
-type Evidence struct {
-	File    string
-	Format  string
-	Key     string // empty when unknown
-	Problem reason.Code
-	Detail  string          // what exactly is wrong, for people
-	At      time.Time       // when it was made; zero when unknown
-	SHA256  artifact.Digest // of the file; zero when it was not read whole
+	at       time.Time // zero: now
+	question *question // what checks are asked about; nil when nobody said
 }
 
 // Demand returns what an artifact must carry to stand at target. Without a policy for it the answer is false and a
@@ -87,32 +77,122 @@ func (d Demand) Rule() string {
 	return d.names(func(g *gateRule) string { return g.rule })
 }
 
-// Judge returns why the evidence does not suffice, one reason for every rule that is not met; none means allow.
-// Evidence that no rule needs is not held against the artifact.
+// Judge returns why the evidence does not suffice, one reason for every rule that is not met; none means that the
+// signatures are in order. A rule that is met whenever another one is, which is not met, is left out: what is told is the
+// least that has to be done. Evidence that no rule needs is not held against the artifact. Checks and policies that only
+// warn are not asked: Weigh does.
 func (d Demand) Judge(found []Evidence) []reason.Reason {
 	if len(d.gates) == 0 {
 		return []reason.Reason{d.noGate()}
 	}
+	return d.signatures(slices.DeleteFunc(slices.Clone(d.gates), func(g *gateRule) bool { return g.warn }), found)
+}
+
+// Weigh is the whole answer: the signatures and the checks, of the policies that enforce and of those that warn. The
+// demand must know what it is about: see About.
+func (d Demand) Weigh(found []Evidence) (refused, warnings []reason.Reason) {
+	refused = append(d.Judge(found), d.ask(false)...)
+	var warn []*gateRule
+	for _, g := range d.gates {
+		if g.warn {
+			warn = append(warn, g)
+		}
+	}
+	return refused, append(d.signatures(warn, found), d.ask(true)...)
+}
+
+// About returns the same demand for an artifact with the facts about it, at a moment.
+func (d Demand) About(s artifact.Subject, facts Facts, at time.Time) Demand {
+	d.kind, d.at = s.Kind, at
+	d.question = &question{subject: s, about: d.target, at: at, facts: &facts}
+	return d
+}
+
+// ask runs the checks of the policies that warn, or of those that do not.
+func (d Demand) ask(warn bool) []reason.Reason {
 	var out []reason.Reason
 	for _, g := range d.gates {
+		if g.warn != warn {
+			continue
+		}
+		q := d.question
+		if q == nil {
+			q = &question{subject: artifact.Subject{Info: artifact.Info{Ref: d.target}}, at: d.now(), facts: &Facts{}}
+		}
+		out = append(out, failed(g.checks, q)...)
+	}
+	return out
+}
+
+// signatures judges evidence by some policies.
+func (d Demand) signatures(gates []*gateRule, found []Evidence) []reason.Reason {
+	type unmet struct {
+		gate *gateRule
+		requirement
+		have []string
+	}
+	var all []unmet
+	var out []reason.Reason
+	for _, g := range gates {
 		for _, r := range g.requirements {
-			if have := r.signers(found); len(have) < r.count {
-				out = append(out, d.refusal(g, d.fitting(r), have, found))
+			if have := r.signers(found, d.now()); len(have) < r.count {
+				all = append(all, unmet{g, r, have})
 			}
+		}
+		if r := d.forbidden(g, found); r != nil {
+			out = append(out, *r)
+		}
+	}
+	for i, u := range all {
+		implied := false
+		for j, other := range all {
+			implied = implied || j != i && other.implies(u.requirement) && (j < i || !u.implies(other.requirement))
+		}
+		if !implied {
+			out = append(out, d.refusal(u.gate, d.fitting(u.requirement), u.have, found))
 		}
 	}
 	return out
 }
 
-// signers lists the different keys whose verified signatures count, in order of evidence.
-func (r requirement) signers(found []Evidence) []string {
-	var have []string
-	for _, e := range found {
-		if e.Problem == "" && slices.Contains(r.keys, e.Key) && slices.Contains(r.formats, e.Format) && !slices.Contains(have, e.Key) {
-			have = append(have, e.Key)
-		}
+// forbidden says which key must not have signed and has.
+func (d Demand) forbidden(g *gateRule, found []Evidence) *reason.Reason {
+	i := slices.IndexFunc(found, func(e Evidence) bool { return e.Problem == "" && slices.Contains(g.forbidden, e.Key) })
+	if i < 0 {
+		return nil
 	}
-	return have
+	e, ref := found[i], d.subject()
+	return &reason.Reason{
+		Code: reason.KeyForbidden, Message: fmt.Sprintf("%s is signed with the key %s, which %s forbids", ref.Name(), e.Key, d.target.Repo),
+		Found: e.File + " by " + e.Key, Expected: "no signature of these bytes by " + strings.Join(clip(g.forbidden), ", "),
+		Would: "with bytes that " + strings.Join(clip(g.forbidden), ", ") + " never signed",
+		Fix:   "build it anew for " + d.target.Repo + ": what these keys have signed stays outside", Who: g.owner, Rule: g.forbids,
+	}
+}
+
+// Forbidden lists the keys that must not have signed, sorted. Each of their signatures has to be looked for.
+func (d Demand) Forbidden() []string {
+	var out []string
+	for _, g := range d.gates {
+		out = append(out, g.forbidden...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (d Demand) now() time.Time {
+	if d.at.IsZero() {
+		return time.Now()
+	}
+	return d.at
+}
+
+// subject is the artifact that advice speaks of.
+func (d Demand) subject() artifact.Ref {
+	if d.artifact == (artifact.Ref{}) {
+		return d.target
+	}
+	return d.artifact
 }
 
 func (d Demand) noGate() reason.Reason {

@@ -26,7 +26,7 @@ type Explanation struct {
 
 // Explain answers like Decide, for a name alone: the artifact need not exist.
 func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
-	c := s.consider(ref, event)
+	c := s.consider(&question{subject: artifact.Subject{Info: artifact.Info{Ref: ref}}, about: ref, event: event}, byNameOnly)
 	e := Explanation{
 		Instance: ref.Instance, Artifact: ref.String(), Event: event, Outcome: "sign",
 		Orders: []Order{}, Skip: c.skip, Reasons: []reason.Reason{},

@@ -13,8 +13,11 @@ func Format(file string, data []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if kind == kindGate {
+		switch kind {
+		case kindGate:
 			return &GatePolicy{}, nil
+		case kindConfiguration:
+			return &SigningConfiguration{}, nil
 		}
 		return &SigningPolicy{}, nil
 	})

@@ -11,39 +11,32 @@ import (
 )
 
 var formatVocabulary = Vocabulary{
-	Keys:    []Key{{"release-2026", LaneRelease}, {"release-2027", LaneRelease}, {"dev-2026", LaneDevelopment}},
+	Keys:    []Key{{Name: "release-2026", Lane: LaneRelease}, {Name: "release-2027", Lane: LaneRelease}, {Name: "dev-2026", Lane: LaneDevelopment}},
 	Formats: []string{"sigstore", "raw"},
 }
 
 // means is what a file comes to when it is loaded: its rules, without their lines.
-func means(data []byte) (signing []signingRule, gates []gateRule, loads bool) {
+func means(data []byte) (rules []Rule, loads bool) {
 	set, err := build([]source{{name: "p.yaml", short: "p.yaml", full: "p.yaml", data: data}}, formatVocabulary)
 	if err != nil {
-		return nil, nil, false
+		return nil, false
 	}
-	for _, p := range set.signing {
-		rule := *p
-		rule.rule = ""
-		signing = append(signing, rule)
-	}
-	for _, g := range set.gates {
-		rule := *g
-		rule.rule, rule.requirements = "", nil
-		for _, r := range g.requirements {
-			r.rule = ""
-			rule.requirements = append(rule.requirements, r)
+	rules = set.Rules()
+	for i := range rules {
+		rules[i].Rule = ""
+		for j := range rules[i].Requirements {
+			rules[i].Requirements[j].Rule = ""
 		}
-		gates = append(gates, rule)
 	}
-	return signing, gates, true
+	return rules, true
 }
 
 // sameMeaning holds Format's promises about a file that it took.
 func sameMeaning(t *testing.T, before, after []byte) {
 	t.Helper()
-	s1, g1, ok1 := means(before)
-	s2, g2, ok2 := means(after)
-	if ok1 != ok2 || !reflect.DeepEqual(s1, s2) || !reflect.DeepEqual(g1, g2) {
+	s1, ok1 := means(before)
+	s2, ok2 := means(after)
+	if ok1 != ok2 || !reflect.DeepEqual(s1, s2) {
 		t.Fatalf("the meaning changed\n%s\n--- became\n%s", before, after)
 	}
 	again, err := Format("p.yaml", after)
@@ -105,7 +98,7 @@ func TestFormat(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, formatted, string(got))
 	sameMeaning(t, []byte(unformatted), got)
-	_, _, loads := means(got)
+	_, loads := means(got)
 	require.True(t, loads)
 }
 

@@ -24,7 +24,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 	}
 	v := Vocabulary{
-		Keys:    []Key{{"release-2026", LaneRelease}, {"release-2027", LaneRelease}, {"dev-2026", LaneDevelopment}},
+		Keys:    []Key{{Name: "release-2026", Lane: LaneRelease}, {Name: "release-2027", Lane: LaneRelease}, {Name: "dev-2026", Lane: LaneDevelopment}},
 		Formats: []string{"sigstore", "raw"},
 	}
 	f.Fuzz(func(t *testing.T, data []byte, repo, path string) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"unicode"
 
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
@@ -10,14 +11,17 @@ import (
 
 // The kinds of policy documents.
 const (
-	kindSigning = "SigningPolicy"
-	kindGate    = "GatePolicy"
+	kindSigning       = "SigningPolicy"
+	kindGate          = "GatePolicy"
+	kindConfiguration = "SigningConfiguration"
 )
+
+var documentKinds = []string{kindSigning, kindGate, kindConfiguration}
 
 // Header stands at the top of every policy.
 type Header struct {
 	Pos   strictyaml.Pos
-	Kind  string                     `yaml:"kind" required:"true" oneof:"SigningPolicy,GatePolicy" doc:"what sort of policy this is"`
+	Kind  string                     `yaml:"kind" required:"true" oneof:"SigningPolicy,GatePolicy,SigningConfiguration" doc:"what sort of policy this is"`
 	Name  strictyaml.Located[string] `yaml:"name" required:"true" doc:"a short name, unique among all policies; it is shown in every decision"`
 	Owner strictyaml.Located[string] `yaml:"owner" required:"true" doc:"who answers for this policy; shown to everyone it refuses"`
 }
@@ -39,11 +43,16 @@ func (c *compiler) header(h Header) {
 	} else {
 		c.named[name] = h.Name.Pos
 	}
-	for _, r := range h.Owner.Value {
-		if unicode.IsControl(r) || len(h.Owner.Value) > maxOwner {
-			c.fail(h.Owner.Pos, "owner: write one short line, at most %d bytes, without control characters", maxOwner)
-			return
-		}
+	c.oneLine("owner", h.Owner, maxOwner)
+}
+
+// maxLine bounds what is shown to people, in bytes.
+const maxLine = 500
+
+// oneLine refuses text that cannot be shown on one line.
+func (c *compiler) oneLine(field string, text strictyaml.Located[string], most int) {
+	if len(text.Value) > most || strings.ContainsFunc(text.Value, unicode.IsControl) {
+		c.fail(text.Pos, "%s: write one short line, at most %d bytes, without control characters", field, most)
 	}
 }
 
@@ -68,14 +77,7 @@ func (c *compiler) keyNames() []string {
 	return out
 }
 
-func (c *compiler) lane(key string) string {
-	for _, k := range c.vocabulary.Keys {
-		if k.Name == key {
-			return k.Lane
-		}
-	}
-	return ""
-}
+func (c *compiler) lane(key string) string { return c.vocabulary.lane(key) }
 
 // oneLane refuses a rule whose keys are of different lanes. Unknown keys were refused already.
 func (c *compiler) oneLane(keys []strictyaml.Located[string]) {

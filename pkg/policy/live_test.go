@@ -19,7 +19,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
-var liveVocabulary = Vocabulary{Keys: []Key{{"dev-2026", LaneDevelopment}}, Formats: []string{"raw"}}
+var liveVocabulary = Vocabulary{Keys: []Key{{Name: "dev-2026", Lane: LaneDevelopment}}, Formats: []string{"raw"}}
 
 // livePolicy signs the files of one repository.
 func livePolicy(name, repo string) string {

@@ -128,6 +128,7 @@ func build(sources []source, v Vocabulary) (*Set, error) {
 			c.errs = append(c.errs, err)
 		}
 	}
+	c.configured(set)
 	if len(c.errs) > 0 {
 		return nil, inOrder(c.errs)
 	}
@@ -187,6 +188,11 @@ func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
 		err = doc.Decode(&p)
 		c.partial = err != nil
 		set.gates = append(set.gates, c.gate(src, p))
+	case kindConfiguration:
+		var p SigningConfiguration
+		err = doc.Decode(&p)
+		c.partial = err != nil
+		set.configurations = append(set.configurations, c.configuration(src, p))
 	}
 	return err
 }
@@ -197,8 +203,8 @@ func kindOf(doc *strictyaml.Doc) (string, error) {
 	switch {
 	case !ok:
 		return "", doc.Pos.Errorf("the document has no kind; write kind: %s or kind: %s", kindSigning, kindGate)
-	case kind.Value != kindSigning && kind.Value != kindGate:
-		return "", kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, []string{kindSigning, kindGate}))
+	case !slices.Contains(documentKinds, kind.Value):
+		return "", kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, documentKinds))
 	}
 	return kind.Value, nil
 }

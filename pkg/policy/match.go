@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
@@ -16,11 +19,18 @@ type Match struct {
 	Paths        []strictyaml.Located[string] `yaml:"paths" default:"**" doc:"path patterns; * stays within a folder, ** spans folders, {a,b} is either"`
 	Exclude      []strictyaml.Located[string] `yaml:"exclude" default:"nothing" doc:"path patterns that are taken out again"`
 	Events       []strictyaml.Located[string] `yaml:"events" default:"all" doc:"events such as artifact/deployed; who asks by name (hallmark sign) and the sweep are not held to them"`
+	Kinds        []strictyaml.Located[string] `yaml:"kinds" default:"all" doc:"kinds of artifact: file, image, bundle"`
+	Projects     []strictyaml.Located[string] `yaml:"projects" default:"all" doc:"keys of the projects whose repositories are meant; * stands for any characters"`
+
+	Properties map[string][]strictyaml.Located[string] `yaml:"properties" default:"any" doc:"names of properties with patterns, one of which one of the values matches; whoever may annotate decides by them whether the policy applies"`
 }
 
 // match is a Match that was checked. An empty list means any, except for exclude.
 type match struct {
 	instances, repositories, paths, exclude, events []string
+
+	kinds, projects []string
+	properties      []propertyTest // sorted by name
 }
 
 // about reports whether the match leaves the instance in.
@@ -71,6 +81,59 @@ func (m match) test(instance, repo, path, event string) *mismatch {
 	return nil
 }
 
+// needs tells which facts the match looks at.
+func (m match) needs() Needs {
+	var n Needs
+	if len(m.projects) > 0 {
+		n |= NeedProject
+	}
+	if len(m.properties) > 0 {
+		n |= NeedProperties
+	}
+	return n
+}
+
+// fits tests what is not in the name, with facts that are known: nil when it holds.
+func (m match) fits(q *question) *mismatch {
+	switch {
+	case len(m.kinds) > 0 && !slices.Contains(m.kinds, string(q.subject.Kind)):
+		return &mismatch{"kind", string(q.subject.Kind), m.kinds}
+	case len(m.projects) > 0 && firstMatch(m.projects, q.facts.Project) == "":
+		return &mismatch{"project", cmp.Or(q.facts.Project, "none"), m.projects}
+	}
+	for _, p := range m.properties {
+		if p.run(q) != nil {
+			return &mismatch{"property " + p.name, cmp.Or(strings.Join(clip(q.values(p.name)), ","), "(not set)"), p.values}
+		}
+	}
+	return nil
+}
+
+// conditional reports whether more than the name decides.
+func (m match) conditional() bool { return len(m.kinds)+len(m.projects)+len(m.properties) > 0 }
+
+// conditions tells what is not in the name, as "if the kind is image and the property channel is stable".
+func (m match) conditions() string {
+	var parts []string
+	if len(m.kinds) > 0 {
+		parts = append(parts, "the kind is "+strings.Join(m.kinds, " or "))
+	}
+	if len(m.projects) > 0 {
+		parts = append(parts, "the project is "+strings.Join(m.projects, " or "))
+	}
+	for _, p := range m.properties {
+		if len(p.values) == 0 {
+			parts = append(parts, p.text()+" is set")
+		} else {
+			parts = append(parts, p.text())
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "if " + strings.Join(parts, " and ")
+}
+
 func (c *compiler) match(y Match) match {
 	m := match{
 		instances:    c.instances(y.Instances),
@@ -86,8 +149,20 @@ func (c *compiler) match(y Match) match {
 			c.fail(e.Pos, "events: %q is not domain/type; write for example artifact/deployed", e.Value)
 		}
 	}
+	for _, k := range y.Kinds {
+		if c.known("kind", k, artifactKinds) {
+			m.kinds = append(m.kinds, k.Value)
+		}
+	}
+	m.projects = c.globs("projects", y.Projects, checkRepositoryGlob)
+	for _, name := range slices.Sorted(maps.Keys(y.Properties)) {
+		m.properties = append(m.properties, propertyTest{name: name, values: c.globs("properties", y.Properties[name], checkGlob)})
+	}
 	return m
 }
+
+// artifactKinds are the kinds that can be signed.
+var artifactKinds = []string{string(artifact.KindFile), string(artifact.KindImage), string(artifact.KindBundle)}
 
 var eventShape = regexp.MustCompile(`^[a-z0-9_]+/[a-z0-9_]+$`)
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -18,10 +19,12 @@ const (
 	LaneRelease     = "release"
 )
 
-// Key is a signing key as policies know it: its configured name and its lane.
+// Key is a signing key as policies know it: its configured name and its lane. From Retired on it signs nothing, and what
+// it signed later, or at a time nobody knows, does not count; zero means that it is in use.
 type Key struct {
-	Name string
-	Lane string
+	Name    string
+	Lane    string
+	Retired time.Time
 }
 
 // Vocabulary is what policies may speak of. A policy that names anything else does not load. An empty Instances or
@@ -32,6 +35,25 @@ type Vocabulary struct {
 	Kinds     map[string][]artifact.Kind // by format, what it can sign; a format that is not listed signs everything
 	Instances []string
 	Events    []string // "domain/type"
+}
+
+// retired is the moment from which a key is retired; zero when it is in use.
+func (v Vocabulary) retired(key string) time.Time {
+	for _, k := range v.Keys {
+		if k.Name == key {
+			return k.Retired
+		}
+	}
+	return time.Time{}
+}
+
+func (v Vocabulary) lane(key string) string {
+	for _, k := range v.Keys {
+		if k.Name == key {
+			return k.Lane
+		}
+	}
+	return ""
 }
 
 // fits reports whether a format signs a kind of artifact.
@@ -80,6 +102,8 @@ type Set struct {
 	digest     artifact.Digest
 	signing    []*signingRule // in order of file name, then place
 	gates      []*gateRule
+
+	configurations []*configuration
 }
 
 // Digest names the exact policy files of the set: SHA-256 over their names and bytes.

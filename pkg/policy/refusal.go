@@ -5,33 +5,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
 // gravest orders the problems of evidence: what is told first when several files are at fault.
-var gravest = []reason.Code{reason.SignatureWrongBytes, reason.SignatureInvalid, reason.SignatureWrongKey}
+var gravest = []reason.Code{
+	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.KeyRetired, reason.TrustLevelLow,
+	reason.SignatureUndated, reason.SignatureStale, reason.KeyDevelopment, reason.SignatureWrongKey,
+}
 
 // problemText describes a problem when the evidence has no detail of its own.
 var problemText = map[reason.Code]string{
 	reason.SignatureWrongBytes: "made for other bytes",
 	reason.SignatureInvalid:    "does not verify",
+	reason.SignatureSwapped:    "the signature of another artifact",
 	reason.SignatureWrongKey:   "made with a key that is not accepted here",
 	reason.Undecided:           "could not be read",
 }
 
 // refusal explains why one rule is not met. have are the keys that did sign.
 func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evidence) reason.Reason {
-	ref := d.artifact
-	if ref == (artifact.Ref{}) {
-		ref = d.target
-	}
-	code := r.code(have, found)
+	ref := d.subject()
+	code := r.code(found, d.now())
 	out := reason.Reason{
 		Code:     code,
-		Found:    r.found(have, found),
+		Found:    r.found(found, d.now()),
 		Expected: r.expected(),
+		Would:    r.lacking(have),
 		Who:      g.owner,
 		Rule:     r.rule,
 	}
@@ -41,6 +44,24 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 		out.Fix = fmt.Sprintf("if the new bytes are meant: %s; else upload the signed file again", d.remedy(ref, r, have))
 	case reason.SignatureInvalid:
 		out.Message = fmt.Sprintf("a signature file of %s is damaged or does not verify", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.SignatureSwapped:
+		out.Message = fmt.Sprintf("a signature file of %s belongs to another artifact: files were swapped, or copied under this name", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.KeyRetired:
+		out.Message = fmt.Sprintf("%s is signed with a retired key, and not before it was retired as far as is known", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.TrustLevelLow:
+		out.Message = fmt.Sprintf("%s is signed with less trust than %s demands", ref.Name(), d.target.Repo)
+		out.Fix = d.remedy(ref, r, have)
+	case reason.SignatureUndated:
+		out.Message = fmt.Sprintf("%s is signed, and the ledger has no record of when", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.SignatureStale:
+		out.Message = fmt.Sprintf("%s was signed longer ago than %s accepts", ref.Name(), d.target.Repo)
+		out.Fix = d.remedy(ref, r, have)
+	case reason.KeyDevelopment:
+		out.Message = fmt.Sprintf("%s is signed with a development key, and %s accepts release keys only", ref.Name(), d.target.Repo)
 		out.Fix = d.remedy(ref, r, have)
 	case reason.SignatureWrongKey:
 		out.Message = fmt.Sprintf("%s is signed, but not by a key that %s accepts", ref.Name(), d.target.Repo)
@@ -56,18 +77,16 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 }
 
 // code picks the reason code: the gravest problem that any file has, else signed by others only, else missing.
-func (r requirement) code(have []string, found []Evidence) reason.Code {
+func (r requirement) code(found []Evidence, at time.Time) reason.Code {
 	problems := map[reason.Code]bool{}
 	for _, e := range found {
-		switch {
-		case e.Problem != "":
-			problems[e.Problem] = true
-		case !slices.Contains(r.keys, e.Key):
-			problems[reason.SignatureWrongKey] = true
+		if code := r.counts(e, at); code != "" {
+			problems[code] = true
 		}
 	}
-	if len(have) > 0 {
+	if len(r.signers(found, at)) > 0 {
 		delete(problems, reason.SignatureWrongKey)
+		delete(problems, reason.KeyDevelopment)
 	}
 	delete(problems, reason.SignatureMissing)
 	for _, c := range gravest {
@@ -84,23 +103,22 @@ func (r requirement) code(have []string, found []Evidence) reason.Code {
 }
 
 // found tells what is there instead.
-func (r requirement) found(have []string, found []Evidence) string {
+func (r requirement) found(found []Evidence, at time.Time) string {
 	var parts []string
-	if len(have) > 0 {
+	if have := r.signers(found, at); len(have) > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d: signed by %s", len(have), r.count, strings.Join(have, ", ")))
 	} else {
 		parts = append(parts, "no signature by "+r.what())
 	}
 	for _, e := range found {
-		if e.Problem == "" && slices.Contains(have, e.Key) && slices.Contains(r.formats, e.Format) {
-			continue
+		if r.counts(e, at) != "" {
+			parts = append(parts, e.text(r, at))
 		}
-		parts = append(parts, e.text(r))
 	}
 	return strings.Join(clip(parts), "; ")
 }
 
-func (e Evidence) text(r requirement) string {
+func (e Evidence) text(r requirement, at time.Time) string {
 	made := ""
 	if !e.At.IsZero() {
 		made = ", made " + e.At.UTC().Format("2006-01-02 15:04 UTC")
@@ -112,15 +130,21 @@ func (e Evidence) text(r requirement) string {
 	case e.Problem == "":
 		by += " is by an unknown key"
 	}
-	switch {
+	switch code := r.counts(e, at); {
 	case e.Problem != "" && e.Detail != "":
 		return fmt.Sprintf("%s%s: %s", by, made, e.Detail)
 	case e.Problem != "":
 		return fmt.Sprintf("%s%s: %s", by, made, cmp.Or(problemText[e.Problem], string(e.Problem)))
-	case !slices.Contains(r.keys, e.Key):
-		return by + made
+	case code == reason.KeyRetired:
+		return fmt.Sprintf("%s%s, which is retired since %s", by, made, r.words.retired(e.Key).UTC().Format("2006-01-02 15:04 UTC"))
+	case code == reason.TrustLevelLow:
+		return fmt.Sprintf("%s%s, at trust level %d", by, made, e.level())
+	case code == reason.SignatureUndated:
+		return by + ", made at a time that is not on record"
+	case code == reason.SignatureMissing:
+		return fmt.Sprintf("%s%s, but in format %s, which does not count", by, made, e.Format)
 	}
-	return fmt.Sprintf("%s%s, but in format %s, which does not count", by, made, e.Format)
+	return by + made
 }
 
 // remedy is the command that would make the rule pass, or the change of policy that is needed first.
@@ -129,7 +153,7 @@ func (d Demand) remedy(ref artifact.Ref, r requirement, have []string) string {
 	if d.artifact == (artifact.Ref{}) {
 		return sign
 	}
-	c := d.set.consider(ref, "")
+	c := d.set.consider(&question{subject: artifact.Subject{Info: artifact.Info{Ref: ref}, Kind: d.kind}, about: ref}, byNameOnly)
 	switch {
 	case len(c.denied) > 0 && c.rule != nil:
 		return fmt.Sprintf("settle the conflict of signing policies that hallmark policy explain %s shows, then %s", ref, sign)

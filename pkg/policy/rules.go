@@ -29,15 +29,26 @@ type Requirement struct {
 func (s *Set) Rules() []Rule {
 	var out []Rule
 	for _, p := range s.signing {
-		means := p.match.means("match")
+		means := append(p.match.means("match"), modeMeans(p.warn)...)
 		if len(p.platforms) > 0 {
 			means = append(means, "images: platforms "+strings.Join(p.platforms, ", "))
 		}
+		for _, ch := range p.checks {
+			means = append(means, "requires "+ch.means())
+		}
+		means = append(means, p.configuration.means()...)
 		means = append(means, "signs with "+ordersText(p.orders), "owner: "+p.owner)
 		out = append(out, Rule{Policy: p.name, Kind: kindSigning, Rule: p.rule, Means: means})
 	}
 	for _, g := range s.gates {
 		r := Rule{Policy: g.name, Kind: kindGate, Rule: g.rule, Means: g.target.means("target"), Requirements: g.lines()}
+		r.Means = append(r.Means, modeMeans(g.warn)...)
+		if len(g.forbidden) > 0 {
+			r.Means = append(r.Means, "forbids "+strings.Join(g.forbidden, ", "))
+		}
+		for _, ch := range g.checks {
+			r.Means = append(r.Means, "requires "+ch.means())
+		}
 		for _, line := range g.requirements {
 			r.Means = append(r.Means, "demands "+line.expected())
 		}
@@ -70,10 +81,40 @@ func (m match) means(what string) []string {
 	for _, line := range []struct {
 		name string
 		list []string
-	}{{"instances", m.instances}, {"repositories", m.repositories}, {"paths", m.paths}, {"exclude", m.exclude}, {"events", m.events}} {
+	}{{"instances", m.instances}, {"repositories", m.repositories}, {"paths", m.paths}, {"exclude", m.exclude}, {"events", m.events}, {"kinds", m.kinds}, {"projects", m.projects}} {
 		if len(line.list) > 0 {
 			out = append(out, fmt.Sprintf("%s: %s %s", what, line.name, strings.Join(line.list, ", ")))
 		}
+	}
+	for _, p := range m.properties {
+		out = append(out, fmt.Sprintf("%s: %s", what, p.text()))
+	}
+	return out
+}
+
+func modeMeans(warn bool) []string {
+	if warn {
+		return []string{"mode: warn"}
+	}
+	return nil
+}
+
+// means is all that the check says, on one line.
+func (ch *check) means() string {
+	return fmt.Sprintf("%s: %s; message %q, fix %q, who %q", ch.name, ch.text(), ch.message, ch.fix, ch.who)
+}
+
+// means tells what a configuration says beyond what is signed.
+func (r *configuration) means() []string {
+	if r == nil {
+		return nil
+	}
+	out := []string{fmt.Sprintf("configuration: %s, owner %s, product %q", r.name, r.owner, r.product)}
+	if r.as != nil {
+		out = append(out, fmt.Sprintf("submitters: %s, as %s", r.submitters, strings.Join(r.as, ", ")))
+	}
+	if !r.managers.empty() {
+		out = append(out, "managers: "+r.managers.String())
 	}
 	return out
 }

@@ -17,6 +17,7 @@ func Schema() []byte {
 	}{
 		{kindSigning, strictyaml.SchemaOf(SigningPolicy{})},
 		{kindGate, strictyaml.SchemaOf(GatePolicy{})},
+		{kindConfiguration, strictyaml.SchemaOf(SigningConfiguration{})},
 	}
 	s := &strictyaml.Schema{
 		Dialect:     "https://json-schema.org/draft/2020-12/schema",

@@ -90,7 +90,7 @@ func TestSchemaSeesMistakes(t *testing.T) {
 			{"/require/signatures minItems", "/target/repositories minItems"},
 		},
 		"kinds.yaml":   {{"/kind enum"}, {" required"}, {" type"}, {"/kind enum"}, {" required"}},
-		"later.yaml":   {{" additionalProperties"}},
+		"later.yaml":   {{"/require/0 additionalProperties"}},
 		"signing.yaml": {{"/match additionalProperties"}, {"/sign/4/formats minItems"}},
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata/mistakes", file))

@@ -11,14 +11,24 @@ import (
 // SigningPolicy is the YAML form of a policy that says which artifacts are signed, and with what.
 type SigningPolicy struct {
 	Header `yaml:",inline"`
-	Match  Match  `yaml:"match" required:"true" doc:"which artifacts the policy is about; all lines must hold"`
-	Images Images `yaml:"images" doc:"what is signed of images with several platforms"`
-	Sign   []struct {
-		Pos     strictyaml.Pos
-		Key     strictyaml.Located[string]   `yaml:"key" required:"true" doc:"name of a configured key"`
-		Formats []strictyaml.Located[string] `yaml:"formats" required:"true" doc:"one signature file is stored per format"`
-	} `yaml:"sign" required:"true" doc:"what to sign with, a key a line"`
+	Mode   strictyaml.Located[string] `yaml:"mode" default:"enforce" oneof:"enforce,warn" doc:"warn signs although checks fail or others than submitters brought it, and tells so"`
+	Match  Match                      `yaml:"match" required:"true" doc:"which artifacts the policy is about; all lines must hold"`
+	Images Images                     `yaml:"images" doc:"what is signed of images with several platforms"`
+
+	Require       []Check                    `yaml:"require" doc:"checks that must hold before anything is signed"`
+	Configuration strictyaml.Located[string] `yaml:"configuration" doc:"name of the SigningConfiguration to sign with; either this or sign"`
+	Sign          []SignLine                 `yaml:"sign" doc:"what to sign with, a key a line, with keys of no configuration"`
 }
+
+// SignLine is one key and what it makes.
+type SignLine struct {
+	Pos     strictyaml.Pos
+	Key     strictyaml.Located[string]   `yaml:"key" required:"true" doc:"name of a configured key"`
+	Formats []strictyaml.Located[string] `yaml:"formats" required:"true" doc:"one signature file is stored per format"`
+}
+
+// modeWarn tells instead of refusing.
+const modeWarn = "warn"
 
 // Images says what is signed of an index besides itself.
 type Images struct {
@@ -27,12 +37,19 @@ type Images struct {
 
 // signingRule is a SigningPolicy that was checked.
 type signingRule struct {
-	name, owner string
-	rule        string // file:line (name)
-	match       match
-	platforms   []string // none means all
-	orders      []Order
-	lane        string // of its keys
+	name, owner   string
+	rule          string // file:line (name)
+	match         match
+	platforms     []string // none means all
+	warn          bool
+	checks        []*check
+	configuration *configuration // nil: signs with orders of its own
+	orders        []Order
+	lane          string // of its keys
+	needs         Needs
+
+	named strictyaml.Located[string] // the configuration, until all documents are read
+	sign  []SignLine
 }
 
 func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
@@ -40,23 +57,62 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 	r := &signingRule{
 		name: p.Name.Value, owner: p.Owner.Value,
 		rule:  place(src.short, p.Pos.Line, p.Name.Value),
-		match: c.match(p.Match),
+		match: c.match(p.Match), warn: p.Mode.Value == modeWarn,
+		named: p.Configuration, sign: p.Sign,
 	}
 	r.platforms = c.globs("platforms", p.Images.Platforms, checkPathGlob)
+	r.checks = c.checks(src, p.Header, p.Require)
+	if (p.Configuration.Value != "") == (len(p.Sign) > 0) && !c.partial {
+		c.fail(p.Pos, "write either configuration: the name of a SigningConfiguration, or sign: a list of keys with their formats")
+	}
+	r.orders = c.orders(p.Sign)
 	var keys []strictyaml.Located[string]
 	for _, line := range p.Sign {
-		c.known("key", line.Key, c.keyNames())
-		if slices.ContainsFunc(r.orders, func(o Order) bool { return o.Key == line.Key.Value }) {
-			c.fail(line.Key.Pos, "the key %q stands twice; list all its formats on one line", line.Key.Value)
-		}
 		keys = append(keys, line.Key)
-		r.orders = append(r.orders, Order{Key: line.Key.Value, Formats: c.formats(line.Formats)})
 	}
 	c.oneLane(keys)
 	if len(keys) > 0 {
 		r.lane = c.lane(keys[0].Value)
 	}
 	return r
+}
+
+// orders checks a sign list.
+func (c *compiler) orders(lines []SignLine) []Order {
+	var out []Order
+	for _, line := range lines {
+		c.known("key", line.Key, c.keyNames())
+		if slices.ContainsFunc(out, func(o Order) bool { return o.Key == line.Key.Value }) {
+			c.fail(line.Key.Pos, "the key %q stands twice; list all its formats on one line", line.Key.Value)
+		}
+		out = append(out, Order{Key: line.Key.Value, Formats: c.formats(line.Formats)})
+	}
+	return out
+}
+
+// configured gives the policies the configurations that they name, once all documents are read, and holds that a key of a
+// configuration is used through it alone.
+func (c *compiler) configured(set *Set) {
+	names, owner := []string{}, map[string]*configuration{}
+	for _, conf := range set.configurations {
+		names = append(names, conf.name)
+		for _, o := range conf.orders {
+			owner[o.Key] = conf
+		}
+	}
+	for _, p := range set.signing {
+		for _, line := range p.sign {
+			if conf := owner[line.Key.Value]; conf != nil {
+				c.fail(line.Key.Pos, "the key %s belongs to the configuration %s; write configuration: %s instead of sign", line.Key.Value, conf.rule, conf.name)
+			}
+		}
+		if p.named.Value != "" && c.known("configuration", p.named, names) {
+			p.configuration = set.configurations[slices.Index(names, p.named.Value)]
+			p.orders, p.lane = p.configuration.orders, p.configuration.lane
+		}
+		p.named, p.sign = strictyaml.Located[string]{}, nil
+		p.needs = p.match.needs() | p.configuration.needs() | needsAll(p.checks)
+	}
 }
 
 // takes reports whether a manifest that an index lists is to be signed, too.

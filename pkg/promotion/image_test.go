@@ -225,7 +225,7 @@ func TestImageRefused(t *testing.T) {
 		want    reason.Code
 	}{
 		"not signed":        {func(p *port) { p.Push(app, ":1", p.New("linux/amd64")) }, reason.SignatureMissing},
-		"a development key": {func(p *port) { p.Push(app, ":1", p.New("linux/amd64")); p.seal(app+"/1/manifest.json", dev, "cosign") }, reason.SignatureWrongKey},
+		"a development key": {func(p *port) { p.Push(app, ":1", p.New("linux/amd64")); p.seal(app+"/1/manifest.json", dev, "cosign") }, reason.KeyDevelopment},
 		"tag is taken": {func(p *port) {
 			p.image("1")
 			r := artifactorytest.NewRegistry(p.t, p.art, ociRelease, artifactorytest.CI)

@@ -80,7 +80,7 @@ func TestDevelopmentSignaturesStayBehind(t *testing.T) {
 	r := newRig(t, ledger.SQLite)
 	r.put(staging, "app/d.tgz", "d")
 	r.put(staging, "app/d.tgz.sigstore.json", r.signature(dev, "sigstore", "d"))
-	require.Equal(t, []reason.Code{reason.SignatureWrongKey}, codes(r.confirm(staging+"/app/d.tgz")))
+	require.Equal(t, []reason.Code{reason.KeyDevelopment}, codes(r.confirm(staging+"/app/d.tgz")))
 	require.Empty(t, r.art.Paths(release))
 
 	r.put(staging, "app/d.tgz."+keyB+".sigstore.json", r.signature(keyB, "sigstore", "d"))

@@ -48,6 +48,15 @@ const (
 	PartOfBundle        Code = "part-of-bundle"
 	EvidenceUnverified  Code = "evidence-unverified"
 	EvidenceUnavailable Code = "evidence-unavailable"
+	CheckFailed         Code = "check-failed"
+	TriggerRefused      Code = "trigger-refused"
+	KeyRetired          Code = "key-retired"
+	KeyDevelopment      Code = "key-development"
+	KeyForbidden        Code = "key-forbidden"
+	SignatureSwapped    Code = "signature-swapped"
+	SignatureStale      Code = "signature-stale"
+	SignatureUndated    Code = "signature-undated"
+	TrustLevelLow       Code = "trust-level-low"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -97,5 +106,14 @@ var Codes = map[Code]string{
 	OnlyParts:           "A build has no signature of its own; its artifacts have.",
 	ContentRefused:      "The file is itself a text that signatures of images or release bundles are made over; its signature could be passed off as one.",
 	FormatUnfit:         "The signing policy names no format that can sign this kind of artifact.",
+	CheckFailed:         "A check that the policy requires does not hold.",
+	TriggerRefused:      "Somebody brought the artifact who may not have it signed, or nobody is known to have brought it.",
+	KeyRetired:          "The key is retired: it signs nothing any more, and what it signed after its time does not count.",
+	KeyDevelopment:      "The artifact is signed with a development key where a release key is demanded.",
+	KeyForbidden:        "The artifact is signed with a key that the gate forbids.",
+	SignatureSwapped:    "A signature file is stored that belongs to another artifact.",
+	SignatureStale:      "The artifact is signed, longer ago than the gate accepts.",
+	SignatureUndated:    "The artifact is signed, and nothing trustworthy tells when.",
+	TrustLevelLow:       "The artifact is signed, with less trust than the gate demands.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 }

@@ -16,6 +16,7 @@ type Reason struct {
 	Message  string `json:"message"`            // one sentence
 	Found    string `json:"found,omitempty"`    // what was seen
 	Expected string `json:"expected,omitempty"` // what would have passed
+	Would    string `json:"would,omitempty"`    // counterfactual: "with …", "at …": the least change that alone would make this rule pass
 	Fix      string `json:"fix,omitempty"`      // the command or action that fixes it
 	Who      string `json:"who,omitempty"`      // who can do that
 	Rule     string `json:"rule,omitempty"`     // file:line (policy name) of the rule that refused
@@ -32,7 +33,11 @@ func (r Reason) Text() string {
 		fmt.Fprintf(&b, "   %s", r.Rule)
 	}
 	fmt.Fprintf(&b, "\n    %s\n", r.Message)
-	for _, f := range [...]struct{ name, value string }{{"found", r.Found}, {"expected", r.Expected}, {"fix", r.Fix}, {"who", r.Who}} {
+	would := ""
+	if r.Would != "" && r.Would != "with "+r.Expected { // once is enough
+		would = "would pass " + r.Would
+	}
+	for _, f := range [...]struct{ name, value string }{{"found", r.Found}, {"expected", r.Expected}, {"", would}, {"fix", r.Fix}, {"who", r.Who}} {
 		if f.value != "" {
 			fmt.Fprintf(&b, "    %-9s %s\n", f.name, f.value)
 		}

@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+func factsUnknown(q *question, p *signingRule, lacks Needs) reason.Reason {
+	return reason.Reason{
+		Code: reason.Undecided, Message: "whether a signing policy matches is not known, so nothing is signed", Found: "not looked up: " + lacks.String(),
+		Expected: "the facts that " + p.rule + " looks at", Fix: "ask again: " + again(q.subject.Ref), Who: "platform engineers", Rule: p.rule,
+	}
+}
+
+func conflict(ref artifact.Ref, a, b *signingRule) reason.Reason {
+	return reason.Reason{
+		Code:     reason.PolicyConflict,
+		Message:  fmt.Sprintf("two signing policies match %s and sign it differently, so it is not signed", ref),
+		Found:    fmt.Sprintf("%s signs with %s; %s signs with %s", a.rule, ordersText(a.orders), b.rule, ordersText(b.orders)),
+		Expected: "one signing policy for an artifact, or several with the same sign list in the same order",
+		Fix:      fmt.Sprintf("narrow match or add exclude in one of them, then hallmark policy explain %s", ref),
+		Who:      owners([]string{a.owner, b.owner}),
+		Rule:     a.rule + " and " + b.rule,
+	}
+}
+
+func digestUnknown(ref artifact.Ref, p *signingRule) reason.Reason {
+	return reason.Reason{
+		Code:     reason.DigestUnknown,
+		Message:  fmt.Sprintf("the SHA-256 of %s is not known, so there is nothing to grant", ref),
+		Found:    "no SHA-256",
+		Expected: "the SHA-256 that Artifactory reports for the file",
+		Fix:      "run Artifactory's SHA-256 migration, or upload the file again",
+		Who:      "Artifactory administrators",
+		Rule:     p.rule,
+	}
+}
+
+func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
+	var named []string
+	for _, p := range s.signing {
+		named = append(named, p.owner)
+	}
+	return reason.Reason{
+		Code:     reason.NoPolicy,
+		Message:  fmt.Sprintf("no signing policy matches %s and noMatch is deny", ref),
+		Found:    fmt.Sprintf("%d signing policies, none matches; hallmark policy explain %s says why", len(s.signing), ref),
+		Expected: "a signing policy that matches it",
+		Fix:      fmt.Sprintf("let the match of a SigningPolicy in %s cover %s, or set noMatch: skip", s.dir, ref),
+		Who:      owners(named),
+	}
+}
+
+func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reason {
+	var fit []string
+	for _, f := range s.vocabulary.Formats {
+		if s.vocabulary.fits(f, subject.Kind) {
+			fit = append(fit, f)
+		}
+	}
+	return reason.Reason{
+		Code:     reason.FormatUnfit,
+		Message:  fmt.Sprintf("%s is of the kind %s, and the policy names no format for it", subject.Ref, subject.Kind),
+		Found:    ordersText(p.orders),
+		Expected: "one of the formats " + strings.Join(fit, ", "),
+		Fix:      fmt.Sprintf("add formats: [%s] to the sign list of %s", strings.Join(fit, ", "), p.rule),
+		Who:      p.owner,
+		Rule:     p.rule,
+	}
+}
+
+// retired refuses keys whose time is over.
+func (s *Set) retired(q *question, p *signingRule, orders []Order) []reason.Reason {
+	var out []reason.Reason
+	for _, o := range orders {
+		since := s.vocabulary.retired(o.Key)
+		if since.IsZero() || q.at.Before(since) {
+			continue
+		}
+		moment := since.UTC().Format("2006-01-02 15:04 UTC")
+		out = append(out, reason.Reason{
+			Code: reason.KeyRetired, Message: fmt.Sprintf("the key %s is retired, so nothing is signed with it", o.Key), Found: o.Key + ", retired since " + moment,
+			Expected: "a key that is in use", Would: "with another key", Fix: fmt.Sprintf("name another key in %s", p.source()), Who: p.owner, Rule: p.rule,
+		})
+	}
+	return out
+}

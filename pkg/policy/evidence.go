@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+// Evidence is one signature file that the gate looked at. Problem is empty when, and only when, the signature verified
+// with the pinned public key of the configured key Key over the artifact's bytes.
+type Evidence struct {
+	File    string          `json:"file"`
+	Format  string          `json:"format"`
+	Key     string          `json:"key,omitempty"` // empty when unknown
+	Problem reason.Code     `json:"problem,omitempty"`
+	Detail  string          `json:"detail,omitempty"` // what exactly is wrong, for people
+	At      time.Time       `json:"at,omitzero"`      // when it was made, on the word of the ledger or of a time-stamp; zero when unknown
+	Level   int             `json:"level,omitempty"`  // of trust, when it verified; 0 means 2: with a pinned key
+	SHA256  artifact.Digest `json:"sha256,omitzero"`  // of the file; zero when it was not read whole
+}
+
+// level is the evidence's level of trust.
+func (e Evidence) level() int {
+	if e.Level == 0 {
+		return levelPinned
+	}
+	return e.Level
+}
+
+// signers lists the different keys whose verified signatures count, in order of evidence.
+func (r requirement) signers(found []Evidence, at time.Time) []string {
+	var have []string
+	for _, e := range found {
+		if r.counts(e, at) == "" && !slices.Contains(have, e.Key) {
+			have = append(have, e.Key)
+		}
+	}
+	return have
+}
+
+// counts says why a signature does not count; empty when it does.
+func (r requirement) counts(e Evidence, at time.Time) reason.Code {
+	retired := r.words.retired(e.Key)
+	switch {
+	case e.Problem != "":
+		return e.Problem
+	case !slices.Contains(r.keys, e.Key) && r.keyLane == LaneRelease && r.words.lane(e.Key) == LaneDevelopment:
+		return reason.KeyDevelopment
+	case !slices.Contains(r.keys, e.Key):
+		return reason.SignatureWrongKey
+	case !slices.Contains(r.formats, e.Format):
+		return reason.SignatureMissing
+	case !retired.IsZero() && (e.At.IsZero() || !e.At.Before(retired)):
+		return reason.KeyRetired
+	case e.level() < r.level:
+		return reason.TrustLevelLow
+	case r.maxAge > 0 && e.At.IsZero():
+		return reason.SignatureUndated
+	case r.maxAge > 0 && at.Sub(e.At) > r.maxAge:
+		return reason.SignatureStale
+	}
+	return ""
+}
