@@ -108,6 +108,12 @@ func (d Demand) About(s artifact.Subject, facts Facts, at time.Time) Demand {
 	return d
 }
 
+// At returns the same demand for a moment, which the age of signatures is counted from; without it that is now.
+func (d Demand) At(at time.Time) Demand {
+	d.at = at
+	return d
+}
+
 // ask runs the checks of the policies that warn, or of those that do not.
 func (d Demand) ask(warn bool) []reason.Reason {
 	var out []reason.Reason
@@ -174,7 +180,9 @@ func (d Demand) forbidden(g *gateRule, found []Evidence) *reason.Reason {
 func (d Demand) Forbidden() []string {
 	var out []string
 	for _, g := range d.gates {
-		out = append(out, g.forbidden...)
+		if !g.warn {
+			out = append(out, g.forbidden...)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

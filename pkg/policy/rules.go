@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Rule is one policy of a set as it was understood, for those who compare sets or count what was tried.
@@ -13,15 +14,21 @@ type Rule struct {
 	Rule         string // its place: file:line (name)
 	Means        []string
 	Requirements []Requirement // of a GatePolicy
+	Checks       []string      // places of its checks, and of what a GatePolicy forbids
 }
 
-// Requirement is one line of a gate: signatures by Count different keys out of Keys, in any of Formats. Both lists are
-// complete: a lane is written out as its keys.
+// SigningKind is the kind of a policy about signing.
+const SigningKind = kindSigning
+
+// Requirement is one line of a gate: signatures by Count different keys out of Keys, in any of Formats, of at least a
+// level of trust, not older than MaxAge (0: any). Both lists are complete: a lane is written out as its keys.
 type Requirement struct {
 	Rule    string
 	Keys    []string
 	Formats []string
 	Count   int
+	Level   int
+	MaxAge  time.Duration
 }
 
 // Rules lists the policies in the order in which they are asked. Means tells everything a policy says, a line each,
@@ -38,10 +45,13 @@ func (s *Set) Rules() []Rule {
 		}
 		means = append(means, p.configuration.means()...)
 		means = append(means, "signs with "+ordersText(p.orders), "owner: "+p.owner)
-		out = append(out, Rule{Policy: p.name, Kind: kindSigning, Rule: p.rule, Means: means})
+		out = append(out, Rule{Policy: p.name, Kind: kindSigning, Rule: p.rule, Means: means, Checks: checkPlaces(p.checks)})
 	}
 	for _, g := range s.gates {
-		r := Rule{Policy: g.name, Kind: kindGate, Rule: g.rule, Means: g.target.means("target"), Requirements: g.lines()}
+		r := Rule{Policy: g.name, Kind: kindGate, Rule: g.rule, Means: g.target.means("target"), Requirements: g.lines(), Checks: checkPlaces(g.checks)}
+		if g.forbids != "" {
+			r.Checks = append(r.Checks, g.forbids)
+		}
 		r.Means = append(r.Means, modeMeans(g.warn)...)
 		if len(g.forbidden) > 0 {
 			r.Means = append(r.Means, "forbids "+strings.Join(g.forbidden, ", "))
@@ -58,11 +68,26 @@ func (s *Set) Rules() []Rule {
 	return out
 }
 
-// Requirements lists every line that would have to hold.
+// Requirements lists every line that has to hold: policies that only warn have none.
 func (d Demand) Requirements() []Requirement {
 	var out []Requirement
 	for _, g := range d.gates {
-		out = append(out, g.lines()...)
+		if !g.warn {
+			out = append(out, g.lines()...)
+		}
+	}
+	return out
+}
+
+// Checks tells every check that has to hold, a line each.
+func (d Demand) Checks() []string {
+	var out []string
+	for _, g := range d.gates {
+		for _, ch := range g.checks {
+			if !g.warn {
+				out = append(out, ch.text())
+			}
+		}
 	}
 	return out
 }
@@ -70,7 +95,7 @@ func (d Demand) Requirements() []Requirement {
 func (g *gateRule) lines() []Requirement {
 	var out []Requirement
 	for _, r := range g.requirements {
-		out = append(out, Requirement{Rule: r.rule, Keys: slices.Clone(r.keys), Formats: slices.Clone(r.formats), Count: r.count})
+		out = append(out, Requirement{Rule: r.rule, Keys: slices.Clone(r.keys), Formats: slices.Clone(r.formats), Count: r.count, Level: r.level, MaxAge: r.maxAge})
 	}
 	return out
 }
@@ -88,6 +113,14 @@ func (m match) means(what string) []string {
 	}
 	for _, p := range m.properties {
 		out = append(out, fmt.Sprintf("%s: %s", what, p.text()))
+	}
+	return out
+}
+
+func checkPlaces(checks []*check) []string {
+	var out []string
+	for _, ch := range checks {
+		out = append(out, ch.rule)
 	}
 	return out
 }

@@ -14,6 +14,7 @@ type answer struct {
 	orders  []policy.Order
 	skip    string
 	reasons []reason.Reason
+	warns   []reason.Reason
 	rules   []string // names and places of the rules that made the answer
 }
 
@@ -24,13 +25,13 @@ func ask(set *policy.Set, c *Case) answer {
 		if c.artifact.Repo != "" {
 			demand = demand.For(c.artifact)
 		}
-		return judged(demand, c.evidence)
+		return judged(demand.About(c.request.Subject, c.request.Facts, c.request.At), c.evidence)
 	}
 	return decided(set.Decide(c.request))
 }
 
 func decided(d policy.Decision) answer {
-	a := answer{outcome: "sign", skip: d.Skip, reasons: d.Denied}
+	a := answer{outcome: "sign", skip: d.Skip, reasons: d.Denied, warns: d.Warnings}
 	for _, said := range d.Considered {
 		conflict := len(d.Denied) > 0 && d.Denied[0].Code == reason.PolicyConflict
 		if said.Matched && (conflict || said.Policy == d.Policy) {
@@ -45,11 +46,18 @@ func decided(d policy.Decision) answer {
 	default:
 		a.orders = d.Grant.Orders()
 	}
+	for _, r := range slices.Concat(d.Denied, d.Warnings) {
+		a.rules = append(a.rules, policyOf(r.Rule), r.Rule)
+	}
 	return a
 }
 
 func judged(demand policy.Demand, found []policy.Evidence) answer {
-	a := answer{outcome: "allow", reasons: demand.Judge(found)}
+	a := answer{outcome: "allow"}
+	a.reasons, a.warns = demand.Weigh(found)
+	for _, r := range a.warns {
+		a.rules = append(a.rules, policyOf(r.Rule), r.Rule)
+	}
 	if len(a.reasons) == 0 {
 		for _, r := range demand.Requirements() {
 			a.rules = append(a.rules, policyOf(r.Rule), r.Rule)
@@ -66,15 +74,26 @@ func judged(demand policy.Demand, found []policy.Evidence) answer {
 	return a
 }
 
+// signed is what a demand says of signatures alone.
+func signed(demand policy.Demand, found []policy.Evidence) answer {
+	a := answer{outcome: "allow", reasons: demand.Judge(found)}
+	if len(a.reasons) > 0 {
+		a.outcome = "refuse"
+	}
+	return a
+}
+
 // policyOf takes the name out of a place, "file:line (name)".
 func policyOf(place string) string {
 	return strings.TrimSuffix(place[strings.LastIndex(place, "(")+1:], ")")
 }
 
 // codes lists the answer's reason codes, sorted.
-func (a answer) codes() []string {
+func (a answer) codes() []string { return codesOf(a.reasons) }
+
+func codesOf(reasons []reason.Reason) []string {
 	out := []string{}
-	for _, r := range a.reasons {
+	for _, r := range reasons {
 		out = append(out, string(r.Code))
 	}
 	slices.Sort(out)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
@@ -19,7 +18,7 @@ type Case struct {
 	Pos  strictyaml.Pos
 
 	gate     bool
-	request  policy.Request // of a case about signing
+	request  policy.Request // at a gate only the subject, the facts and the moment count
 	target   artifact.Ref   // of a case about a gate
 	artifact artifact.Ref   // zero: the target
 	evidence []policy.Evidence
@@ -31,6 +30,7 @@ type want struct {
 	outcome string
 	orders  []policy.Order
 	reasons []string
+	warns   []string
 	rule    text // optional
 }
 
@@ -66,6 +66,9 @@ func (r *reader) signing(s Signing) *Case {
 	if s.Digest.Value != "unknown" {
 		c.request.Subject.SHA256 = someDigest
 	}
+	facts, size, at := r.given(s.Given, c.request.Subject.Ref, nil)
+	facts.Signatures = r.evidence(s.Signatures, at)
+	c.request.Facts, c.request.Subject.Size, c.request.At = facts, size, at
 	if c.request.Event = s.Event.Value; c.request.Event != "" {
 		r.known("event", s.Event, r.l.Events)
 	}
@@ -78,7 +81,7 @@ func (r *reader) signing(s Signing) *Case {
 	} else if only := cmp.Or(s.Platform.Pos, s.PartOf.Pos, strictyaml.Pos{}); only != (strictyaml.Pos{}) {
 		r.fail(only, "platform and partOf are for images; write kind: image, or remove it")
 	}
-	c.want = want{outcome: s.Expect.Outcome.Value, rule: s.Expect.Rule, reasons: r.reasons(s.Expect.Reasons)}
+	c.want = want{outcome: s.Expect.Outcome.Value, rule: s.Expect.Rule, reasons: r.reasons(s.Expect.Reasons), warns: r.reasons(s.Expect.Warnings)}
 	for _, line := range s.Expect.Sign {
 		r.known("key", line.Key, keyNames(r.l))
 		for _, f := range line.Formats {
@@ -96,22 +99,17 @@ func (r *reader) gate(g Gate) *Case {
 	if g.Artifact.Value != "" {
 		c.artifact = r.ref(g.Instance, g.Artifact)
 	}
-	for _, line := range g.Evidence {
-		r.known("format", line.Format, r.l.Formats)
-		if line.Key.Value != "" {
-			r.known("key", line.Key, keyNames(r.l))
-		}
-		if line.Problem.Value != "" {
-			r.known("reason code", line.Problem, codes)
-		} else if line.Key.Value == "" {
-			r.fail(line.Pos, "a signature has either a key that made it or a problem; write key: or problem:")
-		}
-		c.evidence = append(c.evidence, policy.Evidence{
-			File:   cmp.Or(line.File.Value, "the signature on line "+strconv.Itoa(line.Pos.Line)),
-			Format: line.Format.Value, Key: line.Key.Value, Problem: reason.Code(line.Problem.Value),
-		})
+	about := c.target
+	if c.artifact.Repo != "" {
+		about = c.artifact
 	}
-	c.want = want{outcome: g.Expect.Outcome.Value, rule: g.Expect.Rule, reasons: r.reasons(g.Expect.Reasons)}
+	facts, size, at := r.given(g.Given, about, nil)
+	c.evidence = r.evidence(g.Evidence, at)
+	facts.Signatures = c.evidence
+	c.request = policy.Request{At: at, Facts: facts, Subject: artifact.Subject{
+		Kind: artifact.Kind(cmp.Or(g.Kind.Value, string(artifact.KindFile))), Info: artifact.Info{Ref: about, SHA256: someDigest, Size: size},
+	}}
+	c.want = want{outcome: g.Expect.Outcome.Value, rule: g.Expect.Rule, reasons: r.reasons(g.Expect.Reasons), warns: r.reasons(g.Expect.Warnings)}
 	r.belongs(g.Expect.Pos, "reasons", len(c.want.reasons), c.want.outcome, "refuse", "["+string(reason.SignatureMissing)+"]")
 	return c
 }

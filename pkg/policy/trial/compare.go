@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -75,11 +76,20 @@ func Compare(old, new *Trial) *Comparison {
 
 // question is what a case asks, so that one written on both sides counts once.
 func (c *Case) question() string {
-	evidence := slices.Clone(c.evidence)
-	for i := range evidence {
-		evidence[i].File = ""
+	nameless := func(evidence []policy.Evidence) []policy.Evidence {
+		out := slices.Clone(evidence)
+		for i := range out {
+			out[i].File = ""
+		}
+		return out
 	}
-	return fmt.Sprintf("%v %+v %q %q %+v", c.gate, c.request, c.target, c.artifact, evidence)
+	r := c.request
+	r.Facts.Signatures = nameless(r.Facts.Signatures)
+	asked, err := json.Marshal([]any{c.gate, r, c.target, c.artifact, nameless(c.evidence)})
+	if err != nil { // none of it can fail
+		return c.source()
+	}
+	return string(asked)
 }
 
 func (c *Comparison) put(one *Case) {

@@ -25,6 +25,8 @@ type KeyLine struct {
 	Pos  strictyaml.Pos
 	Name text `yaml:"name" required:"true" doc:"the key's name"`
 	Lane text `yaml:"lane" required:"true" oneof:"development,release" doc:"its lane"`
+
+	Retired text `yaml:"retired" default:"in use" doc:"the moment from which it is retired"`
 }
 
 // Signing is a case about the signing policies.
@@ -38,6 +40,10 @@ type Signing struct {
 	Platform text          `yaml:"platform" doc:"of an image that an index lists, such as linux/arm64"`
 	PartOf   text          `yaml:"partOf" doc:"repository/path of the index that lists the image"`
 	Digest   text          `yaml:"digest" default:"known" oneof:"known,unknown" doc:"whether Artifactory tells its SHA-256"`
+	Given    `yaml:",inline"`
+
+	Signatures []EvidenceLine `yaml:"signatures" default:"none" doc:"the signatures that are there already"`
+
 	Expect   SigningExpect `yaml:"expect" required:"true" doc:"what must come of it"`
 }
 
@@ -47,7 +53,9 @@ type SigningExpect struct {
 	Outcome text       `yaml:"outcome" required:"true" oneof:"sign,skip,deny" doc:"what happens to it"`
 	Sign    []SignLine `yaml:"sign" doc:"with outcome: sign, every key and its formats, in the policy's order"`
 	Reasons []text     `yaml:"reasons" doc:"with outcome: deny, the code of every reason"`
-	Rule    text       `yaml:"rule" doc:"name of the policy that decides"`
+	Rule    text       `yaml:"rule" doc:"name of the policy that decides, or of policy/check"`
+
+	Warnings []text `yaml:"warnings" default:"none" doc:"the code of everything that a policy with mode: warn tells"`
 }
 
 // SignLine is one key and what it makes.
@@ -64,6 +72,8 @@ type Gate struct {
 	Target   text           `yaml:"target" required:"true" doc:"repository/path where it is to stand"`
 	Artifact text           `yaml:"artifact" default:"the target" doc:"repository/path where it stands now; only advice speaks of it"`
 	Evidence []EvidenceLine `yaml:"evidence" default:"none" doc:"the signatures that are there"`
+	Kind     text           `yaml:"kind" default:"file" oneof:"file,image,bundle" doc:"the kind of artifact"`
+	Given    `yaml:",inline"`
 	Expect   GateExpect     `yaml:"expect" required:"true" doc:"what must come of it"`
 }
 
@@ -74,6 +84,10 @@ type EvidenceLine struct {
 	Key     text `yaml:"key" doc:"the key that made it; required unless it has a problem"`
 	Problem text `yaml:"problem" doc:"why it does not verify, a reason code such as signature-wrong-bytes"`
 	File    text `yaml:"file" doc:"its file, for messages"`
+
+	Age   *policy.Span `yaml:"age" default:"just made" doc:"how long ago it was made, such as 30d"`
+	Dated text         `yaml:"dated" default:"yes" oneof:"yes,no" doc:"whether the ledger knows when it was made"`
+	Level *int         `yaml:"level" default:"2" doc:"its level of trust"`
 }
 
 // GateExpect is what a case about a gate must come to.
@@ -82,6 +96,8 @@ type GateExpect struct {
 	Outcome text   `yaml:"outcome" required:"true" oneof:"allow,refuse" doc:"what the gate says"`
 	Reasons []text `yaml:"reasons" doc:"with outcome: refuse, the code of every reason"`
 	Rule    text   `yaml:"rule" doc:"name of a policy that refuses, or that guards what is allowed"`
+
+	Warnings []text `yaml:"warnings" default:"none" doc:"the code of everything that policies with mode: warn tell"`
 }
 
 // files are the files of cases of one directory. If they say nothing of keys, spoken says it for them.
@@ -117,7 +133,11 @@ func (f files) language(dir string, l Language) (Language, error) {
 			switch {
 			case !known:
 				said[k.Name.Value] = k
-				l.Keys = append(l.Keys, policy.Key{Name: k.Name.Value, Lane: k.Lane.Value})
+				retired, err := k.moment()
+				if err != nil {
+					errs = append(errs, err)
+				}
+				l.Keys = append(l.Keys, policy.Key{Name: k.Name.Value, Lane: k.Lane.Value, Retired: retired})
 			case first.Lane.Value != k.Lane.Value:
 				errs = append(errs, k.Lane.Pos.Errorf("%s has the lane %s here and %s at %s; write the same lane", k.Name.Value, k.Lane.Value, first.Lane.Value, first.Lane.Pos))
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
@@ -44,7 +45,7 @@ func (c *Comparison) Inventory(name string, list io.Reader) error {
 
 func (c *Comparison) path(ref artifact.Ref, source string) {
 	c.paths++
-	request := policy.Request{Subject: subjectAt(ref)}
+	request := policy.Request{Subject: subjectAt(ref), At: someMoment, Facts: nothingElse(ref)}
 	c.weigh(false, decided(c.old.Set.Decide(request)), decided(c.new.Set.Decide(request)),
 		Example{Artifact: ref.String(), Source: source, Given: announced("")})
 
@@ -68,14 +69,18 @@ func (c *Comparison) gate(target artifact.Ref, source string, once bool) {
 	for _, evidence := range [][]policy.Evidence{w.opens, w.closes} {
 		e := Example{Artifact: target.String(), Source: source, Given: evidenceText(evidence)}
 		if evidence != nil && !c.told[target.Instance+" "+e.Artifact+" "+e.Given] {
-			c.weigh(true, judged(old, evidence), judged(new, evidence), e)
+			c.weigh(true, signed(old.At(someMoment), evidence), signed(new.At(someMoment), evidence), e)
 		}
+	}
+	for _, check := range w.dropped {
+		refused := answer{outcome: "refuse", reasons: []reason.Reason{{Code: reason.CheckFailed}}}
+		c.weigh(true, refused, answer{outcome: "allow"}, Example{Artifact: target.String(), Source: source, Given: "whatever fails the check: " + check})
 	}
 }
 
 // subjectAt is what stands at a place, as far as its name tells.
 func subjectAt(ref artifact.Ref) artifact.Subject {
-	s := artifact.Subject{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: someDigest}}
+	s := artifact.Subject{Kind: artifact.KindFile, Info: artifact.Info{Ref: ref, SHA256: someDigest, Size: someSize}}
 	switch ref.Name() {
 	case "manifest.json", "list.manifest.json":
 		if image, ok := artifact.ImageAt(ref); ok {

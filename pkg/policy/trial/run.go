@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -61,6 +62,9 @@ func (t *Trial) Run(only *regexp.Regexp) Report {
 				exercised[rule] = true
 			}
 		}
+		for _, r := range a.warns {
+			exercised[r.Rule] = true
+		}
 		one := c.compare(a)
 		r.Cases = append(r.Cases, one)
 		if one.OK {
@@ -81,12 +85,17 @@ func (t *Trial) Run(only *regexp.Regexp) Report {
 func (t *Trial) untested(exercised map[string]bool) []Untested {
 	out := []Untested{}
 	for _, p := range t.Set.Rules() {
-		if len(p.Requirements) == 0 && !exercised[p.Rule] {
+		if p.Kind == policy.SigningKind && !exercised[p.Rule] {
 			out = append(out, Untested{p.Rule, "no case is decided by it"})
 		}
 		for _, line := range p.Requirements {
 			if !exercised[line.Rule] {
 				out = append(out, Untested{line.Rule, "no case is refused by it"})
+			}
+		}
+		for _, check := range p.Checks {
+			if !exercised[check] {
+				out = append(out, Untested{check, "no case is refused by it"})
 			}
 		}
 	}
@@ -112,6 +121,8 @@ func (c *Case) compare(a answer) Result {
 		differ("sign", ordersText(a.orders), ordersText(c.want.orders))
 	case !slices.Equal(a.codes(), append([]string{}, c.want.reasons...)):
 		differ("reasons", strings.Join(a.codes(), ", "), strings.Join(c.want.reasons, ", "))
+	case !slices.Equal(codesOf(a.warns), append([]string{}, c.want.warns...)):
+		differ("warnings", strings.Join(codesOf(a.warns), ", "), strings.Join(c.want.warns, ", "))
 	}
 	if want := c.want.rule.Value; want != "" && !contains(a.rules, want) {
 		var places []string

@@ -93,6 +93,9 @@ func (t *Trial) rulesExist() error {
 		for _, line := range r.Requirements {
 			places = append(places, line.Rule)
 		}
+		for _, check := range r.Checks {
+			names, places = append(names, policyOf(check)), append(places, check)
+		}
 	}
 	var errs []error
 	for _, c := range t.Cases {

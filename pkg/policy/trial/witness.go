@@ -3,6 +3,7 @@ package trial
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
@@ -11,6 +12,7 @@ import (
 type witness struct {
 	opens, closes []policy.Evidence // nil: there is none
 	unsure        bool              // not every combination was looked at
+	dropped       []string          // checks that the old one had and the new one has not: what they refused may be let in
 }
 
 // maxSubsets bounds the combinations of keys that are tried of one line of a gate: a line that wants 8 of 16 keys is
@@ -19,36 +21,48 @@ const maxSubsets = 20_000
 
 // witnessOf looks for evidence that tells two demands apart.
 func witnessOf(old, new policy.Demand) witness {
+	old, new = old.At(someMoment), new.At(someMoment)
 	all := everything(old, new)
 	opens, unsure := between(old, new, all)
 	closes, unsureToo := between(new, old, all)
-	return witness{opens, closes, unsure || unsureToo}
+	w := witness{opens: opens, closes: closes, unsure: unsure || unsureToo}
+	if len(new.Judge(lessKeys(all, new.Forbidden()))) == 0 { // it can be open at all
+		w.dropped = without(old.Checks(), new.Checks())
+	}
+	return w
 }
 
-// everything is one verified signature by every key in every format that either demand counts.
+// everything is one verified signature by every key in every format that either demand counts or forbids, just made and
+// of the highest level.
 func everything(demands ...policy.Demand) []policy.Evidence {
 	var keys, formats []string
 	for _, d := range demands {
 		keys, formats = append(keys, d.Keys()...), append(formats, d.Formats()...)
+		keys = append(keys, d.Forbidden()...)
 	}
 	slices.Sort(keys)
 	slices.Sort(formats)
+	keys, formats = slices.Compact(keys), slices.Compact(formats)
 	var all []policy.Evidence
-	for _, k := range slices.Compact(keys) {
-		for _, f := range slices.Compact(formats) {
-			all = append(all, policy.Evidence{File: "a signature", Key: k, Format: f})
+	for _, k := range keys {
+		for _, f := range formats {
+			all = append(all, policy.Evidence{File: "a signature", Key: k, Format: f, At: someMoment, Level: 3})
 		}
 	}
 	return all
 }
 
-// between returns the least evidence that strict refuses and lax allows, or nil. More evidence never closes a gate, so
-// it is enough to try the largest sets that strict refuses: for one of its lines, everything but the signatures of all
-// keys that count there, save one key less than the line wants.
+// between returns the least evidence that strict refuses and lax allows, or nil. But for what is forbidden, more evidence
+// never closes a gate; so it is enough to try the largest sets that strict refuses. These are everything that lax does not
+// forbid, and for each line of strict everything that neither forbids, but for the signatures of all keys that count there,
+// save one key less than the line wants; or with theirs too old, or of too low a level.
 func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.Evidence, unsure bool) {
-	if len(strict.Judge(all)) > 0 && len(lax.Judge(all)) == 0 {
-		return shrink(lax, all), false
+	tells := func(found []policy.Evidence) bool { return len(strict.Judge(found)) > 0 && len(lax.Judge(found)) == 0 }
+	free := lessKeys(all, lax.Forbidden())
+	if tells(free) {
+		return shrink(free, tells), false
 	}
+	free = lessKeys(free, strict.Forbidden())
 	for _, line := range strict.Requirements() {
 		tried := 0
 		found := subsets(line.Keys, line.Count-1, func(spared []string) bool {
@@ -56,12 +70,11 @@ func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.E
 				unsure = true
 				return true
 			}
-			left := slices.DeleteFunc(slices.Clone(all), func(e policy.Evidence) bool {
-				return contains(line.Keys, e.Key) && contains(line.Formats, e.Format) && !contains(spared, e.Key)
-			})
-			if len(lax.Judge(left)) == 0 {
-				least = shrink(lax, left)
-				return true
+			for _, spoilt := range spoil(free, line, spared) {
+				if tells(spoilt) {
+					least = shrink(spoilt, tells)
+					return true
+				}
 			}
 			return false
 		})
@@ -70,6 +83,37 @@ func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.E
 		}
 	}
 	return nil, unsure
+}
+
+// spoil makes evidence that a line refuses: signatures of its keys, but for those that are spared, are taken away, or are
+// too old for the line, or of too low a level.
+func spoil(all []policy.Evidence, line policy.Requirement, spared []string) [][]policy.Evidence {
+	counts := func(e policy.Evidence) bool {
+		return contains(line.Keys, e.Key) && contains(line.Formats, e.Format) && !contains(spared, e.Key)
+	}
+	out := [][]policy.Evidence{slices.DeleteFunc(slices.Clone(all), counts)}
+	change := func(f func(*policy.Evidence)) {
+		changed := slices.Clone(all)
+		for i := range changed {
+			if counts(changed[i]) {
+				f(&changed[i])
+			}
+		}
+		out = append(out, changed)
+	}
+	if line.MaxAge > 0 {
+		change(func(e *policy.Evidence) { e.At = someMoment.Add(-line.MaxAge - time.Second) })
+		change(func(e *policy.Evidence) { e.At = time.Time{} })
+	}
+	if line.Level > 2 {
+		change(func(e *policy.Evidence) { e.Level = line.Level - 1 })
+	}
+	return out
+}
+
+// lessKeys leaves out the signatures by some keys.
+func lessKeys(all []policy.Evidence, keys []string) []policy.Evidence {
+	return slices.DeleteFunc(slices.Clone(all), func(e policy.Evidence) bool { return contains(keys, e.Key) })
 }
 
 // subsets calls each with every choice of n elements until it returns true.
@@ -89,12 +133,12 @@ func subsets(of []string, n int, each func([]string) bool) bool {
 	return choose(0, make([]string, 0, n))
 }
 
-// shrink leaves out what the demand can do without.
-func shrink(demand policy.Demand, enough []policy.Evidence) []policy.Evidence {
+// shrink leaves out what evidence can do without and still tells.
+func shrink(enough []policy.Evidence, tells func([]policy.Evidence) bool) []policy.Evidence {
 	out := slices.Clone(enough)
 	for _, e := range enough {
 		less := slices.DeleteFunc(slices.Clone(out), func(x policy.Evidence) bool { return x == e })
-		if len(demand.Judge(less)) == 0 {
+		if tells(less) {
 			out = less
 		}
 	}
@@ -106,6 +150,15 @@ func evidenceText(evidence []policy.Evidence) string {
 	var parts []string
 	for _, e := range evidence {
 		by, what := e.Key, e.Format
+		switch {
+		case e.At.IsZero():
+			what += ", undated"
+		case e.At.Before(someMoment):
+			what += ", " + policy.Span(someMoment.Sub(e.At)).String() + " old"
+		}
+		if e.Level == 2 {
+			what += ", trust level 2"
+		}
 		if by == "" {
 			by = "an unknown key"
 		}

@@ -104,3 +104,48 @@ func TestWitnessIsBounded(t *testing.T) {
 	w = witnessOf(demand(12), demand(11))
 	require.Len(t, w.opens, 11, "the first combination tells")
 }
+
+// demandOf loads one gate.
+func demandOf(t *testing.T, require_ string) policy.Demand {
+	t.Helper()
+	v := policy.Vocabulary{Formats: []string{"raw"}}
+	for _, k := range []string{"a", "b", "c"} {
+		v.Keys = append(v.Keys, policy.Key{Name: k, Lane: policy.LaneRelease})
+	}
+	dir := t.TempDir()
+	yaml := "kind: GatePolicy\nname: g\nowner: o\ntarget: {repositories: [r]}\n" + require_ + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(yaml), 0o600))
+	set, err := policy.Load(dir, policy.Skip, v)
+	require.NoError(t, err)
+	demand, _ := set.Demand((&reader{}).ref(text{}, text{Value: "r/x"}))
+	return demand
+}
+
+func TestWitnessSeesMoreThanKeys(t *testing.T) {
+	t.Parallel()
+	const plain = "require: {signatures: [{keys: [a, b], count: 1}]}"
+	for name, tc := range map[string]struct{ old, new, opens, closes string }{
+		"older":         {"require: {signatures: [{keys: [a, b], count: 1, maxAge: 10d}]}", "require: {signatures: [{keys: [a, b], count: 1, maxAge: 20d}]}", "a (raw, 240h0m1s old)", ""},
+		"any age":       {"require: {signatures: [{keys: [a, b], count: 1, maxAge: 10d}]}", plain, "b (raw, 240h0m1s old)", ""},
+		"less trust":    {"require: {signatures: [{keys: [a, b], count: 1}], trustLevel: 3}", plain, "b (raw, trust level 2)", ""},
+		"more trust":    {plain, "require: {signatures: [{keys: [a, b], count: 1}], trustLevel: 3}", "", "b (raw, trust level 2)"},
+		"not forbidden": {"require: {signatures: [{keys: [a, b], count: 1}], forbidden: {keys: [c]}}", plain, "b (raw) and c (raw)", ""},
+		"forbidden":     {plain, "require: {signatures: [{keys: [a, b], count: 1}], forbidden: {keys: [c]}}", "", "b (raw) and c (raw)"},
+		"warns":         {plain, "mode: warn\n" + plain, "no signature", ""},
+		"the same":      {plain, plain, "", ""},
+	} {
+		w := witnessOf(demandOf(t, tc.old), demandOf(t, tc.new))
+		told := func(found []policy.Evidence) string {
+			if found == nil {
+				return ""
+			}
+			return evidenceText(found)
+		}
+		require.Equal(t, tc.opens, told(w.opens), name)
+		require.Equal(t, tc.closes, told(w.closes), name)
+		require.False(t, w.unsure, name)
+	}
+	w := witnessOf(demandOf(t, "require: {signatures: [{keys: [a]}], checks: [{name: c, size: {max: 1KiB}}, {name: d, size: {min: 1B}}]}"),
+		demandOf(t, "require: {signatures: [{keys: [a]}], checks: [{name: e, size: {min: 1B}}]}"))
+	require.Equal(t, []string{"at most 1KiB"}, w.dropped)
+}
