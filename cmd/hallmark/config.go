@@ -163,7 +163,7 @@ func (c *Config) instanceNames() []string {
 func (c *Config) vocabulary() policy.Vocabulary {
 	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
 	for _, k := range c.Keys {
-		v.Keys = append(v.Keys, policy.Key{Name: k.Value.Name, Lane: k.Value.Lane})
+		v.Keys = append(v.Keys, policy.Key{Name: k.Value.Name, Lane: k.Value.Lane, Retired: k.Value.Retired.Time})
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +46,11 @@ func newKeysList() *cobra.Command {
 			return err
 		}
 		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) {
-			rows := make([][]string, len(all))
+			rows, now := make([][]string, len(all)), time.Now()
 			for i, k := range all {
-				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Lane), k.Algorithm, orDash(k.SPKI), k.Problem}
+				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Lane), orDash(k.retired(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
 			}
-			table(w, []string{"NAME", "LABEL", "TOKEN", "LANE", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
+			table(w, []string{"NAME", "LABEL", "TOKEN", "LANE", "RETIRED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
 		})
 	}
 	return cmd

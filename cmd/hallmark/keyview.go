@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ type keyView struct {
 	Label      string         `json:"label"`
 	Token      string         `json:"token"`
 	Lane       string         `json:"lane,omitempty"`
+	Retired    time.Time      `json:"retired,omitzero"` // from when on it signs nothing
 	Algorithm  string         `json:"algorithm"`
 	SPKI       string         `json:"spki,omitempty"`
 	Pinned     string         `json:"pinned,omitempty"` // what the configuration expects
@@ -39,7 +41,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 			}
 			for _, want := range values(c.Keys) {
 				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
-					k.Name, k.Lane, k.Pinned = want.Name, want.Lane, want.SPKI
+					k.Name, k.Lane, k.Pinned, k.Retired = want.Name, want.Lane, want.SPKI, want.Retired.Time
 				}
 			}
 			if k.Pinned != "" && k.Pinned != k.SPKI && k.Problem == "" {
@@ -54,7 +56,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "%s\n", k.Label)
 	for _, f := range [...]struct{ name, value string }{
-		{"name", k.Name}, {"token", k.Token}, {"lane", k.Lane}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
+		{"name", k.Name}, {"token", k.Token}, {"lane", k.Lane}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
 		{"pinned", k.Pinned}, {"problem", k.Problem},
 	} {
 		if f.value != "" {
@@ -64,6 +66,18 @@ func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "  %-12s sensitive %s, extractable %s, made on the token %s, modifiable %s\n", "attributes",
 		said(k.Attributes.Sensitive), said(k.Attributes.Extractable), said(k.Attributes.Local), said(k.Attributes.Modifiable))
 	fmt.Fprint(w, k.PEM)
+}
+
+// retired says since when the key is retired, or from when on it will be; empty for a key whose time does not end.
+func (k keyView) retired(now time.Time) string {
+	if k.Retired.IsZero() {
+		return ""
+	}
+	word := "since "
+	if now.Before(k.Retired) {
+		word = "from "
+	}
+	return word + k.Retired.Format("2006-01-02 15:04 UTC")
 }
 
 func said(b *bool) string {

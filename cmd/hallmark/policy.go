@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ type policyCheck struct {
 	Dir       string           `json:"dir"`
 	PolicySet *artifact.Digest `json:"policySet,omitempty"` // when OK
 	Problems  []problem        `json:"problems"`
+	Warnings  []string         `json:"warnings"` // what loads and cannot have been meant
 }
 
 // problem is one mistake in a file. File and Line are empty when it has no place.
@@ -49,7 +51,7 @@ func newPolicyCheck() *cobra.Command {
 		Short: "Check every policy file",
 		Long: `Check every policy file as the service would at its start: every mistake is listed with file,
 line and column. Keys, formats, instances and events that policies may name come from the
-configuration.
+configuration. A warning is told where keys are named whose time is over, or has an end.
 
 Exit status: 0 all well, 1 there are mistakes, 2 could not check.`,
 		Example: `  hallmark policy check --config hallmark.yaml
@@ -63,10 +65,10 @@ Exit status: 0 all well, 1 there are mistakes, 2 could not check.`,
 			return err
 		}
 		set, err := c.loadPolicies()
-		answer := policyCheck{OK: err == nil, Dir: c.Policies.Value.Dir, Problems: problems(err)}
+		answer := policyCheck{OK: err == nil, Dir: c.Policies.Value.Dir, Problems: problems(err), Warnings: []string{}}
 		if err == nil {
 			digest := set.Digest()
-			answer.PolicySet = &digest
+			answer.PolicySet, answer.Warnings = &digest, append(answer.Warnings, set.Retirements(time.Now())...)
 		}
 		text := func(w io.Writer) {
 			if err != nil {
@@ -74,6 +76,9 @@ Exit status: 0 all well, 1 there are mistakes, 2 could not check.`,
 				return
 			}
 			fmt.Fprintf(w, "ok  %s  policy set sha256:%s\n", answer.Dir, answer.PolicySet)
+			for _, warning := range answer.Warnings {
+				fmt.Fprintf(w, "warning  %s\n", warning)
+			}
 		}
 		if err := show(cmd.OutOrStdout(), *output, answer, text); err != nil {
 			return err

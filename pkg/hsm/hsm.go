@@ -46,6 +46,7 @@ type KeyConfig struct {
 	Label    string `yaml:"label" doc:"CKA_LABEL of the private and the public key object; the key's name when empty."`
 	SPKI     string `yaml:"spki" doc:"Pinned public key: sha256:<hex of SHA-256 over the DER SubjectPublicKeyInfo>, as 'hallmark keys show' prints it. Required for a key on a token."`
 	Lane     string `yaml:"lane" required:"true" oneof:"development,release" doc:"What the key is for; the two lanes never stand in for each other."`
+	Retired  Moment `yaml:"retired" default:"never" doc:"When the key's time is over, such as 2026-06-01T00:00:00Z. From then on nothing is signed with it, and gates accept only what the ledger shows to have been signed before. The key stays configured, and on the token, as long as that is to pass."`
 	Software string `yaml:"software" doc:"Path of a PEM private key to use instead of a token. Not for production: refused unless software keys are allowed explicitly."`
 }
 

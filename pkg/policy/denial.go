@@ -80,7 +80,7 @@ func (s *Set) retired(q *question, p *signingRule, orders []Order) []reason.Reas
 		if since.IsZero() || q.at.Before(since) {
 			continue
 		}
-		moment := since.UTC().Format("2006-01-02 15:04 UTC")
+		moment := minute(since)
 		out = append(out, reason.Reason{
 			Code: reason.KeyRetired, Message: fmt.Sprintf("the key %s is retired, so nothing is signed with it", o.Key), Found: o.Key + ", retired since " + moment,
 			Expected: "a key that is in use", Would: "with another key", Fix: fmt.Sprintf("name another key in %s", p.source()), Who: p.owner, Rule: p.rule,

@@ -121,7 +121,7 @@ func (r requirement) found(found []Evidence, at time.Time) string {
 func (e Evidence) text(r requirement, at time.Time) string {
 	made := ""
 	if !e.At.IsZero() {
-		made = ", made " + e.At.UTC().Format("2006-01-02 15:04 UTC")
+		made = ", made " + minute(e.At)
 	}
 	by := e.File
 	switch {
@@ -136,7 +136,7 @@ func (e Evidence) text(r requirement, at time.Time) string {
 	case e.Problem != "":
 		return fmt.Sprintf("%s%s: %s", by, made, cmp.Or(problemText[e.Problem], string(e.Problem)))
 	case code == reason.KeyRetired:
-		return fmt.Sprintf("%s%s, which is retired since %s", by, made, r.words.retired(e.Key).UTC().Format("2006-01-02 15:04 UTC"))
+		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.retired(e.Key)))
 	case code == reason.TrustLevelLow:
 		return fmt.Sprintf("%s%s, at trust level %d", by, made, e.level())
 	case code == reason.SignatureUndated:
