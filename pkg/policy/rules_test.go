@@ -34,8 +34,8 @@ require: {signatures: [{lane: release, formats: [raw]}, {keys: [release-2026, re
 			"demands 1 signature by a release key (release-2026, release-2027), format raw",
 			"demands signatures by 2 different keys, each by release-2026 or release-2027, format sigstore or raw", "owner: q",
 		}, Requirements: []policy.Requirement{
-			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"raw"}, Count: 1},
-			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"sigstore", "raw"}, Count: 2},
+			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"raw"}, Count: 1, Level: 2},
+			{Rule: "policies/p.yaml:12 (g)", Keys: []string{"release-2026", "release-2027"}, Formats: []string{"sigstore", "raw"}, Count: 2, Level: 2},
 		}},
 	}
 	set := load(t, policy.Skip, yaml)
@@ -47,4 +47,50 @@ require: {signatures: [{lane: release, formats: [raw]}, {keys: [release-2026, re
 	// The lists are the caller's own.
 	demand.Requirements()[0].Keys[0] = "stranger"
 	require.Equal(t, want, set.Rules())
+}
+
+// Whatever a policy says beyond its form is in Means: two that differ there are not taken for the same.
+func TestRulesTellChecks(t *testing.T) {
+	t.Parallel()
+	set := load(t, policy.Skip, `kind: SigningConfiguration
+name: c
+owner: security
+product: router
+lane: release
+managers: {users: [boss]}
+submitters: {users: [ci], groups: [robots], as: [creator]}
+sign: [{key: release-2026, formats: [raw]}]
+---
+kind: SigningPolicy
+name: s
+owner: o
+mode: warn
+match: {repositories: [r], kinds: [file], projects: [acme], properties: {channel: [stable]}}
+require: [{name: small, size: {max: 1KiB}, message: too big, fix: shrink it, who: you}]
+configuration: c
+---
+kind: GatePolicy
+name: g
+owner: q
+mode: warn
+target: {repositories: [r]}
+require:
+  signatures: [{keys: [release-2026], maxAge: 30d}]
+  trustLevel: 3
+  forbidden: {lane: development}
+  checks: [{name: qa, property: {name: qa}}]
+`)
+	rules := set.Rules()
+	require.Equal(t, []string{
+		"match: repositories r", "match: kinds file", "match: projects acme", "match: the property channel is stable", "mode: warn",
+		`requires small: at most 1KiB; message "too big", fix "shrink it", who "you"`,
+		`configuration: c, owner security, product "router"`, "submitters: ci, group robots, as creator", "managers: boss",
+		"signs with release-2026 (raw)", "owner: o",
+	}, rules[0].Means)
+	require.Equal(t, []string{"policies/p.yaml:15 (s/small)"}, rules[0].Checks)
+	require.Equal(t, []string{
+		"target: repositories r", "mode: warn", "forbids dev-2026", `requires qa: the property qa; message "", fix "", who "q"`,
+		"demands 1 signature by release-2026, format sigstore or raw, not older than 30d, trust level 3", "owner: q",
+	}, rules[1].Means)
+	require.Equal(t, []string{"policies/p.yaml:27 (g/qa)", "policies/p.yaml:26 (g)"}, rules[1].Checks)
 }

@@ -32,19 +32,19 @@ type KeyLine struct {
 // Signing is a case about the signing policies.
 type Signing struct {
 	Pos      strictyaml.Pos
-	Name     text          `yaml:"name" required:"true" doc:"what the case shows, in a few words"`
-	Instance text          `yaml:"instance" default:"the first of the configuration, else main" doc:"the Artifactory instance"`
-	Artifact text          `yaml:"artifact" required:"true" doc:"repository/path"`
-	Kind     text          `yaml:"kind" default:"file" oneof:"file,image,bundle" doc:"the kind of artifact"`
-	Event    text          `yaml:"event" default:"none: somebody asks by name" doc:"the event that announces it, such as artifact/deployed"`
-	Platform text          `yaml:"platform" doc:"of an image that an index lists, such as linux/arm64"`
-	PartOf   text          `yaml:"partOf" doc:"repository/path of the index that lists the image"`
-	Digest   text          `yaml:"digest" default:"known" oneof:"known,unknown" doc:"whether Artifactory tells its SHA-256"`
+	Name     text `yaml:"name" required:"true" doc:"what the case shows, in a few words"`
+	Instance text `yaml:"instance" default:"the first of the configuration, else main" doc:"the Artifactory instance"`
+	Artifact text `yaml:"artifact" required:"true" doc:"repository/path"`
+	Kind     text `yaml:"kind" default:"file" oneof:"file,image,bundle" doc:"the kind of artifact"`
+	Event    text `yaml:"event" default:"none: somebody asks by name" doc:"the event that announces it, such as artifact/deployed"`
+	Platform text `yaml:"platform" doc:"of an image that an index lists, such as linux/arm64"`
+	PartOf   text `yaml:"partOf" doc:"repository/path of the index that lists the image"`
+	Digest   text `yaml:"digest" default:"known" oneof:"known,unknown" doc:"whether Artifactory tells its SHA-256"`
 	Given    `yaml:",inline"`
 
 	Signatures []EvidenceLine `yaml:"signatures" default:"none" doc:"the signatures that are there already"`
 
-	Expect   SigningExpect `yaml:"expect" required:"true" doc:"what must come of it"`
+	Expect SigningExpect `yaml:"expect" required:"true" doc:"what must come of it"`
 }
 
 // SigningExpect is what a case about signing must come to.
@@ -74,7 +74,7 @@ type Gate struct {
 	Evidence []EvidenceLine `yaml:"evidence" default:"none" doc:"the signatures that are there"`
 	Kind     text           `yaml:"kind" default:"file" oneof:"file,image,bundle" doc:"the kind of artifact"`
 	Given    `yaml:",inline"`
-	Expect   GateExpect     `yaml:"expect" required:"true" doc:"what must come of it"`
+	Expect   GateExpect `yaml:"expect" required:"true" doc:"what must come of it"`
 }
 
 // EvidenceLine is one signature that the gate finds.

@@ -106,14 +106,14 @@ func TestWitnessIsBounded(t *testing.T) {
 }
 
 // demandOf loads one gate.
-func demandOf(t *testing.T, require_ string) policy.Demand {
+func demandOf(t *testing.T, demands string) policy.Demand {
 	t.Helper()
 	v := policy.Vocabulary{Formats: []string{"raw"}}
 	for _, k := range []string{"a", "b", "c"} {
 		v.Keys = append(v.Keys, policy.Key{Name: k, Lane: policy.LaneRelease})
 	}
 	dir := t.TempDir()
-	yaml := "kind: GatePolicy\nname: g\nowner: o\ntarget: {repositories: [r]}\n" + require_ + "\n"
+	yaml := "kind: GatePolicy\nname: g\nowner: o\ntarget: {repositories: [r]}\n" + demands + "\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(yaml), 0o600))
 	set, err := policy.Load(dir, policy.Skip, v)
 	require.NoError(t, err)
@@ -125,7 +125,7 @@ func TestWitnessSeesMoreThanKeys(t *testing.T) {
 	t.Parallel()
 	const plain = "require: {signatures: [{keys: [a, b], count: 1}]}"
 	for name, tc := range map[string]struct{ old, new, opens, closes string }{
-		"older":         {"require: {signatures: [{keys: [a, b], count: 1, maxAge: 10d}]}", "require: {signatures: [{keys: [a, b], count: 1, maxAge: 20d}]}", "a (raw, 240h0m1s old)", ""},
+		"older":         {"require: {signatures: [{keys: [a, b], count: 1, maxAge: 10d}]}", "require: {signatures: [{keys: [a, b], count: 1, maxAge: 20d}]}", "b (raw, 240h0m1s old)", ""},
 		"any age":       {"require: {signatures: [{keys: [a, b], count: 1, maxAge: 10d}]}", plain, "b (raw, 240h0m1s old)", ""},
 		"less trust":    {"require: {signatures: [{keys: [a, b], count: 1}], trustLevel: 3}", plain, "b (raw, trust level 2)", ""},
 		"more trust":    {plain, "require: {signatures: [{keys: [a, b], count: 1}], trustLevel: 3}", "", "b (raw, trust level 2)"},
