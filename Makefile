@@ -18,7 +18,7 @@ demo: ## try it all: sandbox, uploads, gate, attacks (KEEP=1 leaves it running)
 	@$(BIN)/sandbox demo $(if $(KEEP),--keep)
 
 test: ## install what is missing and run every test
-	@e2e/install.sh softhsm2-util postgres openssl
+	@e2e/install.sh softhsm2-util postgres openssl groovy
 	@$(MAKE) --no-print-directory build tools
 	$(GO) test $(RACE) -timeout 25m ./...
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -29,14 +30,18 @@ signature files afresh and verifies them with pinned keys; properties do not cou
 
 An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.
 
+With -o github every reason is an annotation of the GitHub Actions run; --report keeps the
+whole verdict besides. policies/gates/ci has complete pipelines.
+
 Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).`,
 		Example: `  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
   hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o json
+  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o github --report verdict.json
   hallmark gate check oci-staging-local/team/app:1.0 --target oci-release-local`,
 		Args: cobra.ExactArgs(1),
 	}
 	connect, instance := clientFlags(cmd)
-	output := outputFlag(cmd)
+	output, kept := annotatedFlag(cmd), reportFlag(cmd)
 	target := cmd.Flags().String("target", "", "repository (or repository/path) that the artifact would enter")
 	_ = cmd.MarkFlagRequired("target")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -44,16 +49,22 @@ Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).
 		if err != nil {
 			return err
 		}
+		if err := kept.begin(); err != nil {
+			return err
+		}
 		v, err := client.Gate(cmd.Context(), api.GateRequest{Instance: *instance, Artifact: args[0], Target: *target})
 		if err != nil {
 			return err
 		}
-		if err := show(cmd.OutOrStdout(), *output, v, func(w io.Writer) { verdictText(w, v) }); err != nil {
+		if err := errors.Join(
+			kept.save(v),
+			showAnnotated(cmd.OutOrStdout(), *output, v, func(w io.Writer) { verdictText(w, v) }, verdictAnnotations(v)),
+		); err != nil {
 			return err
 		}
 		switch {
 		case !v.Decided:
-			return fmt.Errorf("the gate could not decide; the answer is no")
+			return errors.New("the gate could not decide; the answer is no")
 		case !v.Allow:
 			return &refusedError{}
 		default:
@@ -76,5 +87,11 @@ func verdictText(w io.Writer, v gate.Verdict) {
 		if s.Problem == "" {
 			fmt.Fprintf(w, "  verified  %s by key %s\n", s.File, s.Key)
 		}
+	}
+	if len(v.Warnings) > 0 {
+		fmt.Fprintln(w, "WARNING  policies that only warn would refuse it")
+	}
+	for _, r := range v.Warnings {
+		fmt.Fprint(w, r.Text())
 	}
 }

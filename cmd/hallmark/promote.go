@@ -56,7 +56,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 	}
 	connect, instance := clientFlags(cmd)
 	patient(cmd)
-	output := outputFlag(cmd)
+	output, kept := annotatedFlag(cmd), reportFlag(cmd)
 	named := promotionFlags(cmd)
 	targets := cmd.Flags().StringSlice("target", nil, "repository that the artifacts enter, with their paths; several of a release bundle")
 	move := cmd.Flags().Bool("move", false, "delete the sources when everything stands at the target")
@@ -81,6 +81,9 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err != nil {
 			return err
 		}
+		if err := kept.begin(); err != nil {
+			return err
+		}
 		bar, last := newProgress(cmd.ErrOrStderr()), promotion.Progress{}
 		r, err := client.Promote(cmd.Context(), req, func(p promotion.Progress) {
 			last = p
@@ -90,7 +93,10 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err != nil {
 			return promotionError(err, *confirm, last.ID)
 		}
-		if err := show(cmd.OutOrStdout(), *output, r, func(w io.Writer) { promotionText(w, r) }); err != nil {
+		if err := errors.Join(
+			kept.save(r),
+			showAnnotated(cmd.OutOrStdout(), *output, r, func(w io.Writer) { promotionText(w, r) }, promotionAnnotations(r)),
+		); err != nil {
 			return err
 		}
 		switch r.State {

@@ -15,18 +15,8 @@ import (
 )
 
 func promotionText(w io.Writer, r promotion.Report) {
-	doing := "copy"
-	if r.Move {
-		doing = "move"
-	}
-	head := map[promotion.State]string{
-		promotion.StateAllowed:    "ALLOWED  every artifact may enter %s; nothing was changed, --confirm promotes (%s)\n",
-		promotion.StateRefused:    "REFUSED  not every artifact may enter %s; nothing was changed (%s)\n",
-		promotion.StateUndecided:  "UNDECIDED  not everything could be learnt about the way to %s; nothing was changed (%s)\n",
-		promotion.StateDone:       "PROMOTED  everything stands in %s (%s)\n",
-		promotion.StateIncomplete: "INCOMPLETE  the promotion into %s failed half way (%s)\n",
-	}[r.State]
-	fmt.Fprintf(w, head, r.Target, doing)
+	word, sentence := promotionHead(r)
+	fmt.Fprintf(w, "%s  %s\n", word, sentence)
 	if r.Name != "" {
 		fmt.Fprintf(w, "  %-9s %s\n", r.Kind, r.Name)
 	}
@@ -47,6 +37,25 @@ func promotionText(w io.Writer, r promotion.Report) {
 			fmt.Fprintf(w, "%s\n  stay behind, because they do not count at the target: %s\n", it.Artifact, strings.Join(it.Left, ", "))
 		}
 	}
+}
+
+// promotionHead says how a promotion ended, in a word and in a sentence.
+func promotionHead(r promotion.Report) (word, sentence string) {
+	doing := "copy"
+	if r.Move {
+		doing = "move"
+	}
+	head, known := map[promotion.State][2]string{
+		promotion.StateAllowed:    {"ALLOWED", "every artifact may enter %s; nothing was changed, --confirm promotes (%s)"},
+		promotion.StateRefused:    {"REFUSED", "not every artifact may enter %s; nothing was changed (%s)"},
+		promotion.StateUndecided:  {"UNDECIDED", "not everything could be learnt about the way to %s; nothing was changed (%s)"},
+		promotion.StateDone:       {"PROMOTED", "everything stands in %s (%s)"},
+		promotion.StateIncomplete: {"INCOMPLETE", "the promotion into %s failed half way (%s)"},
+	}[r.State]
+	if !known {
+		return strings.ToUpper(string(r.State)), "this hallmark is older than the service and does not know what became of the promotion into " + r.Target
+	}
+	return head[0], fmt.Sprintf(head[1], r.Target, doing)
 }
 
 func recordText(w io.Writer, p api.Promotion) {

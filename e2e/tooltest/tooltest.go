@@ -81,6 +81,27 @@ func OpenSSL(t testing.TB) string {
 	return p
 }
 
+// Groovy returns the path of the groovy program and the JAVA_HOME that it needs: Debian's looks in a place that not every
+// Java package fills.
+func Groovy(t testing.TB) (program, javaHome string) {
+	t.Helper()
+	program, err := exec.LookPath("groovy")
+	if err != nil {
+		t.Fatal("groovy is missing: run e2e/install.sh groovy")
+	}
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		return program, home
+	}
+	java, err := exec.LookPath("java")
+	if err == nil {
+		java, err = filepath.EvalSymlinks(java)
+	}
+	if err != nil {
+		t.Fatalf("java is missing: run e2e/install.sh groovy (%v)", err)
+	}
+	return program, filepath.Dir(filepath.Dir(java))
+}
+
 // Run runs a program in dir and returns what it printed, both streams together. Its home directory is empty, and its
 // proxy settings lead nowhere, so that a program that needs the network or a user's settings fails.
 func Run(t testing.TB, dir, program string, args ...string) (string, error) {
