@@ -49,8 +49,15 @@ func (t propertyTest) run(q *question) *failing {
 	return &failing{
 		message: "the artifact lacks a property that the policy demands", found: found,
 		fix:   fmt.Sprintf("jf rt set-props %q %q, then: %s", q.subject.Ref.String(), t.name+"="+want, again(q.subject.Ref)),
-		would: "with " + t.text(),
+		would: "with the property " + t.name + " set" + to(t.values),
 	}
+}
+
+func to(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return " to " + strings.Join(values, " or ")
 }
 
 // BuildCheck demands that the bytes come from a build: that its record in Artifactory lists them. The properties

@@ -27,7 +27,7 @@ const (
 
 // Sizes that facts have at most, for the estimate. Larger ones are cut short by the count at run time.
 const (
-	maxText  = 1024
+	maxText  = 256
 	maxItems = 100
 )
 
