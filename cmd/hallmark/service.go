@@ -180,12 +180,12 @@ func (s *service) name(ctx context.Context, ref artifact.Ref) (artifact.Ref, err
 }
 
 // request turns a caller's wish into an event like any other: a hint where to look.
-func (s *service) request(ctx context.Context, ref artifact.Ref, _ string) error {
+func (s *service) request(ctx context.Context, ref artifact.Ref, caller string) error {
 	now := time.Now()
 	key := sha256.Sum256([]byte("request\x00" + ref.Instance + "\x00" + ref.String()))
 	return s.queue.Accept(ctx, ledger.Event{
 		Instance: ref.Instance, Domain: "request", Type: "sign", Repo: ref.Repo, Path: ref.Path,
-		Key: artifact.Digest(key).String(), ReceivedAt: now, Lane: job.Promotion,
+		Key: artifact.Digest(key).String(), ReceivedAt: now, Lane: job.Promotion, Caller: caller,
 	})
 }
 

@@ -108,7 +108,7 @@ func (g *Gate) decide(ctx context.Context, set *policy.Set, req Request, v *Verd
 		err = g.judge(ctx, set, req, ref, v)
 	}
 	if why, known := refusal(req, err); known {
-		v.Decided, v.Reasons, err = true, []reason.Reason{why}, nil
+		v.Decided, v.Reasons, v.asked, err = true, []reason.Reason{why}, nil, nil
 	}
 	v.Allow = err == nil && v.Decided && len(v.Reasons) == 0
 	return err
@@ -151,7 +151,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	demand = demand.For(ref)
 	v.Policy, v.Signatures = demand.Rule(), []Signature{}
 	if !guarded {
-		v.Decided, v.Reasons = true, demand.Judge(nil)
+		v.Decided, v.Reasons = true, demand.Judge(nil) // whatever it is: nothing of it is looked at, and the books have no facts
 		return nil
 	}
 	client, ok := g.Instances[ref.Instance]
@@ -189,8 +189,10 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	}
 
 	// 4 policy, for a release bundle its contents, too. Then the artifact once more: a yes must be about bytes that still stand.
-	refused, warnings := demand.About(subject, policy.Facts{}, v.At).Weigh(found)
+	demand = demand.About(subject, policy.Facts{}, v.At)
+	refused, warnings := demand.Weigh(found)
 	v.Reasons, v.Warnings = append(v.Reasons, refused...), append(v.Warnings, warnings...)
+	v.asked = demand.Record(req.Artifact, req.Target, found, in.looked, len(refused))
 	if len(v.Reasons) == 0 && ref != req.Artifact {
 		at, err := client.Locate(ctx, req.Artifact)
 		if err != nil {

@@ -39,6 +39,8 @@ type Verdict struct {
 	Policy     string          `json:"policy,omitempty"` // file:line (name) of the gate policy
 	PolicySet  artifact.Digest `json:"policySet"`
 	At         time.Time       `json:"at"`
+
+	asked *policy.Asked // what the policies were asked, for the books
 }
 
 // Signature is one signature file that the gate looked at. Problem is empty when it verified.

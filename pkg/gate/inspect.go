@@ -34,6 +34,7 @@ type inspection struct {
 	subject artifact.Subject
 	all     bool // see Request.All
 	along   bool // see Inspect
+	looked  policy.Looked
 
 	mu      sync.Mutex // guards digests; held while the artifact is hashed
 	digests seal.Digests
@@ -56,15 +57,17 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 	if len(forbidden) > 0 { // wherever one of theirs may stand
 		formats, in.all = seal.Formats(), true
 	}
-	likely, rest, err := shelf.Look(ctx, in.client, in.subject, shelf.Query{Keys: slices.Concat(in.demand.Keys(), forbidden), Formats: formats})
+	in.looked = policy.Looked{Keys: slices.Concat(in.demand.Keys(), forbidden), Formats: formats}
+	likely, rest, err := shelf.Look(ctx, in.client, in.subject, shelf.Query{Keys: in.looked.Keys, Formats: formats})
 	if err != nil {
 		return nil, fmt.Errorf("looking for signatures: %w", err)
 	}
 	var found []policy.Evidence
-	for _, some := range [][]shelf.Spot{likely, rest} {
+	for i, some := range [][]shelf.Spot{likely, rest} {
 		more, err := in.look(ctx, some)
 		unread := errors.Is(err, artifactory.ErrReferrers) || errors.Is(err, artifactory.ErrTooMany)
 		if unread && in.all && (in.along || len(in.demand.Judge(found)) == 0) {
+			in.looked.Early = true
 			break // a list that nobody may read, or that is not read whole, has nothing that could go along, and the answer does not need it
 		}
 		if err != nil {
@@ -72,6 +75,7 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 		}
 		found = append(found, more...)
 		if !in.all && len(in.demand.Judge(found)) == 0 {
+			in.looked.Early = i == 0 && len(rest) > 0
 			break
 		}
 	}

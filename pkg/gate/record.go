@@ -140,7 +140,7 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 	case unrecorded:
 		found = "the verdict could not be recorded in the ledger; see the service's log"
 	}
-	v.Allow, v.Decided = false, false
+	v.Allow, v.Decided, v.asked = false, false, nil
 	why := reason.Reason{
 		Code: reason.Undecided, Message: "the gate could not learn what it needs, so the answer is no", Found: found,
 		Expected: "Artifactory and the ledger answer in time",
@@ -178,7 +178,7 @@ func (g *Gate) record(ctx context.Context, req Request, v Verdict) error {
 	err := within(ctx, func(ctx context.Context) error {
 		return g.Ledger.RecordVerdict(ctx, ledger.Verdict{
 			Ref: req.Artifact, Target: req.Target, Subject: v.SHA256, Allow: v.Allow, Reasons: v.Reasons,
-			PolicySet: v.PolicySet, At: v.At, Caller: req.Caller,
+			PolicySet: v.PolicySet, At: v.At, Caller: req.Caller, Rule: v.Policy, Warnings: v.Warnings, Asked: v.asked,
 		})
 	})
 	if err != nil {

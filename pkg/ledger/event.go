@@ -23,6 +23,7 @@ type Event struct {
 	ReceivedAt time.Time `json:"receivedAt"`
 	Lane       Lane      `json:"lane,omitempty"`    // empty is the lane of daily work
 	Outcome    string    `json:"outcome,omitempty"` // set by the queue: EventAccepted or EventDuplicate
+	Caller     string    `json:"caller,omitempty"`  // who asked by name; travels with the work, to its outcome
 }
 
 // What became of an event when it arrived.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -45,6 +46,10 @@ type Outcome struct {
 	Parts      int // of an expansion: for how many, work was ordered
 	ReceivedAt time.Time
 	At         time.Time // zero: now
+
+	Warnings []reason.Reason
+	Asked    *policy.Asked // what was decided on; nil when nothing was decided, and in records from before it was kept
+	Caller   string        // who asked by name; empty for news from Artifactory and in older records
 }
 
 // historyMax is how many outcomes Status returns.
@@ -72,11 +77,19 @@ func finish(ctx context.Context, tx *sql.Tx, outcomes []*Outcome) error {
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
+		warnings, err := text(o.Warnings)
+		if err != nil {
+			return fmt.Errorf("recording the outcome: %w", err)
+		}
+		facts, err := keepFacts(ctx, tx, newestOutcomes, o.Ref, o.Asked)
+		if err != nil {
+			return fmt.Errorf("recording the outcome: %w", err)
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO outcome (repo, path, instance, at, subject, state, reasons, policy, rule, policy_set,
-				event_id, keys, files, received_at, parts)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+				event_id, keys, files, received_at, parts, facts, facts_at, moment, warnings, caller)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 			o.Ref.Repo, o.Ref.Path, o.Ref.Instance, micros(o.At), digestText(o.Subject), string(o.State), reasons, o.Policy, o.Rule,
-			digestText(o.PolicySet), o.EventID, keys, files, micros(o.ReceivedAt), o.Parts)
+			digestText(o.PolicySet), o.EventID, keys, files, micros(o.ReceivedAt), o.Parts, facts.text, facts.at, facts.moment, warnings, o.Caller)
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
@@ -123,8 +136,8 @@ func (l *Ledger) status(ctx context.Context, ref artifact.Ref) (st Status, err e
 }
 
 func (l *Ledger) history(ctx context.Context, ref artifact.Ref) ([]Outcome, error) {
-	rows, err := l.read.QueryContext(ctx, `SELECT at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at, parts
-		FROM outcome WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`, ref.Repo, ref.Path, ref.Instance, historyMax)
+	rows, err := l.read.QueryContext(ctx, `SELECT `+outcomeColumns+`
+		FROM outcome t WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`, ref.Repo, ref.Path, ref.Instance, historyMax)
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +154,22 @@ func (l *Ledger) history(ctx context.Context, ref artifact.Ref) ([]Outcome, erro
 	return history, rows.Err()
 }
 
-func scanOutcome(rows *sql.Rows) (o Outcome, err error) {
-	var at, received int64
-	var subject, set, reasons, keys, files string
-	if err := rows.Scan(&at, &subject, &o.State, &reasons, &o.Policy, &o.Rule, &set, &o.EventID, &keys, &files, &received, &o.Parts); err != nil {
+// outcomeColumns are what scanOutcome reads of a row t.
+const outcomeColumns = `t.at, t.subject, t.state, t.reasons, t.policy, t.rule, t.policy_set, t.event_id, t.keys, t.files, t.received_at, t.parts,
+	t.warnings, t.caller, t.moment, ` + outcomeFacts
+
+// scanOutcome reads a row's outcomeColumns; the place is the caller's, who may read it from what comes before.
+func scanOutcome(rows *sql.Rows, before ...any) (o Outcome, err error) {
+	var at, received, moment int64
+	var subject, set, reasons, keys, files, warnings, facts string
+	if err := rows.Scan(append(before, &at, &subject, &o.State, &reasons, &o.Policy, &o.Rule, &set, &o.EventID, &keys, &files, &received, &o.Parts,
+		&warnings, &o.Caller, &moment, &facts)...); err != nil {
 		return Outcome{}, err
 	}
 	o.At, o.ReceivedAt = fromMicros(at), fromMicros(received)
-	var errs [5]error
+	var errs [7]error
+	o.Warnings, errs[5] = list[reason.Reason](warnings)
+	o.Asked, errs[6] = askedOf(facts, moment)
 	o.Subject, errs[0] = parseDigest(subject)
 	o.PolicySet, errs[1] = parseDigest(set)
 	o.Reasons, errs[2] = list[reason.Reason](reasons)

@@ -3,10 +3,12 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -20,6 +22,9 @@ type Verdict struct {
 	PolicySet artifact.Digest
 	At        time.Time // zero: now
 	Caller    string
+	Rule      string // places of the gate policies that guard the target; empty in older records
+	Warnings  []reason.Reason
+	Asked     *policy.Asked // what was decided on; nil when nothing was decided, and in records from before it was kept
 }
 
 // RecordVerdict makes the gate's answer durable.
@@ -36,15 +41,24 @@ func recordVerdicts(ctx context.Context, tx *sql.Tx, verdicts []*Verdict) error 
 		if err != nil {
 			return fmt.Errorf("recording the verdict: %w", err)
 		}
+		warnings, err := text(v.Warnings)
+		if err != nil {
+			return fmt.Errorf("recording the verdict: %w", err)
+		}
+		facts, err := keepFacts(ctx, tx, newestVerdicts, v.Ref, v.Asked)
+		if err != nil {
+			return fmt.Errorf("recording the verdict: %w", err)
+		}
 		allow := 0
 		if v.Allow {
 			allow = 1
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO verdict (repo, path, instance, at, target_instance, target_repo, target_path, subject,
-				allow, reasons, policy_set, caller)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+				allow, reasons, policy_set, caller, rule, warnings, facts, facts_at, moment)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 			v.Ref.Repo, v.Ref.Path, v.Ref.Instance, micros(v.At), v.Target.Instance, v.Target.Repo, v.Target.Path,
-			digestText(v.Subject), allow, reasons, digestText(v.PolicySet), v.Caller)
+			digestText(v.Subject), allow, reasons, digestText(v.PolicySet), v.Caller,
+			v.Rule, warnings, facts.text, facts.at, facts.moment)
 		if err != nil {
 			return fmt.Errorf("recording the verdict: %w", err)
 		}
@@ -54,35 +68,46 @@ func recordVerdicts(ctx context.Context, tx *sql.Tx, verdicts []*Verdict) error 
 
 // Verdicts returns the newest answers about an artifact, newest first.
 func (l *Ledger) Verdicts(ctx context.Context, ref artifact.Ref, limit int) ([]Verdict, error) {
-	rows, err := l.read.QueryContext(ctx, `SELECT at, target_instance, target_repo, target_path, subject, allow, reasons, policy_set, caller
-		FROM verdict WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`, ref.Repo, ref.Path, ref.Instance, limit)
+	rows, err := l.read.QueryContext(ctx, `SELECT `+verdictColumns+`
+		FROM verdict t WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`, ref.Repo, ref.Path, ref.Instance, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
 	}
 	defer func() { _ = rows.Close() }()
 	var verdicts []Verdict
 	for rows.Next() {
-		v := Verdict{Ref: ref}
-		var at int64
-		var allow int
-		var subject, set, reasons string
-		if err := rows.Scan(&at, &v.Target.Instance, &v.Target.Repo, &v.Target.Path, &subject, &allow, &reasons, &set, &v.Caller); err != nil {
+		v, err := scanVerdict(rows)
+		if err != nil {
 			return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
 		}
-		v.At, v.Allow = fromMicros(at), allow == 1
-		if v.Subject, err = parseDigest(subject); err != nil {
-			return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
-		}
-		if v.PolicySet, err = parseDigest(set); err != nil {
-			return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
-		}
-		if v.Reasons, err = list[reason.Reason](reasons); err != nil {
-			return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
-		}
+		v.Ref = ref
 		verdicts = append(verdicts, v)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading verdicts on %s: %w", ref, err)
 	}
 	return verdicts, nil
+}
+
+// verdictColumns are what scanVerdict reads of a row t.
+const verdictColumns = `t.at, t.target_instance, t.target_repo, t.target_path, t.subject, t.allow, t.reasons, t.policy_set, t.caller,
+	t.rule, t.warnings, t.moment, ` + verdictFacts
+
+// scanVerdict reads a row's verdictColumns; the place is the caller's, who may read it from what comes before.
+func scanVerdict(rows *sql.Rows, before ...any) (v Verdict, err error) {
+	var at, moment int64
+	var allow int
+	var subject, set, reasons, warnings, facts string
+	if err := rows.Scan(append(before, &at, &v.Target.Instance, &v.Target.Repo, &v.Target.Path, &subject, &allow, &reasons, &set, &v.Caller,
+		&v.Rule, &warnings, &moment, &facts)...); err != nil {
+		return Verdict{}, err
+	}
+	v.At, v.Allow = fromMicros(at), allow == 1
+	var errs [5]error
+	v.Subject, errs[0] = parseDigest(subject)
+	v.PolicySet, errs[1] = parseDigest(set)
+	v.Reasons, errs[2] = list[reason.Reason](reasons)
+	v.Warnings, errs[3] = list[reason.Reason](warnings)
+	v.Asked, errs[4] = askedOf(facts, moment)
+	return v, errors.Join(errs[:]...)
 }

@@ -22,6 +22,7 @@ const recordTimeout = 5 * time.Second
 func (r *run) signed(ctx context.Context, w *work) error {
 	out := r.outcome(w.subject.SHA256, ledger.Signed, nil)
 	out.Policy, out.Rule, out.PolicySet = w.decision.Policy, w.decision.Rule, w.decision.Grant.SetDigest()
+	out.Asked, out.Warnings = r.asked, w.decision.Warnings
 	for _, p := range w.parts {
 		out.Keys = append(out.Keys, p.key.Name)
 		for _, f := range p.files {
@@ -42,6 +43,7 @@ func (r *run) signed(ctx context.Context, w *work) error {
 func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Decision) error {
 	out := r.outcome(subject.SHA256, ledger.Skipped, nil)
 	out.Policy, out.Rule, out.PolicySet = d.Policy, d.Rule, r.policies.Digest()
+	out.Asked, out.Warnings = r.asked, d.Warnings
 	var unmarked error
 	switch {
 	case len(d.Denied) > 0:
@@ -83,7 +85,7 @@ func (r *run) refuse(ctx context.Context, subject artifact.Subject, d policy.Dec
 // denyWhole settles an index as denied because a manifest that it lists was.
 func (r *run) denyWhole(ctx context.Context) error {
 	refused := r.ref
-	r.ref, r.digest = r.whole.Ref, r.whole.SHA256
+	r.ref, r.digest, r.asked = r.whole.Ref, r.whole.SHA256, nil // the policies were not asked about it
 	err := r.settle(ctx, r.whole, policy.Decision{Denied: []reason.Reason{{
 		Code: reason.ImageIncomplete, Message: "a manifest that the index lists may not be signed, so the index is not", Found: refused.String(),
 		Expected: "every manifest of the index signed", Fix: "hallmark status " + refused.String(), Who: "the owners of the signing policies",
@@ -165,6 +167,6 @@ func (r *run) finish(ctx context.Context, out ledger.Outcome) error {
 func (r *run) outcome(digest artifact.Digest, state ledger.State, why []reason.Reason) ledger.Outcome {
 	return ledger.Outcome{
 		Ref: r.ref, Subject: digest, State: state, Reasons: append(slices.Clone(why), r.lacking...), EventID: r.event.ID,
-		ReceivedAt: r.event.ReceivedAt, At: time.Now(), Parts: r.parts,
+		ReceivedAt: r.event.ReceivedAt, At: time.Now(), Parts: r.parts, Caller: r.event.Caller,
 	}
 }

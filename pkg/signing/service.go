@@ -70,6 +70,7 @@ type run struct {
 	state    ledger.State    // that was recorded last
 	parts    int             // that work was ordered for
 	lacking  []reason.Reason // why that are not all
+	asked    *policy.Asked   // what was decided on last
 	step     string
 	entered  time.Time
 }

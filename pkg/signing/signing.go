@@ -5,6 +5,7 @@ package signing
 
 import (
 	"context"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
@@ -55,7 +56,9 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 
 	// 2 decide: pure; most events end here and nothing was downloaded.
 	r.enter(stepDecide)
-	decision := r.policies.Decide(policy.Request{Subject: subject, Whole: r.whole.Ref, Event: r.event.Domain + "/" + r.event.Type})
+	request := policy.Request{Subject: subject, Whole: r.whole.Ref, Event: r.event.Domain + "/" + r.event.Type, At: time.Now()}
+	decision := r.policies.Decide(request)
+	r.asked = request.Record(decision)
 	if decision.Grant == nil {
 		return r.settle(ctx, subject, decision)
 	}
