@@ -18,7 +18,7 @@ demo: ## try it all: sandbox, uploads, gate, attacks (KEEP=1 leaves it running)
 	@$(BIN)/sandbox demo $(if $(KEEP),--keep)
 
 test: ## install what is missing and run every test
-	@e2e/install.sh softhsm2-util postgres openssl groovy
+	@e2e/install.sh softhsm2-util postgres openssl groovy node npm
 	@$(MAKE) --no-print-directory build tools
 	$(GO) test $(RACE) -timeout 25m ./...
 
@@ -40,7 +40,7 @@ bench: ## measure; figures go to docs/performance.md by hand
 generate: ## write the documents that are made from the code
 	$(GO) test ./cmd/hallmark -run TestGenerated -update
 
-tools: $(BIN)/cosign $(BIN)/helm $(BIN)/opa ## build the programs that judge us
+tools: $(BIN)/cosign $(BIN)/helm $(BIN)/opa $(BIN)/npm/installed ## get the programs that judge us
 
 $(BIN)/cosign: e2e/tools/go.sum
 	@mkdir -p $(BIN)
@@ -57,6 +57,12 @@ $(BIN)/opa: e2e/tools/opa/go.sum
 $(BIN)/golangci-lint: e2e/tools/go.sum
 	@mkdir -p $(BIN)
 	cd e2e/tools && $(GO) build -trimpath -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/npm/installed: policies/gates/worker/package.json policies/gates/worker/package-lock.json
+	@e2e/install.sh node npm
+	@rm -rf $(BIN)/npm && mkdir -p $(BIN)/npm && cp $^ $(BIN)/npm
+	cd $(BIN)/npm && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 clean: ## remove what was built
 	rm -rf $(BIN)

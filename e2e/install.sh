@@ -7,6 +7,7 @@ package_of() {
 	case $1 in
 	softhsm2-util) echo softhsm2 ;;
 	postgres) echo postgresql ;;
+	node) echo nodejs ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -24,15 +24,27 @@ for program in "${made[@]}"; do
 done
 `
 
+// standInNpm takes the place of npm: it installs nothing, where the packages are named.
+const standInNpm = `#!/bin/bash
+set -euo pipefail
+[ "$1" = ci ] && [ -f package.json ] && [ -f package-lock.json ] && mkdir node_modules
+`
+
 // A clone may lie below a directory with a space in its name: every target finds what the others built.
 func TestMakeInPathWithSpaces(t *testing.T) {
 	t.Parallel()
 	root, clone, programs := tooltest.RepoRoot(t), filepath.Join(t.TempDir(), "a b", "clone"), t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(clone, "e2e"), os.DirFS(filepath.Join(root, "e2e"))))
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(clone, "Makefile"), makefile, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(programs, "go"), []byte(standInGo), 0o700))
+	const worker = "policies/gates/worker"
+	require.NoError(t, os.MkdirAll(filepath.Join(clone, worker), 0o700))
+	for _, name := range []string{"Makefile", worker + "/package.json", worker + "/package-lock.json"} {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(clone, name), content, 0o600))
+	}
+	for name, script := range map[string]string{"go": standInGo, "npm": standInNpm} {
+		require.NoError(t, os.WriteFile(filepath.Join(programs, name), []byte(script), 0o700))
+	}
 
 	run := func(args ...string) string {
 		t.Helper()
@@ -45,10 +57,12 @@ func TestMakeInPathWithSpaces(t *testing.T) {
 		return out.String()
 	}
 	run("make", "build", "tools", "lint", "generate", "fuzz")
-	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "opa", "golangci-lint"} {
+	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "opa", "golangci-lint", "npm/installed"} {
 		require.FileExists(t, filepath.Join(clone, "bin", name))
 	}
-	require.NotContains(t, run("make", "tools"), "go build", "the tools are there already")
+	again := run("make", "tools")
+	require.NotContains(t, again, "go build", "the tools are there already")
+	require.NotContains(t, again, "npm")
 	require.Contains(t, run("make", "help"), "make demo")
 	run("make", "test", "demo")
 	run("e2e/bench.sh")
