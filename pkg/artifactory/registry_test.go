@@ -143,6 +143,20 @@ func TestSignaturesOfImages(t *testing.T) {
 				got, err := c.Signatures(t.Context(), image)
 				require.NoError(t, err)
 				require.ElementsMatch(t, want, got)
+				for _, s := range want {
+					again, err := c.Referred(t.Context(), image, s.Format, s.Name)
+					require.NoError(t, err)
+					require.Contains(t, again, s)
+					for _, one := range again { // those at a tag share its name
+						require.Equal(t, s.Name, one.Name)
+						require.Equal(t, s.Format, one.Format)
+					}
+				}
+				for format, where := range map[string]string{"cosign": "sha256:" + image.SHA256.String(), "evidence": want[0].Name + "0"} {
+					nothing, err := c.Referred(t.Context(), image, format, where)
+					require.NoError(t, err)
+					require.Empty(t, nothing)
+				}
 				for _, s := range got {
 					f, _ := seal.Lookup(s.Format)
 					require.True(t, f.Verify(one.Public(), seal.FromSHA256(image.SHA256), s.Content) == nil || f.Verify(two.Public(), seal.FromSHA256(image.SHA256), s.Content) == nil)

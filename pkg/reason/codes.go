@@ -16,6 +16,7 @@ const (
 	SignatureWrongBytes Code = "signature-wrong-bytes"
 	SignatureWrongKey   Code = "signature-wrong-key"
 	SignatureOrphaned   Code = "signature-orphaned"
+	SignatureUnstored   Code = "signature-unstored"
 	SignaturesTooMany   Code = "signatures-too-many"
 	SignaturesDamaged   Code = "signatures-damaged"
 	PropertyFalse       Code = "property-false"
@@ -75,6 +76,7 @@ var Codes = map[Code]string{
 	SignatureWrongBytes: "A signature file is stored but was made for other bytes.",
 	SignatureWrongKey:   "A signature file is stored but was made with a key that the gate does not accept.",
 	SignatureOrphaned:   "A signature file lies in a repository without its artifact.",
+	SignatureUnstored:   "Artifactory took a signature and serves something else in its place; the artifact is not marked as signed.",
 	SignaturesTooMany:   "More is attached to an image or release bundle than is read; its signature may be among the rest.",
 	SignaturesDamaged:   "A tag that should list an image's signatures holds something else; none can be added until it is deleted.",
 	PropertyFalse:       "An artifact's properties say that it is signed, and it is not.",

@@ -10,7 +10,7 @@ import (
 
 // files: a signature is a file beside its artifact, named after it. What it costs to look does not grow with what lies
 // there: only names under which one of the keys can have signed are of interest.
-var files = shelf{kind: artifact.KindFile, look: lookBeside, put: putBeside}
+var files = shelf{kind: artifact.KindFile, look: lookBeside, put: putBeside, back: backBeside}
 
 func lookBeside(_ context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
 	all := seal.Candidates(s.Ref.Name(), nil, q.Formats) // the names without a key are the likeliest
@@ -32,4 +32,8 @@ func Beside(c *artifactory.Client, ref artifact.Ref, name, format string) Spot {
 
 func putBeside(ctx context.Context, c *artifactory.Client, s artifact.Subject, name string, f seal.Format, content []byte) (string, error) {
 	return name, c.Store(ctx, artifact.Attachment{Ref: s.Ref.Beside(name), MediaType: f.MediaType, Content: content})
+}
+
+func backBeside(_ context.Context, c *artifactory.Client, s artifact.Subject, name, format string) ([]Spot, error) {
+	return []Spot{Beside(c, s.Ref, name, format)}, nil
 }

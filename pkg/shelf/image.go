@@ -12,7 +12,7 @@ import (
 
 // images: the registry keeps signatures with the manifest: as referrers, or at the tag of cosign's older scheme. They come
 // in one look; which key made one is not in its name.
-var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInRegistry}
+var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInRegistry, back: backInRegistry}
 
 // listed is the format of the signatures that the list of referrers leads to.
 const listed = "cosign"
@@ -48,4 +48,13 @@ func inHand(f artifactory.StoredSignature) Spot {
 
 func putInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, _ string, f seal.Format, content []byte) (string, error) {
 	return c.Refer(ctx, s, f.Name, content)
+}
+
+func backInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subject, name, format string) ([]Spot, error) {
+	found, err := c.Referred(ctx, s, format, name)
+	spots := make([]Spot, len(found))
+	for i, f := range found {
+		spots[i] = inHand(f)
+	}
+	return spots, err
 }

@@ -32,6 +32,7 @@ type shelf struct {
 	kind artifact.Kind
 	look func(ctx context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error)
 	put  func(ctx context.Context, c *artifactory.Client, s artifact.Subject, name string, f seal.Format, content []byte) (string, error)
+	back func(ctx context.Context, c *artifactory.Client, s artifact.Subject, name, format string) ([]Spot, error)
 }
 
 // shelves is the table of kinds.
@@ -63,4 +64,14 @@ func Put(ctx context.Context, c *artifactory.Client, s artifact.Subject, name st
 		return "", err
 	}
 	return sh.put(ctx, c, s, name, f, content)
+}
+
+// Back lists where a signature of the format that Put stored under the name is to be read again: as Artifactory serves it
+// now to whoever asks. There is more than one spot where signatures share a name, and none where nothing stands.
+func Back(ctx context.Context, c *artifactory.Client, s artifact.Subject, name, format string) ([]Spot, error) {
+	sh, err := of(s)
+	if err != nil {
+		return nil, err
+	}
+	return sh.back(ctx, c, s, name, format)
 }

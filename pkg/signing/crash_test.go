@@ -94,7 +94,7 @@ func (w *world) list() []string {
 
 // way is what signing one file does to the outside, in order. The steps of a crash are its points.
 var way = []string{
-	"GET info", "commit", "GET bytes", "commit", "PUT file", "PUT file", "GET info", "PATCH properties", "commit",
+	"GET info", "commit", "GET bytes", "commit", "PUT file", "PUT file", "GET bytes", "GET bytes", "GET info", "PATCH properties", "commit",
 }
 
 // The first two names say what the commits are.
@@ -109,7 +109,7 @@ func TestTheWayIsTheWay(t *testing.T) {
 	r.upload("app/a.tgz", "hello")
 	w.plan(-1, false, false)
 	require.NoError(t, r.do("app/a.tgz"))
-	require.Equal(t, way, w.list(), "intent before pull, pull before signatures are recorded, those before files, files before the digest is read again, properties last")
+	require.Equal(t, way, w.list(), "intent before pull, pull before signatures are recorded, those before files, files before they and the digest are read again, properties last")
 }
 
 // A process that dies at any point, before or after what it was doing took effect, leaves nothing that lies; the next

@@ -134,6 +134,19 @@ func (e *keptError) reason(*run) reason.Reason {
 	}
 }
 
+// unstoredError: what Artifactory serves is not the signature that it took. It wraps nothing: that a signature is gone does
+// not mean that the artifact is.
+type unstoredError struct{ file, found string }
+
+func (e *unstoredError) Error() string { return "checking what is stored: " + e.found }
+func (e *unstoredError) reason(r *run) reason.Reason {
+	return reason.Reason{
+		Code: reason.SignatureUnstored, Message: "Artifactory took the signature and serves something else for it, so the artifact is not marked as signed; it is tried again",
+		Found: e.found, Expected: "the signature that was stored, for everybody who reads it",
+		Fix: "find out who else writes " + e.file + ", and whether a cache stands between; then: hallmark sign " + r.ref.String(), Who: "platform engineers",
+	}
+}
+
 // changedError: the artifact was replaced while its old bytes were being signed.
 type changedError struct{ was, is artifact.Digest }
 

@@ -72,7 +72,7 @@ func TestAnImageThroughFailureAtEveryPoint(t *testing.T) {
 	}
 }
 
-// A fifth of all requests fails, in every way; everything converges and nothing is signed twice.
+// A tenth of all requests fails, in every way; everything converges and nothing is signed twice.
 func TestImagesThroughFaults(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, setup{})
@@ -83,7 +83,7 @@ func TestImagesThroughFaults(t *testing.T) {
 		{Status: http.StatusServiceUnavailable}, {Status: http.StatusBadGateway, When: standin.After}, {Reset: true}, {Truncate: 1}, {Reset: true, When: standin.After}, {Drip: drip},
 	} {
 		var n atomic.Int64
-		f.Times, f.Match = -1, func(*http.Request) bool { return n.Add(1)%30 == int64(i*5) }
+		f.Times, f.Match = -1, func(*http.Request) bool { return n.Add(1)%60 == int64(i*10) }
 		disarms = append(disarms, p.art.Fail(f))
 	}
 	p.settle(imageName + "/1.0/list.manifest.json")

@@ -39,7 +39,8 @@ func (w *work) overBytes() bool { return w.subject.Kind == artifact.KindFile }
 type file struct {
 	name    string // "" until it is stored, for a kind whose shelf names its signatures
 	format  seal.Format
-	content []byte // nil until made
+	content []byte   // nil until made
+	served  [][]byte // what stands under the name, once it was stored and read back
 }
 
 func (f *file) String() string {

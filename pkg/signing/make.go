@@ -125,8 +125,8 @@ func (r *run) check(ctx context.Context, w *work, p *part) error {
 	return nil
 }
 
-// attach is step 7. Properties come last: they say "signed" only when every file is stored and the bytes are still the
-// same.
+// attach is step 7. Properties come last: they say "signed" only when every file that is stored was read back and verified,
+// and the bytes are still the same.
 func (r *run) attach(ctx context.Context, w *work) error {
 	for i := range w.parts {
 		p := &w.parts[i]
@@ -137,12 +137,18 @@ func (r *run) attach(ctx context.Context, w *work) error {
 			}
 		}
 	}
+	if err := r.reread(ctx, w); err != nil {
+		return err
+	}
 	now, err := r.client.Info(ctx, r.ref)
 	if err != nil {
 		return &storeError{op: "reading the artifact's digest again", refused: reason.StoreRefused, err: err}
 	}
 	if now.SHA256 != w.subject.SHA256 {
 		return &changedError{was: w.subject.SHA256, is: now.SHA256}
+	}
+	if err := r.prove(w, now.SHA256); err != nil {
+		return err
 	}
 	if err := r.mark(ctx, signedProperties(w)); err != nil {
 		return &storeError{op: "the properties", refused: reason.PropertyRefused, err: err}

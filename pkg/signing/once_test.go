@@ -59,7 +59,10 @@ func TestSameBytesSameRuleSameKeyIsOneSignature(t *testing.T) {
 		require.Equal(t, 1, r.uses())
 		require.Equal(t, [3]int{0, 1, 0}, r.intents())
 		require.InDelta(t, 2, sum(t, r.metrics, "hallmark_signatures_reused_total"), 0, "since the restart")
-		require.Equal(t, 1, r.art.CountRequests(http.MethodGet, "/artifactory/"+repo), "bytes that are signed are not pulled again")
+		for path, pulls := range map[string]int{"app/a.tgz": 1, "app/promoted/a.tgz": 0} {
+			files := r.art.CountRequests(http.MethodGet, "/artifactory/"+repo+"/"+path+".")
+			require.Equal(t, pulls, r.art.CountRequests(http.MethodGet, "/artifactory/"+repo+"/"+path)-files, "bytes that are signed are not pulled again")
+		}
 	})
 }
 

@@ -62,7 +62,7 @@ func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Dec
 			Fix: "hallmark policy explain " + r.ref.String(), Who: "the owners of the signing policies",
 		}}
 	}
-	if out.State == ledger.Skipped {
+	if out.State == ledger.Skipped && !subject.SHA256.IsZero() {
 		r.unmark(ctx, subject.SHA256)
 	}
 	r.enter(stepRecord)
@@ -123,15 +123,17 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if state == ledger.Failed && !artifactory.Temporary(cause) {
-		r.unmark(ctx, digest)
+	if state == ledger.Failed && !artifactory.Temporary(cause) && !digest.IsZero() {
+		r.unmark(ctx, truthful(cause, digest))
 	}
 	if err := r.finish(ctx, r.outcome(digest, state, []reason.Reason{why})); err != nil {
 		return errors.Join(cause, err)
 	}
 	if r.whole.Ref != (artifact.Ref{}) && r.whole.Ref != r.ref { // a manifest of an index: the index is not done either
 		r.ref = r.whole.Ref
-		r.unmark(ctx, r.whole.SHA256)
+		if !r.whole.SHA256.IsZero() {
+			r.unmark(ctx, truthful(cause, r.whole.SHA256))
+		}
 		if err := r.finish(ctx, r.outcome(r.whole.SHA256, state, []reason.Reason{why})); err != nil {
 			return errors.Join(cause, err)
 		}
@@ -139,18 +141,28 @@ func (r *run) fail(ctx context.Context, digest artifact.Digest, cause error) err
 	return back
 }
 
-// unmark takes away what the properties say of other bytes that stood here before: some servers keep properties when a
-// file is overwritten, and "signed" would be a lie about these. It is tried, no more: the work comes back.
+// truthful is the digest whose mark may stay when an attempt has failed, after it was signed before: that of the bytes at
+// hand. When Artifactory was seen not to serve their signature, no mark may.
+func truthful(cause error, digest artifact.Digest) artifact.Digest {
+	if isA[*unstoredError](cause) {
+		return artifact.Digest{}
+	}
+	return digest
+}
+
+// unmark takes away what the properties say of other bytes that stood here before, of all when digest is zero: some servers
+// keep properties when a file is overwritten, and "signed" would be a lie about these. It is tried, no more: the work comes
+// back.
 func (r *run) unmark(ctx context.Context, digest artifact.Digest) {
-	if digest.IsZero() || !takesMarks(r.whole.Kind) {
+	if !takesMarks(r.whole.Kind) {
 		return
 	}
 	props, err := r.client.Properties(ctx, r.ref)
-	if err != nil || len(props[propState]) == 0 || slices.Contains(props[propSHA256], digest.String()) {
+	if err != nil || len(props[propState]) == 0 || !digest.IsZero() && slices.Contains(props[propSHA256], digest.String()) {
 		return
 	}
 	if err := r.mark(ctx, noProperties()); err != nil {
-		r.Log.WarnContext(ctx, "the mark of earlier bytes could not be taken away", slog.String("artifact", r.ref.String()), slog.Any("error", err))
+		r.Log.WarnContext(ctx, "a mark that does not hold could not be taken away", slog.String("artifact", r.ref.String()), slog.Any("error", err))
 	}
 }
 

@@ -147,6 +147,8 @@ type metrics struct {
 	eventToSigned     prometheus.Histogram
 	reused            prometheus.Counter
 	selfCheckFailures prometheus.Counter
+
+	storedCheckFailures prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -173,6 +175,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		selfCheckFailures: f.NewCounter(prometheus.CounterOpts{
 			Name: "hallmark_seal_self_check_failures_total",
 			Help: "Signature files of our own that did not verify before they were stored. Anything but 0 is an emergency: stop the service and look at the HSM.",
+		}),
+		storedCheckFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "hallmark_stored_check_failures_total",
+			Help: "Signatures that Artifactory took and then served otherwise, so that nothing was said to be signed. Somebody writes there too, or the storage or a cache between is wrong.",
 		}),
 	}
 }

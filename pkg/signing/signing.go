@@ -16,7 +16,7 @@ import (
 //
 // Do is safe to call any number of times, concurrently and after a crash at any point, with the same event or another
 // one about the same bytes: signatures that exist are attached again, not made again, and nothing is marked as signed
-// before its signature files are stored. It returns nil when the matter is settled (signed, denied, skipped, gone, expanded);
+// before its signature files are stored and were verified there. It returns nil when the matter is settled (signed, denied, skipped, gone, expanded);
 // job.After and job.Permanent errors say when and whether to come back, any other error asks for a retry. Whatever it
 // returns, the ledger holds the state and the reason, except while another job is at the same bytes: its outcome counts.
 func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
@@ -73,7 +73,8 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 		return r.refuse(ctx, subject, decision, r.abandon(ctx, w, err))
 	}
 
-	// 7 attach: signature files, then the artifact's digest once more, properties last.
+	// 7 attach: signature files; then what is stored, read back, and the artifact's digest once more have to satisfy a
+	// verifier that is not the signer's; properties last.
 	r.enter(stepAttach)
 	if err := r.attach(ctx, w); err != nil {
 		return err
