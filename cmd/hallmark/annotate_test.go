@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
@@ -118,24 +119,24 @@ func TestVerdictTellsWarnings(t *testing.T) {
 // No answer leaves an empty report, never that of the last run; a report that cannot be written fails before anybody is asked.
 func TestReportWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	asked := false
+	var asked atomic.Bool
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked = true
+		asked.Store(true)
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(srv.Close)
 	dir := write(t, map[string]string{"token": "t", "verdict.json": `{"allow": true}`})
 	for _, args := range [][]string{{"gate", "check", "a/b", "--target", "c"}, {"promote", "a/b", "--target", "c"}} {
 		args = append(args, "-o", "github", "--server", srv.URL, "--token-file", filepath.Join(dir, "token"))
-		asked = false
+		asked.Store(false)
 		r := command(t, append(args, "--report", filepath.Join(dir, "none", "verdict.json"))...)
 		require.Equal(t, exitUndecided, r.code)
-		require.False(t, asked)
+		require.False(t, asked.Load())
 		require.Regexp(t, `^::error title=hallmark (gate check|promote)::writing the report: .*\n$`, r.out)
 
 		r = command(t, append(args, "--report", filepath.Join(dir, "verdict.json"))...)
 		require.Equal(t, exitUndecided, r.code)
-		require.True(t, asked)
+		require.True(t, asked.Load())
 		require.Regexp(t, `^::error title=hallmark (gate check|promote)::.*\n$`, r.out)
 		require.Empty(t, r.err)
 		content, err := os.ReadFile(filepath.Join(dir, "verdict.json"))
