@@ -178,19 +178,26 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	demand = demand.Of(subject.Kind)
 
 	// 2 read the signature files, 3 verify them with pinned trust.
-	in := newInspection(client, g.Trust, demand, subject)
+	in := g.newInspection(client, demand, subject)
 	in.all, in.along = req.All, req.along
 	found, err := in.run(ctx)
 	if err != nil {
 		return err
 	}
-	for _, e := range found {
-		v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem})
-	}
 
 	// 4 policy, for a release bundle its contents, too. Then the artifact once more: a yes must be about bytes that still stand.
 	demand = demand.About(subject, policy.Facts{}, v.At)
 	refused, warnings := demand.Weigh(found)
+	if len(refused) > 0 {
+		named, err := in.trace(ctx, found)
+		if err != nil {
+			return err
+		}
+		if named {
+			refused, warnings = demand.Weigh(found)
+		}
+	}
+	v.signatures(found)
 	v.Reasons, v.Warnings = append(v.Reasons, refused...), append(v.Warnings, warnings...)
 	v.asked = demand.Record(req.Artifact, req.Target, found, in.looked, len(refused))
 	if len(v.Reasons) == 0 && ref != req.Artifact {

@@ -28,7 +28,7 @@ func TestPromotingASignatureFile(t *testing.T) {
 		"artifact is unsigned":  {func(r *rig) { r.put(bundle, "{}") }, bundle, reason.SignatureInvalid, path},
 		"garbage beside a good": {func(r *rig) { r.sign("release-a", "sigstore"); r.put(raw, "malware") }, raw, reason.SignatureInvalid, path},
 		"too large beside good": {func(r *rig) { r.sign("release-a", "sigstore"); r.put(raw, strings.Repeat("x", 1<<20)) }, raw, reason.SignatureInvalid, path},
-		"development key's":     {func(r *rig) { r.sign("release-a", "sigstore"); r.sign("dev-a", "raw") }, raw, reason.SignatureWrongKey, path},
+		"development key's":     {func(r *rig) { r.sign("release-a", "sigstore"); r.sign("dev-a", "raw") }, raw, reason.KeyDevelopment, path},
 		"a stranger's":          {func(r *rig) { r.sign("release-a", "raw"); r.put(bundle, r.made(stranger(r), "sigstore", content)) }, bundle, reason.SignatureWrongKey, path},
 		"of other bytes": {func(r *rig) {
 			r.sign("release-a", "raw")

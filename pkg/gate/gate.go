@@ -50,4 +50,14 @@ type Signature struct {
 	Key     string          `json:"key,omitempty"`
 	SHA256  artifact.Digest `json:"sha256"` // of the file that was looked at
 	Problem reason.Code     `json:"problem,omitempty"`
+	At      time.Time       `json:"at,omitzero"` // when it was made, by the ledger's record; zero when that is not known
+}
+
+// signatures tells which files were looked at. What the ledger alone has is no file.
+func (v *Verdict) signatures(found []policy.Evidence) {
+	for _, e := range found {
+		if !e.Kept {
+			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, At: e.At})
+		}
+	}
 }

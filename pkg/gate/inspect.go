@@ -17,6 +17,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
@@ -32,6 +33,8 @@ type inspection struct {
 	trust   []hsm.Public
 	demand  policy.Demand
 	subject artifact.Subject
+	ledger  *ledger.Ledger
+	memory  memory
 	all     bool // see Request.All
 	along   bool // see Inspect
 	looked  policy.Looked
@@ -41,10 +44,10 @@ type inspection struct {
 }
 
 // newInspection tries the keys first that need no bytes but the digest that Artifactory reports.
-func newInspection(client *artifactory.Client, trust []hsm.Public, demand policy.Demand, subject artifact.Subject) *inspection {
-	trust = slices.Clone(trust)
+func (g *Gate) newInspection(client *artifactory.Client, demand policy.Demand, subject artifact.Subject) *inspection {
+	trust := slices.Clone(g.Trust)
 	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
-	return &inspection{client: client, trust: trust, demand: demand, subject: subject, digests: seal.FromSHA256(subject.SHA256)}
+	return &inspection{client: client, trust: trust, demand: demand, subject: subject, ledger: g.Ledger, digests: seal.FromSHA256(subject.SHA256)}
 }
 
 // run reads and judges the files that may hold a signature, the likeliest first, until the demand is met.
@@ -73,13 +76,16 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := in.date(ctx, more); err != nil {
+			return nil, err
+		}
 		found = append(found, more...)
 		if !in.all && len(in.demand.Judge(found)) == 0 {
 			in.looked.Early = i == 0 && len(rest) > 0
 			break
 		}
 	}
-	return found, nil
+	return in.washed(ctx, found)
 }
 
 // look reads what stands at the spots and says what each of them proves. A missing file proves nothing.
@@ -200,10 +206,17 @@ func (in *inspection) companion(ctx context.Context, asked artifact.Ref) ([]reas
 	if err != nil {
 		return nil, err
 	}
-	if e.Problem == "" && !slices.Contains(in.demand.Keys(), e.Key) {
-		e.Problem, e.Detail = reason.SignatureWrongKey, "by "+e.Key+", which does not count here"
+	one := []policy.Evidence{e}
+	if err := in.date(ctx, one); err != nil {
+		return nil, err
 	}
-	if e.Problem != "" {
+	if why := in.demand.Counts(one[0]); e.Problem == "" && why != "" {
+		one[0].Problem, one[0].Detail = why, "by "+e.Key+", which does not count here"
+	}
+	if _, err := in.trace(ctx, one); err != nil {
+		return nil, err
+	}
+	if e = one[0]; e.Problem != "" {
 		return []reason.Reason{{
 			Code: e.Problem, Message: fmt.Sprintf("%s is not a signature file that may go along with %s", asked.Name(), in.subject.Ref.Name()),
 			Found: e.Detail, Expected: "a signature of " + in.subject.Ref.String() + " by a key that counts", Rule: in.demand.Rule(),

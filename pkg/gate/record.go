@@ -130,7 +130,10 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 	found := "an internal error; see the service's log"
 	st, answered := errors.AsType[*artifactory.StatusError](err)
 	_, unrecorded := errors.AsType[*recordError](err)
+	_, unremembered := errors.AsType[*memoryError](err)
 	switch {
+	case unremembered:
+		found = "the ledger, which knows when and for what signatures were made, does not answer; see the service's log"
 	case errors.Is(err, context.DeadlineExceeded):
 		found = "no answer within " + Timeout.String()
 	case answered:

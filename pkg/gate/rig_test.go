@@ -68,6 +68,7 @@ type rig struct {
 	policies atomic.Pointer[policy.Set]
 	commits  atomic.Pointer[func(ledger.CommitPhase) error]
 	keys     map[string]*sealtest.Key
+	retired  map[string]time.Time // by key; read by setPolicy
 	gate     *gate.Gate
 	metrics  *prometheus.Registry
 	log      *log
@@ -138,7 +139,7 @@ func (r *rig) setPolicy(text string) {
 	r.t.Helper()
 	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
-		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
+		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, Retired: r.retired[k.Name]})
 	}
 	r.policies.Store(policytest.Set(r.t, policy.Skip, v, map[string]string{"gate.yaml": text}))
 }

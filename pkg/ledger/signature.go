@@ -63,9 +63,9 @@ func (op *sealOp) apply(ctx context.Context, tx *sql.Tx) error {
 		if s.MadeAt.IsZero() {
 			s.MadeAt = now
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO signature (subject, key_spki, format, key_name, content, made_at, intent_id)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (subject, key_spki, format) DO NOTHING`,
-			s.Subject.String(), s.KeySPKI.String(), s.Format, s.KeyName, s.Content, micros(s.MadeAt), op.intent)
+		res, err := tx.ExecContext(ctx, `INSERT INTO signature (subject, key_spki, format, key_name, content, made_at, intent_id, content_sha256)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (subject, key_spki, format) DO NOTHING`,
+			s.Subject.String(), s.KeySPKI.String(), s.Format, s.KeyName, s.Content, micros(s.MadeAt), op.intent, artifact.Attachment{Content: s.Content}.SHA256().String())
 		if err != nil {
 			return fmt.Errorf("storing a signature: %w", err)
 		}

@@ -168,9 +168,13 @@ func (d Demand) forbidden(g *gateRule, found []Evidence) *reason.Reason {
 		return nil
 	}
 	e, ref := found[i], d.subject()
+	seen := e.File + " by " + e.Key
+	if e.Kept {
+		seen = fmt.Sprintf("the ledger's record of a signature of these bytes by %s, made %s; no file of it stands with the artifact any more", e.Key, minute(e.At))
+	}
 	return &reason.Reason{
 		Code: reason.KeyForbidden, Message: fmt.Sprintf("%s is signed with the key %s, which %s forbids", ref.Name(), e.Key, d.target.Repo),
-		Found: e.File + " by " + e.Key, Expected: "no signature of these bytes by " + strings.Join(clip(g.forbidden), ", "),
+		Found: seen, Expected: "no signature of these bytes by " + strings.Join(clip(g.forbidden), ", "),
 		Would: "with bytes that " + strings.Join(clip(g.forbidden), ", ") + " never signed",
 		Fix:   "build it anew for " + d.target.Repo + ": what these keys have signed stays outside", Who: g.owner, Rule: g.forbids,
 	}

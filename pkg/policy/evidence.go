@@ -19,6 +19,29 @@ type Evidence struct {
 	At      time.Time       `json:"at,omitzero"`      // when it was made, on the word of the ledger or of a time-stamp; zero when unknown
 	Level   int             `json:"level,omitempty"`  // of trust, when it verified; 0 means 2: with a pinned key
 	SHA256  artifact.Digest `json:"sha256,omitzero"`  // of the file; zero when it was not read whole
+	Kept    bool            `json:"kept,omitempty"`   // no file of it stands with the artifact, the ledger alone has it: it counts against the artifact, never for it
+}
+
+// Counts says why a signature counts for none of the lines of the policies that enforce; empty when it counts for one, or
+// would in one of its formats.
+func (d Demand) Counts(e Evidence) reason.Code {
+	why := reason.SignatureWrongKey
+	for _, g := range d.gates {
+		if g.warn {
+			continue
+		}
+		for _, r := range g.requirements {
+			r.formats = []string{e.Format}
+			code := r.counts(e, d.now())
+			if code == "" {
+				return ""
+			}
+			if why == reason.SignatureWrongKey {
+				why = code
+			}
+		}
+	}
+	return why
 }
 
 // level is the evidence's level of trust.
@@ -46,6 +69,8 @@ func (r requirement) counts(e Evidence, at time.Time) reason.Code {
 	switch {
 	case e.Problem != "":
 		return e.Problem
+	case e.Kept:
+		return reason.SignatureMissing
 	case !slices.Contains(r.keys, e.Key) && r.keyLane == LaneRelease && r.words.lane(e.Key) == LaneDevelopment:
 		return reason.KeyDevelopment
 	case !slices.Contains(r.keys, e.Key):

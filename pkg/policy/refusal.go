@@ -135,6 +135,8 @@ func (e Evidence) text(r requirement, at time.Time) string {
 		return fmt.Sprintf("%s%s: %s", by, made, e.Detail)
 	case e.Problem != "":
 		return fmt.Sprintf("%s%s: %s", by, made, cmp.Or(problemText[e.Problem], string(e.Problem)))
+	case e.Kept:
+		return fmt.Sprintf("%s%s, in the ledger alone", by, made)
 	case code == reason.KeyRetired:
 		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.retired(e.Key)))
 	case code == reason.TrustLevelLow:

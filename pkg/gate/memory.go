@@ -1,0 +1,161 @@
+package gate
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+)
+
+const (
+	// memoryTime bounds each look into the ledger. A verdict makes one when a signature verified or keys are forbidden; a
+	// refusal one more when a signature file is at fault.
+	memoryTime = time.Second
+	// trustPinned is the level of trust of a signature that verified with a pinned key.
+	trustPinned = 2
+)
+
+// memory is what the ledger remembers of the subject's bytes, read once.
+type memory struct {
+	signatures []ledger.Signature
+	read       bool
+}
+
+// memoryError: the ledger could not be asked.
+type memoryError struct{ err error }
+
+func (e *memoryError) Error() string { return "asking the ledger about signatures: " + e.err.Error() }
+func (e *memoryError) Unwrap() error { return e.err }
+
+// kept are the signatures over the subject's bytes that the ledger has.
+func (in *inspection) kept(ctx context.Context) ([]ledger.Signature, error) {
+	if in.memory.read {
+		return in.memory.signatures, nil
+	}
+	answer := make(chan []ledger.Signature, 1) // nobody takes what comes too late
+	err := in.remember(ctx, func(ctx context.Context) error {
+		signatures, err := in.ledger.Signatures(ctx, in.subject.SHA256)
+		answer <- signatures
+		return err
+	})
+	if err != nil {
+		return nil, &memoryError{err}
+	}
+	in.memory = memory{signatures: <-answer, read: true}
+	return in.memory.signatures, nil
+}
+
+// remember asks the ledger in bounded time, whatever its driver makes of a context.
+func (in *inspection) remember(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, memoryTime)
+	defer cancel()
+	return within(ctx, ask)
+}
+
+// date notes when verified signatures were made: only the ledger's record of that very file counts. What was made by
+// somebody else's hand, or changed on the way, stays undated.
+func (in *inspection) date(ctx context.Context, found []policy.Evidence) error {
+	for i := range found {
+		e := &found[i]
+		if e.Problem != "" {
+			continue
+		}
+		kept, err := in.kept(ctx)
+		if err != nil {
+			return err
+		}
+		e.Level = trustPinned
+		for _, s := range kept {
+			if in.name(s.KeySPKI) == e.Key && s.Format == e.Format && sha256.Sum256(s.Content) == e.SHA256 {
+				e.At = s.MadeAt
+			}
+		}
+	}
+	return nil
+}
+
+// name is the configured name of a key; "" when it is not configured.
+func (in *inspection) name(spki artifact.Digest) string {
+	if i := slices.IndexFunc(in.trust, func(k hsm.Public) bool { return k.SPKI == spki }); i >= 0 {
+		return in.trust[i].Name
+	}
+	return ""
+}
+
+// washed adds the signatures by forbidden keys that the ledger has and of which no file stands any more: who deletes the
+// file does not undo the signature.
+func (in *inspection) washed(ctx context.Context, found []policy.Evidence) ([]policy.Evidence, error) {
+	for _, key := range in.demand.Forbidden() {
+		if slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem == "" && e.Key == key }) {
+			continue
+		}
+		kept, err := in.kept(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(kept, func(s ledger.Signature) bool { return in.name(s.KeySPKI) == key })
+		if i < 0 {
+			continue
+		}
+		found = append(found, policy.Evidence{
+			File: "a " + kept[i].Format + " signature", Format: kept[i].Format, Key: key, At: kept[i].MadeAt, Level: trustPinned, Kept: true,
+		})
+	}
+	return found, nil
+}
+
+// trace names the signature files that this service made for something else, and reports whether there are any: those of
+// the bytes that stood here before, and those of another artifact. It is asked for refusals, and turns none around.
+func (in *inspection) trace(ctx context.Context, found []policy.Evidence) (bool, error) {
+	var contents []artifact.Digest
+	for _, e := range found {
+		if strange(e) && !slices.Contains(contents, e.SHA256) {
+			contents = append(contents, e.SHA256)
+		}
+	}
+	if len(contents) == 0 {
+		return false, nil
+	}
+	answer := make(chan map[artifact.Digest]ledger.Origin, 1)
+	err := in.remember(ctx, func(ctx context.Context) error {
+		origins, err := in.ledger.Origins(ctx, in.subject.Ref, contents)
+		answer <- origins
+		return err
+	})
+	if err != nil {
+		return false, &memoryError{err}
+	}
+	origins, named := <-answer, false
+	for i := range found {
+		e := &found[i]
+		o, ok := origins[e.SHA256]
+		if !ok || !strange(*e) || o.Subject == in.subject.SHA256 {
+			continue
+		}
+		e.Key, e.At, named = in.name(o.KeySPKI), o.MadeAt, true
+		if e.Key == "" {
+			e.Key = o.KeyName
+		}
+		if o.Here {
+			e.Problem, e.Detail = reason.SignatureWrongBytes, "it is for the bytes that stood here before, SHA-256 "+o.Subject.String()
+			continue
+		}
+		e.Problem, e.Detail = reason.SignatureSwapped, "it is the signature of other bytes, SHA-256 "+o.Subject.String()
+		if o.Ref.Repo != "" {
+			e.Detail = fmt.Sprintf("it is the signature of %s, SHA-256 %s", o.Ref, o.Subject)
+		}
+	}
+	return named, nil
+}
+
+// strange tells of a file that may be the signature of something else.
+func strange(e policy.Evidence) bool {
+	return !e.SHA256.IsZero() && (e.Problem == reason.SignatureWrongBytes || e.Problem == reason.SignatureInvalid)
+}
