@@ -88,7 +88,7 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 
 	t.chapter("The attacker borrows a good file's signature for other bytes")
 	t.lend(app+".sigstore.json", forged+".sigstore.json")
-	t.hallmark(1, "signature-wrong-bytes", "gate", "check", sandbox.Staging+"/"+forged, "--target", sandbox.Release)
+	t.hallmark(1, "signature-swapped", "gate", "check", sandbox.Staging+"/"+forged, "--target", sandbox.Release)
 
 	t.chapter("A user fetches the build and checks it with programs that are not ours")
 	t.fetch(app, app+".sigstore.json", app+".sig")
