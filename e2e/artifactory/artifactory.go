@@ -9,7 +9,7 @@
 // What is refused: folder listings by GET, conditional and exploded deploys, multipart uploads, mandatory properties, AQL
 // other than items.find or on virtual and remote repositories, build append, rename and retention, release bundles of
 // packages, their drafts and distribution, evidence about packages, GraphQL beyond evidence of one item, custom webhooks
-// and proxies, users, groups, permissions, access tokens, workers, replication and Xray.
+// and proxies, users but for reading one, groups, permissions, access tokens, workers, replication and Xray.
 package artifactory
 
 import (
@@ -31,6 +31,7 @@ type Config struct {
 	Version      string              // reported product version, default "7.77.12": below the versions with multipart upload
 	Repositories []Repository        // members before the virtual repositories that list them
 	Tokens       []Token             // who may do what; requests without a known token get 401
+	Users        []User              // who there is; a token may be of a user that is not
 	Environments map[string][]string // name of an environment, e.g. PROD, to the repositories it has
 	ServiceDelay time.Duration       // how long services take for what a caller does not wait for
 	Quirks       Quirks              // answers to questions that JFrog's documents leave open
@@ -70,6 +71,7 @@ type Server struct {
 	builds       map[buildKey][]*build // runs by their start
 	bundles      map[bundleKey]*bundle
 	evidence     map[string][]*evidence // by subject, repo/path
+	users        map[string]User
 	trusted      []*trustedKey
 	lifecycleKey *ecdsa.PrivateKey
 
@@ -99,7 +101,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}, bundles: map[bundleKey]*bundle{}, evidence: map[string][]*evidence{}}
+	s := &Server{cfg: cfg, blobs: store, log: newRequestLog(cfg.KeepRequests), repos: map[string]*repository{}, builds: map[buildKey][]*build{}, bundles: map[bundleKey]*bundle{}, evidence: map[string][]*evidence{}, users: map[string]User{}}
 	s.uploads.under = map[string]*upload{}
 	s.base.Store(&cfg.BaseURL)
 	if err := s.SetQuirks(cfg.Quirks); err != nil {
@@ -109,6 +111,9 @@ func New(cfg Config) (*Server, error) {
 		if err := s.AddRepository(r); err != nil {
 			return nil, err
 		}
+	}
+	for _, u := range cfg.Users {
+		s.SetUser(u)
 	}
 	for _, t := range cfg.Tokens {
 		if err := s.AddToken(t); err != nil {

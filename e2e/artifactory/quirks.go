@@ -89,6 +89,9 @@ type Quirks struct {
 	PrivateTargets string
 	// AnyFederated says what releases that do not know this criterion do about it: "known" (default) or "refuse" (400).
 	AnyFederated string
+	// Users says which interfaces tell about users: "both" (default), "access" alone, as when the older one is gone, or
+	// "older" alone, as before 7.49. The other is 404.
+	Users string
 	// AQLWait is how long a query waits for one of three slots before it is answered 429; default 10 s.
 	AQLWait time.Duration
 	// PropertyPages says what offset and limit count in a query that includes all properties: "" (default, such a query is
@@ -132,6 +135,7 @@ func (q Quirks) Validate() error {
 		oneOf("PrepareField", q.PrepareField, "repo_path", "path"),
 		oneOf("VerifiedType", q.VerifiedType, "bool", "string"),
 		oneOf("CopiedEvidence", q.CopiedEvidence, "stay", "follow"),
+		oneOf("Users", q.Users, "both", "access", "older"),
 		oneOf("PropertyPages", q.PropertyPages, "items", "rows"),
 		oneOf("PrivateTargets", q.PrivateTargets, "allow", "refuse"),
 		oneOf("AnyFederated", q.AnyFederated, "known", "refuse"),

@@ -24,6 +24,7 @@ type repositoryInfo struct {
 	Description           string   `json:"description"`
 	RClass                string   `json:"rclass"`
 	PackageType           string   `json:"packageType"`
+	IncludesPattern       string   `json:"includesPattern,omitempty"`
 	URL                   string   `json:"url,omitempty"`                   // of a remote one: what lies behind it
 	Repositories          []string `json:"repositories,omitempty"`          // of a virtual one
 	DefaultDeploymentRepo string   `json:"defaultDeploymentRepo,omitempty"` // of a virtual one
@@ -75,7 +76,7 @@ func (s *Server) getRepository(w http.ResponseWriter, _ *http.Request, c call) e
 	}
 	info := repositoryInfo{
 		Key: repo.Key, ProjectKey: repo.Project, Environments: s.environmentsOf(repo.Key), Description: repo.Description, RClass: string(repo.Class),
-		PackageType: repo.PackageType, Repositories: repo.Members, DefaultDeploymentRepo: repo.DeployTo,
+		PackageType: repo.PackageType, IncludesPattern: "**/*", Repositories: repo.Members, DefaultDeploymentRepo: repo.DeployTo,
 	}
 	if repo.Class == Remote {
 		info.URL = "https://upstream.example/" + repo.Key

@@ -14,6 +14,8 @@ type Token struct {
 	Value string
 	User  string
 	Admin bool // may do everything, and manage webhook subscriptions
+	// Identities lets a token that is no administrator's read users: the scope system:identities:r.
+	Identities bool
 	// Rights maps a repository key, or "*" for all, to letters: r read, w deploy, d delete and overwrite, a annotate.
 	Rights map[string]string
 }

@@ -27,6 +27,7 @@ type BuildPromotion struct {
 	Status string
 	Repo   string // "" when only the status changed
 	At     time.Time
+	By     string // the user whose credentials asked for it; "" when Artifactory does not tell
 }
 
 // Build-info has repositories of its own, one for each project.

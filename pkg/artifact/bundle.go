@@ -38,6 +38,7 @@ type BundlePromotion struct {
 	Status      string   // COMPLETED, FAILED, …
 	Repos       []string // that it was limited to; empty also where Artifactory does not tell
 	At          time.Time
+	By          string // the user who asked for it; "" when Artifactory does not tell
 }
 
 // Release bundles have repositories of their own, one for each project.

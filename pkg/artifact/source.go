@@ -42,6 +42,9 @@ type Repository struct {
 	Key     string
 	Class   Class
 	Package string // "generic", "docker", "oci", "maven", …, in lower case; "" when the token may not know
+	Project string // key of the project that it belongs to; "" for none, and when ProjectKnown is false
+	// ProjectKnown is false when the token may not read the whole configuration.
+	ProjectKnown bool
 }
 
 // Class is what a repository does with files. It is "" when the token may not know.

@@ -43,6 +43,7 @@ type Client struct {
 	refers  [64]chan struct{} // one for the manifests whose digest begins alike; holds an element while a signature is stored
 
 	repositories memory
+	users        users
 }
 
 // Options are what the client needs from its house.

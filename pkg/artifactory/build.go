@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,26 +168,37 @@ func (c *Client) buildInfo(ctx context.Context, r run, started string) (buildInf
 
 // newestRun finds the start of the newest run among the records of a build.
 func (c *Client) newestRun(ctx context.Context, r run) (time.Time, error) {
-	var newest time.Time
+	starts, err := c.starts(ctx, r)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return starts[0], nil
+}
+
+// starts lists when the runs of a build number began, the newest first, by the names of their records. Without a record it
+// is artifact.ErrGone.
+func (c *Client) starts(ctx context.Context, r run) ([]time.Time, error) {
+	var starts []time.Time
 	for _, dir := range spellings(r.name) {
 		entries, err := c.folder(ctx, r.repo(), dir)
 		switch {
 		case isGone(err), errors.Is(err, ErrPath), errors.Is(err, ErrNotFolder):
 			continue
 		case err != nil:
-			return time.Time{}, err
+			return nil, err
 		}
 		for _, e := range entries {
 			number, started, ok := recordName(e.Name)
-			if ok && !e.Folder && (number == r.number || number == encodedForBuilds(r.number)) && started.After(newest) {
-				newest = started
+			if ok && !e.Folder && (number == r.number || number == encodedForBuilds(r.number)) {
+				starts = append(starts, started)
 			}
 		}
 	}
-	if newest.IsZero() {
-		return time.Time{}, artifact.ErrGone
+	if len(starts) == 0 {
+		return nil, artifact.ErrGone
 	}
-	return newest, nil
+	slices.SortFunc(starts, func(a, b time.Time) int { return b.Compare(a) })
+	return slices.CompactFunc(starts, time.Time.Equal), nil
 }
 
 // buildRecord reads the record of a run from its repository, under each path that it may have.

@@ -205,7 +205,7 @@ func TestBuildHistory(t *testing.T) {
 	s, c := house(t, artifactorytest.Reader)
 	publish(t, s, published{name: "bld", number: "7"})
 	for _, body := range []string{
-		`{"status":"tested","timestamp":"2026-11-22T10:00:00.000+0000"}`,
+		`{"status":"tested","timestamp":"2026-11-22T10:00:00.000+0000","ciUser":"release-manager"}`,
 		`{"status":"released","targetRepo":"libs-release-local","timestamp":"2026-11-22T13:00:00.000+0200"}`,
 		`{"status":"late","timestamp":"2026-11-22T09:00:00.000+0000"}`,
 	} {
@@ -214,7 +214,9 @@ func TestBuildHistory(t *testing.T) {
 	b, err := c.Build(t.Context(), buildPlace(t, buildRepo, "bld/7"))
 	require.NoError(t, err)
 	at := func(hour int) time.Time { return time.Date(2026, 11, 22, hour, 0, 0, 0, time.UTC) }
-	require.Equal(t, []artifact.BuildPromotion{{Status: "released", Repo: "libs-release-local", At: at(11)}, {Status: "tested", At: at(10)}, {Status: "late", At: at(9)}}, b.Promotions)
+	require.Equal(t, []artifact.BuildPromotion{
+		{Status: "released", Repo: "libs-release-local", At: at(11), By: "ci"}, {Status: "tested", At: at(10), By: "ci"}, {Status: "late", At: at(9), By: "ci"},
+	}, b.Promotions)
 }
 
 // A server or a proxy that answers about something else is not believed; one that fails now and then is asked again.

@@ -56,7 +56,7 @@ func decodeBuildInfo(r io.Reader) (buildInfo, error) {
 	slices.Reverse(d.history) // of two at one time the later line is the newer
 	slices.SortStableFunc(d.history, func(x, y buildLine) int { return y.at().Compare(x.at()) })
 	for _, l := range d.history {
-		d.Promotions = append(d.Promotions, artifact.BuildPromotion{Status: string(l.Status), Repo: string(l.Repository), At: l.at()})
+		d.Promotions = append(d.Promotions, artifact.BuildPromotion{Status: string(l.Status), Repo: string(l.Repository), At: l.at(), By: string(l.User)})
 	}
 	if len(d.history) > 0 {
 		d.comment = string(d.history[0].Comment)
@@ -96,6 +96,7 @@ type buildLine struct {
 	Status     loose `json:"status"`
 	Comment    loose `json:"comment"`
 	Repository loose `json:"repository"`
+	User       loose `json:"user"` // who was let in; "ciUser" beside it is what the caller said
 	Timestamp  loose `json:"timestamp"`
 	Date       loose `json:"timestampDate"` // milliseconds
 }

@@ -185,6 +185,7 @@ func (c *Client) promotions(ctx context.Context, k bundleKey) ([]bundlePromotion
 				Environment string      `json:"environment"`
 				Status      string      `json:"status"`
 				Included    []string    `json:"included_repository_keys"`
+				By          string      `json:"created_by"`
 				ID          json.Number `json:"created_millis"`
 			} `json:"promotions"`
 		}
@@ -205,7 +206,7 @@ func (c *Client) promotions(ctx context.Context, k bundleKey) ([]bundlePromotion
 				return nil, fmt.Errorf("listing promotions: the server reports the time %.40q", p.ID)
 			}
 			list = append(list, bundlePromotion{id: p.ID.String(), BundlePromotion: artifact.BundlePromotion{
-				Environment: p.Environment, Status: strings.ToUpper(p.Status), Repos: p.Included, At: time.UnixMilli(millis).UTC(),
+				Environment: p.Environment, Status: strings.ToUpper(p.Status), Repos: p.Included, At: time.UnixMilli(millis).UTC(), By: p.By,
 			}})
 		}
 		if len(page.Promotions) < promotionPage {

@@ -35,11 +35,12 @@ const (
 	callManifest
 	callBlob
 	callUpload
+	callUser
 	numCalls
 )
 
 func (c callName) String() string {
-	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload"}[c]
+	return [numCalls]string{"info", "pull", "read", "store", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload", "user"}[c]
 }
 
 // classes are the values of status_class; "error" is a request without an answer, or with half of one.

@@ -21,6 +21,9 @@ const (
 	maxRemembered  = 10_000           // repositories; beyond that the memory starts anew
 )
 
+// noProjectKey is how some releases write that a repository belongs to no project.
+const noProjectKey = "default"
+
 // cacheSuffix makes the name of a remote repository's cache.
 const cacheSuffix = "-cache"
 
@@ -46,7 +49,7 @@ type memory struct {
 // Repository looks a repository up; the answer may be three minutes old. Several who ask at one time share a request.
 // A repository that does not exist is artifact.ErrGone; one that the token may not see is that or a *StatusError with
 // 403, as the server likes. Class and package type are known even when its configuration is closed to the token, as long
-// as the list of repositories is not.
+// as the list of repositories is not; its project is not.
 func (c *Client) Repository(ctx context.Context, key string) (artifact.Repository, error) {
 	repo, err := c.repository(ctx, key)
 	return repo.Repository, err
@@ -163,6 +166,7 @@ func (c *Client) described(ctx context.Context, key string) (repository, error) 
 	}
 	repo.Key = key
 	if r, ok := list[key]; ok {
+		r.Project, r.ProjectKnown = repo.Project, repo.ProjectKnown
 		repo.Repository = r
 	}
 	return repo, nil
@@ -175,12 +179,23 @@ func (c *Client) configured(ctx context.Context, key string) (repository, error)
 		Class   string   `json:"rclass"`
 		Package string   `json:"packageType"`
 		Members []string `json:"repositories"`
+		Project *string  `json:"projectKey"`
+		// A part of a configuration, which is what some are told, has neither of these. A whole one that names no project
+		// has none.
+		Includes *string `json:"includesPattern"`
+		Layout   *string `json:"repoLayoutRef"`
 	}
 	err := c.do(ctx, request{call: callRepository, method: http.MethodGet, url: c.base + "api/repositories/" + key}, decodeInto(&doc))
 	if err != nil {
 		return repository{}, err
 	}
-	repo := repository{Repository: artifact.Repository{Key: key, Class: artifact.Class(strings.ToLower(doc.Class)), Package: strings.ToLower(doc.Package)}}
+	repo := repository{Repository: artifact.Repository{
+		Key: key, Class: artifact.Class(strings.ToLower(doc.Class)), Package: strings.ToLower(doc.Package),
+		ProjectKnown: doc.Project != nil || doc.Includes != nil || doc.Layout != nil,
+	}}
+	if doc.Project != nil && *doc.Project != noProjectKey {
+		repo.Project = *doc.Project
+	}
 	switch {
 	case repo.Class == artifact.Remote && doc.Key+cacheSuffix == key:
 		repo.Class = artifact.Cache // some servers describe the remote one when they are asked for its cache
