@@ -57,7 +57,7 @@ type Considered struct {
 func (s *Set) Decide(req Request) Decision {
 	q := req.question()
 	c := s.consider(q, byNameAndFacts)
-	if c.rule == nil && len(c.denied) == 0 && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && q.about == req.Subject.Ref {
+	if c.none && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && q.about == req.Subject.Ref {
 		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Considered: c.considered}
 	}
 	d := Decision{Denied: c.denied, Skip: c.skip, Considered: c.considered}
@@ -125,6 +125,7 @@ type choice struct {
 	rule       *signingRule // the first that matched
 	denied     []reason.Reason
 	skip       string
+	none       bool // no policy matched, and none could
 	considered []Considered
 }
 
@@ -170,6 +171,7 @@ func (s *Set) consider(q *question, b breadth) choice {
 	if c.rule != nil || len(c.denied) > 0 {
 		return c
 	}
+	c.none = true
 	if s.noMatch == Skip {
 		c.skip = fmt.Sprintf("no signing policy matches %s and noMatch is skip", ref)
 		return c
