@@ -48,11 +48,11 @@ func TestMarkPromoted(t *testing.T) {
 	for quirk, repo := range map[string]string{"": artifactorytest.Release, "without": "", "refuse": ""} {
 		for _, p := range []published{{name: "bld", number: "7"}, {project: "fw", name: "bld", number: "7"}, {name: "team/my build; +1%", number: "1:2;3"}} {
 			s, c, look := marking(t, standin.Config{Quirks: standin.Quirks{EmptyPromotion: quirk}}, p)
-			want := artifact.BuildPromotion{Status: "released", Repo: artifactorytest.Release, At: at}
+			want := artifact.BuildPromotion{Status: "released", Repo: artifactorytest.Release, At: at, By: "hallmark"}
 			for range 3 {
 				require.NoError(t, c.MarkPromoted(t.Context(), look(), want, "by hallmark"), quirk)
 			}
-			require.Equal(t, []artifact.BuildPromotion{{Status: "released", Repo: repo, At: at}}, look().Promotions, "%q: once, and in its place", quirk)
+			require.Equal(t, []artifact.BuildPromotion{{Status: "released", Repo: repo, At: at, By: "hallmark"}}, look().Promotions, "%q: once, and in its place", quirk)
 			sent := 1
 			if quirk == "refuse" {
 				sent = 2

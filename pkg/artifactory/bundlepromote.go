@@ -176,6 +176,24 @@ func newest(list []bundlePromotion, environment string) *bundlePromotion {
 	return &list[i]
 }
 
+// BundlePromotions lists the promotions of a release bundle, the newest first and a thousand at most. A bundle that does not
+// exist has none.
+func (c *Client) BundlePromotions(ctx context.Context, ref artifact.Ref) ([]artifact.BundlePromotion, error) {
+	k, err := c.bundleKey(ref)
+	if err != nil {
+		return nil, fmt.Errorf("asking about release bundle %s: %w", ref, err)
+	}
+	list, err := c.promotions(ctx, k)
+	if err != nil {
+		return nil, fmt.Errorf("asking about release bundle %s: %w", ref, err)
+	}
+	out := make([]artifact.BundlePromotion, len(list))
+	for i, p := range list {
+		out[i] = p.BundlePromotion
+	}
+	return out, nil
+}
+
 // promotions lists a bundle's promotions, the newest first. A bundle that does not exist has none.
 func (c *Client) promotions(ctx context.Context, k bundleKey) ([]bundlePromotion, error) {
 	var list []bundlePromotion
