@@ -182,25 +182,10 @@ func (s *Set) consider(q *question, b breadth) choice {
 
 // does is what the policy does with what it matches, in one line.
 func (p *signingRule) does() string {
-	text := "signs with " + ordersText(p.orders)
-	if p.configuration != nil {
-		text += ", configuration " + p.configuration.name
-	}
 	if when := p.match.conditions(); when != "" {
-		text += ", " + when
+		return when + " " + p.outcome()
 	}
-	for i, ch := range p.checks {
-		if i == 0 {
-			text += ", requires "
-		} else {
-			text += "; "
-		}
-		text += ch.name + " (" + ch.text() + ")"
-	}
-	if p.warn {
-		text += ", warns only"
-	}
-	return text
+	return p.outcome()
 }
 
 // owners names the owners of policies once each; an operator when there are none.

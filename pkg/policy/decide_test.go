@@ -7,10 +7,11 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
-// two signing policies that overlap in shared/, a third that agrees with the first in all/.
+// two signing policies that overlap in shared/, which the load cannot tell, and a third that agrees with the first in all/.
 const overlapping = `
 kind: SigningPolicy
 name: tars
@@ -21,7 +22,7 @@ sign: [{key: release-2026, formats: [sigstore, raw]}]
 kind: SigningPolicy
 name: shared
 owner: bob
-match: {repositories: [libs], paths: [shared/**]}
+match: {repositories: [libs], paths: [shared/**], exclude: ` + policytest.HardExclude + `}
 sign: [{key: release-2027, formats: [sigstore]}]
 ---
 kind: SigningPolicy
@@ -42,7 +43,7 @@ func TestDecide(t *testing.T) {
 	}{
 		{name: "one", path: "all/deep/x", granted: "all"},
 		{name: "two that agree", path: "all/x", granted: "tars"},
-		{name: "two that differ", path: "shared/x", denied: reason.PolicyConflict},
+		{name: "two that differ", path: "shared/" + policytest.HardName, denied: reason.PolicyConflict},
 		{name: "none, skip", path: "x", skipped: true},
 		{name: "none, deny", path: "x", noMatch: policy.Deny, denied: reason.NoPolicy},
 	} {
@@ -82,7 +83,7 @@ func TestDecide(t *testing.T) {
 
 func TestConflictNamesBothPlaces(t *testing.T) {
 	t.Parallel()
-	d := load(t, policy.Skip, overlapping).Decide(policy.Request{Subject: subject(t, "libs/shared/x")})
+	d := load(t, policy.Skip, overlapping).Decide(policy.Request{Subject: subject(t, "libs/shared/"+policytest.HardName)})
 	require.Nil(t, d.Grant)
 	require.Equal(t, "policies/p.yaml:2 (tars) and policies/p.yaml:8 (shared)", d.Denied[0].Rule)
 	require.Equal(t, "alice, bob", d.Denied[0].Who)

@@ -27,7 +27,7 @@ sign: [{key: dev-2026, formats: [sigstore]}]
 kind: SigningPolicy
 name: half
 owner: build-team
-match: {repositories: [clash]}
+match: {repositories: [clash], exclude: ` + policytest.HardExclude + `}
 sign: [{key: release-2026, formats: [sigstore]}]
 ---
 kind: SigningPolicy
@@ -92,7 +92,7 @@ func TestJudge(t *testing.T) {
 		{"wrong-format", "staging/app.tgz", "release/app.tgz", []policy.Evidence{file("raw", "release-2026", "")}, []reason.Code{reason.SignatureMissing}},
 		{"advice-needs-policy", "dev/app.tgz", "release/app.tgz", []policy.Evidence{made}, []reason.Code{reason.KeyDevelopment}},
 		{"advice-needs-new-policy", "nowhere/app.tgz", "release/app.tgz", nil, []reason.Code{reason.SignatureMissing}},
-		{"advice-needs-peace", "clash/app.tgz", "release/app.tgz", nil, []reason.Code{reason.SignatureMissing}},
+		{"advice-needs-peace", "clash/" + policytest.HardName, "release/app.tgz", nil, []reason.Code{reason.SignatureMissing}},
 		{"no-gate", "staging/app.tgz", "elsewhere/app.tgz", []policy.Evidence{file("sigstore", "release-2026", "")}, []reason.Code{reason.NoGatePolicy}},
 		{"two-gates", "staging/app.tgz", "vault/app/app.tgz", nil, []reason.Code{reason.SignatureMissing, reason.SignatureMissing}},
 		{"half", "staging/app.tgz", "vault/app/app.tgz", []policy.Evidence{file("raw", "release-2026", ""), file("sigstore", "release-2026", "")}, []reason.Code{reason.SignatureMissing}},

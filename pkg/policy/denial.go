@@ -19,8 +19,8 @@ func conflict(ref artifact.Ref, a, b *signingRule) reason.Reason {
 	return reason.Reason{
 		Code:     reason.PolicyConflict,
 		Message:  fmt.Sprintf("two signing policies match %s and sign it differently, so it is not signed", ref),
-		Found:    fmt.Sprintf("%s signs with %s; %s signs with %s", a.rule, ordersText(a.orders), b.rule, ordersText(b.orders)),
-		Expected: "one signing policy for an artifact, or several with the same sign list in the same order",
+		Found:    fmt.Sprintf("%s %s; %s %s", a.rule, a.outcome(), b.rule, b.outcome()),
+		Expected: "one signing policy for an artifact, or several that sign it alike: with the same keys in the same order, the same checks and mode",
 		Fix:      fmt.Sprintf("narrow match or add exclude in one of them, then hallmark policy explain %s", ref),
 		Who:      owners([]string{a.owner, b.owner}),
 		Rule:     a.rule + " and " + b.rule,

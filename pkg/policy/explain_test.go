@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
 )
 
 func TestExplain(t *testing.T) {
@@ -21,7 +22,7 @@ func TestExplain(t *testing.T) {
 		{"event", "libs-staging-local/app/1.4.2/app.tgz", "artifact/cached", "skip", examplesSet},
 		{"excluded", "libs-staging-local/tmp/app.tgz", "artifact/deployed", "skip", examplesSet},
 		{"guarded", "libs-release-local/app/1.4.2/app.tgz", "", "skip", examplesSet},
-		{"conflict", "libs/shared/x", "", "deny", load(t, policy.Skip, overlapping)},
+		{"conflict", "libs/shared/" + policytest.HardName, "", "deny", load(t, policy.Skip, overlapping)},
 		{"nothing", "libs/y", "", "deny", load(t, policy.Deny, overlapping)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -45,7 +46,7 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 	t.Parallel()
 	for _, noMatch := range []policy.NoMatch{policy.Skip, policy.Deny} {
 		set := load(t, noMatch, overlapping)
-		for _, path := range []string{"libs/shared/x", "libs/all/x", "libs/all/d/x", "libs/x", "other/x"} {
+		for _, path := range []string{"libs/shared/" + policytest.HardName, "libs/shared/x", "libs/all/x", "libs/all/d/x", "libs/x", "other/x"} {
 			d := set.Decide(policy.Request{Subject: subject(t, path)})
 			e := set.Explain(ref(t, path), "")
 			require.Equal(t, d.Grant != nil, e.Outcome == "sign", path)

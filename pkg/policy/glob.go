@@ -10,7 +10,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Limits of one pattern. Alternatives multiply the work of a match; the others keep a pattern readable.
+// Limits of one pattern, far above what people write.
 const (
 	maxGlob         = 512 // bytes
 	maxAlternatives = 64  // product over all {a,b,c} groups
@@ -19,7 +19,7 @@ const (
 // firstMatch returns the first pattern that matches, or "". Patterns were checked when the set was loaded.
 func firstMatch(patterns []string, s string) string {
 	for _, p := range patterns {
-		if doublestar.MatchUnvalidated(p, s) {
+		if matchGlob(p, s) {
 			return p
 		}
 	}
@@ -85,11 +85,13 @@ func checkGlob(p string) error {
 	return checkAlternatives(p)
 }
 
-// checkAlternatives bounds {a,b} groups. Brackets hide braces, as in [{].
+// checkAlternatives bounds {a,b} groups and keeps slashes out of groups and classes. Brackets hide braces, as in [{].
 func checkAlternatives(p string) error {
 	product, commas, open, class := 1, 0, false, false
 	for _, r := range p {
 		switch {
+		case class && r == '/':
+			return fmt.Errorf("%q has a / within [ ], which no pattern but ** matches; write two patterns", p)
 		case class:
 			class = r != ']'
 		case r == '[':

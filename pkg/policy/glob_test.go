@@ -1,12 +1,16 @@
 package policy
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
 func TestPatterns(t *testing.T) {
@@ -36,6 +40,28 @@ func TestPatterns(t *testing.T) {
 		{"**/*", ".hidden/x", true},
 		{"A/*", "a/x", false},
 		{"**/*-é?", "x-éü", true},
+		{"**/b", "b", true},
+		{"a/**", "a", true},
+		{"a*/**", "a", true},
+		{"a/**/**", "a", true},
+		{"a/**/b/**", "a/b", true},
+		{"**/a/**/b/**/c", "x/a/b/y/a/b/c", true},
+		{"a/**/b", "ab", false},
+		{"a/**/b", "a/xb", false},
+		{"a*{b,}", "a", true},
+		{"{*}*", "a/b", false},
+		{"a[!x]b", "a/b", false},
+		{"a[+-9]b", "a/b", false},
+		{"a?b", "a/b", false},
+		{"{a,[},]}{x,}", "}x", true},
+		{"{a,[},]}{x,}", ",", true},
+		{"a,b", "a,b", true},
+		{"a,b{c,d},e", "a,bd,e", true},
+		{"[^a-c-e]", "-", false},
+		{"[^a-c-e]", "d", true},
+		{"[a-]x", "-x", true},
+		{"é[à-ü]*", "éèé", true},
+		{"é*", "è", false},
 	} {
 		require.NoError(t, checkPathGlob(tc.pattern), tc.pattern)
 		require.Equal(t, tc.want, firstMatch([]string{tc.pattern}, tc.path) != "", "%s on %s", tc.pattern, tc.path)
@@ -51,6 +77,106 @@ var hard = []string{
 	strings.Repeat("{*a,*b}", 6) + "c",
 }
 
+// oracle says what a pattern means, the slow way: segments one by one, alternatives written out.
+func oracle(pattern, name string) bool {
+	return oracleFolders(strings.Split(pattern, "/"), strings.Split(name, "/"))
+}
+
+func oracleFolders(pattern, name []string) bool {
+	switch {
+	case len(pattern) == 0:
+		return len(name) == 0
+	case pattern[0] == "**":
+		return oracleFolders(pattern[1:], name) || len(name) > 0 && oracleFolders(pattern, name[1:])
+	}
+	return len(name) > 0 && oracleSegment(pattern[0], name[0]) && oracleFolders(pattern[1:], name[1:])
+}
+
+func oracleSegment(pattern, name string) bool {
+	if open := strings.IndexByte(pattern, '{'); open >= 0 {
+		end := open + strings.IndexByte(pattern[open:], '}')
+		return slices.ContainsFunc(strings.Split(pattern[open+1:end], ","), func(one string) bool {
+			return oracleSegment(pattern[:open]+one+pattern[end+1:], name)
+		})
+	}
+	switch {
+	case pattern == "":
+		return name == ""
+	case pattern[0] == '*':
+		return oracleSegment(pattern[1:], name) || name != "" && oracleSegment(pattern, name[1:])
+	case name == "":
+		return false
+	case strings.HasPrefix(pattern, "[ab]"):
+		return name[0] <= 'b' && oracleSegment(pattern[4:], name[1:])
+	case strings.HasPrefix(pattern, "[!a]"):
+		return name[0] != 'a' && oracleSegment(pattern[4:], name[1:])
+	}
+	return (pattern[0] == '?' || pattern[0] == name[0]) && oracleSegment(pattern[1:], name[1:])
+}
+
+// randomGlob makes patterns of few letters, so that they often have names in common. It returns only well-formed ones.
+func randomGlob(rng *rand.Rand, check func(string) error) string {
+	pieces := []string{"a", "b", "c", "*", "?", "/", "/", "**/", "/**", "/**/", "{a,b}", "{,c}", "{a*,?c,}", "[ab]", "[!a]"}
+	for {
+		var b strings.Builder
+		for range 1 + rng.IntN(6) {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		if check(b.String()) == nil {
+			return b.String()
+		}
+	}
+}
+
+// allNames lists every path of up to so many characters out of a, b, c and the slash.
+func allNames(most int) []string {
+	var out []string
+	level := []string{""}
+	for range most {
+		var next []string
+		for _, name := range level {
+			for _, c := range []string{"a", "b", "c", "/"} {
+				if next = append(next, name+c); pathIs(name + c) {
+					out = append(out, name+c)
+				}
+			}
+		}
+		level = next
+	}
+	return out
+}
+
+func pathIs(name string) bool {
+	_, err := artifact.NewRef("main", "r", name)
+	return err == nil
+}
+
+func TestPatternsMeanWhatTheOracleSays(t *testing.T) {
+	t.Parallel()
+	names := allNames(5)
+	rng := rand.New(rand.NewPCG(1, 2))
+	matched := 0
+	for range 1000 {
+		p := randomGlob(rng, checkPathGlob)
+		for _, name := range names {
+			want := oracle(p, name)
+			if matchGlob(p, name) != want {
+				t.Fatalf("%s on %s: want %v", p, name, want)
+			}
+			if want {
+				matched++
+			}
+		}
+	}
+	require.Greater(t, matched, 10_000)
+}
+
+func TestMatchingNeedsNoMemory(t *testing.T) {
+	p := "**/{app,lib}-[0-9]*/*.{tgz,zip,deb}"
+	require.True(t, matchGlob(p, "org/acme/app-1.4.2/app.zip"))
+	require.Zero(t, testing.AllocsPerRun(100, func() { matchGlob(p, "org/acme/app-1.4.2/app.zip") }))
+}
+
 func TestHardPatternsEnd(t *testing.T) {
 	t.Parallel()
 	for _, p := range hard {
@@ -58,7 +184,7 @@ func TestHardPatternsEnd(t *testing.T) {
 		for _, path := range []string{strings.Repeat("a", 1024), strings.Repeat("a/", 511) + "a", strings.Repeat("aa/", 340) + "a"} {
 			start := time.Now()
 			require.Empty(t, firstMatch([]string{p}, path))
-			require.Less(t, time.Since(start), 30*time.Second, p)
+			require.Less(t, time.Since(start), 5*time.Second, p)
 		}
 	}
 }
@@ -79,7 +205,7 @@ func FuzzGlob(f *testing.F) {
 		}
 		start := time.Now()
 		matched := firstMatch([]string{pattern}, path) != ""
-		if took := time.Since(start); took > 30*time.Second {
+		if took := time.Since(start); took > 5*time.Second {
 			t.Fatalf("%q on %q took %s", pattern, path, took)
 		}
 		if isLiteral(pattern) && !strings.ContainsAny(pattern, "]}") && matched != (pattern == path) {

@@ -74,12 +74,14 @@ func TestPoliciesThatDifferInPlatformsConflict(t *testing.T) {
 	set := kinds(t, imagePolicy+"---\n"+`kind: SigningPolicy
 name: other
 owner: release-managers
-match: {repositories: [oci-local]}
+match: {repositories: [oci-local], exclude: `+policytest.HardExclude+`}
 sign:
   - {key: release-2026, formats: [raw, cosign]}
   - {key: release-2027, formats: [raw]}
 `)
-	d := set.Decide(policy.Request{Subject: image("")})
+	subject := image("")
+	subject.Ref.Path = policytest.HardName
+	d := set.Decide(policy.Request{Subject: subject})
 	require.Len(t, d.Denied, 1)
 	require.Equal(t, reason.PolicyConflict, d.Denied[0].Code)
 }

@@ -129,6 +129,9 @@ func build(sources []source, v Vocabulary) (*Set, error) {
 		}
 	}
 	c.configured(set)
+	if len(c.errs) == 0 {
+		c.conflicts(set.signing)
+	}
 	if len(c.errs) > 0 {
 		return nil, inOrder(c.errs)
 	}

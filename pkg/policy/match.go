@@ -14,6 +14,7 @@ import (
 
 // Match says which artifacts a signing policy is about.
 type Match struct {
+	Pos          strictyaml.Pos
 	Instances    []strictyaml.Located[string] `yaml:"instances" default:"all" doc:"names of configured Artifactory instances"`
 	Repositories []strictyaml.Located[string] `yaml:"repositories" required:"true" doc:"repository names; * stands for any characters"`
 	Paths        []strictyaml.Located[string] `yaml:"paths" default:"**" doc:"path patterns; * stays within a folder, ** spans folders, {a,b} is either"`

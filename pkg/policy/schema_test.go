@@ -91,6 +91,7 @@ func TestSchemaSeesMistakes(t *testing.T) {
 		},
 		"kinds.yaml":   {{"/kind enum"}, {" required"}, {" type"}, {"/kind enum"}, {" required"}},
 		"later.yaml":   {{"/require/0 additionalProperties"}},
+		"overlap.yaml": {nil, nil, nil, nil, nil, nil, nil}, // nor are these
 		"signing.yaml": {{"/match additionalProperties"}, {"/sign/4/formats minItems"}},
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata/mistakes", file))
@@ -103,5 +104,5 @@ func TestSchemaSeesMistakes(t *testing.T) {
 	}
 	files, err := filepath.Glob("testdata/mistakes/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 5, "four, and syntax.yaml, which no schema sees; add the new one above")
+	require.Len(t, files, 6, "five, and syntax.yaml, which no schema sees; add the new one above")
 }

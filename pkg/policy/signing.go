@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -38,7 +39,8 @@ type Images struct {
 // signingRule is a SigningPolicy that was checked.
 type signingRule struct {
 	name, owner   string
-	rule          string // file:line (name)
+	rule          string         // file:line (name)
+	at            strictyaml.Pos // of match
 	match         match
 	platforms     []string // none means all
 	warn          bool
@@ -57,6 +59,7 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 	r := &signingRule{
 		name: p.Name.Value, owner: p.Owner.Value,
 		rule:  place(src.short, p.Pos.Line, p.Name.Value),
+		at:    p.Match.Pos,
 		match: c.match(p.Match), warn: p.Mode.Value == modeWarn,
 		named: p.Configuration, sign: p.Sign,
 	}
@@ -142,12 +145,45 @@ func (c *compiler) formats(named []strictyaml.Located[string]) []string {
 	return out
 }
 
-// agree reports whether two policies have the same signed in the same way.
-func agree(a, b *signingRule) bool {
-	return sameOrders(a.orders, b.orders) && slices.Equal(a.platforms, b.platforms)
+// agree reports whether two policies decide alike about what both match.
+func agree(a, b *signingRule) bool { return slices.Equal(a.decides(), b.decides()) }
+
+// decides lists all that makes a difference to whether and how an artifact is signed. Keys count in their order, because
+// the first key of a format takes the plain file name.
+func (p *signingRule) decides() []string {
+	out := []string{fmt.Sprintf("warn %v, configuration", p.warn)}
+	if p.configuration != nil {
+		out = append(out, p.configuration.name)
+	}
+	for _, o := range p.orders {
+		out = append(append(out, "key", o.Key), o.Formats...)
+	}
+	out = append(append(out, "platforms"), p.platforms...)
+	for _, ch := range p.checks {
+		out = append(out, "check", ch.name, ch.text())
+	}
+	return out
 }
 
-// sameOrders compares keys in order, because the first key of a format takes the plain file name.
-func sameOrders(a, b []Order) bool {
-	return slices.EqualFunc(a, b, func(x, y Order) bool { return x.Key == y.Key && slices.Equal(x.Formats, y.Formats) })
+// outcome is what decides says, for people.
+func (p *signingRule) outcome() string {
+	text := "signs with " + ordersText(p.orders)
+	if p.configuration != nil {
+		text += ", configuration " + p.configuration.name
+	}
+	if len(p.platforms) > 0 {
+		text += ", of images the platforms " + strings.Join(clip(p.platforms), ", ")
+	}
+	for i, ch := range p.checks {
+		if i == 0 {
+			text += ", requires "
+		} else {
+			text += "; "
+		}
+		text += ch.name + " (" + ch.text() + ")"
+	}
+	if p.warn {
+		text += ", warns only"
+	}
+	return text
 }

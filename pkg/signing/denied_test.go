@@ -21,7 +21,7 @@ func TestDeniedIsToldOnTheArtifact(t *testing.T) {
 		code  reason.Code
 	}{
 		"no policy":       {setup{noMatch: policy.Deny}, "other/a.tgz", reason.NoPolicy},
-		"policy conflict": {twoPolicies(), artifactPath, reason.PolicyConflict},
+		"policy conflict": {twoPolicies(), clashPath, reason.PolicyConflict},
 		"long path":       {setup{noMatch: policy.Deny}, long, reason.NoPolicy},
 		"odd path":        {setup{noMatch: policy.Deny}, `other/a,b|c=d ☃ "e".tgz`, reason.NoPolicy},
 	} {

@@ -63,7 +63,7 @@ func TestNoKeyUseWithoutAGrant(t *testing.T) {
 	}{
 		"skipped":  {setup{}, "other/a.tgz", ledger.Skipped},
 		"denied":   {setup{noMatch: policy.Deny}, "other/a.tgz", ledger.Denied},
-		"conflict": {twoPolicies(), "app/a.tgz", ledger.Denied},
+		"conflict": {twoPolicies(), clashPath, ledger.Denied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

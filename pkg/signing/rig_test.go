@@ -247,9 +247,13 @@ func (r *rig) path(name string) string {
 
 const hsmForever = hsmtest.Forever
 
-// twoPolicies disagree.
+// clashPath is what twoPolicies disagree about.
+const clashPath = "app/" + policytest.HardName
+
+// twoPolicies contradict each other, which the load does not foresee.
 func twoPolicies() setup {
-	return setup{policy: oneKey + "---\n" + strings.NewReplacer("release-binaries", "others", "[sigstore, raw]", "[raw]").Replace(oneKey)}
+	return setup{policy: oneKey + "---\n" + strings.NewReplacer("release-binaries", "others", "[sigstore, raw]", "[raw]",
+		`["app/**"]`, `["app/**"], exclude: `+policytest.HardExclude).Replace(oneKey)}
 }
 
 // twoKeys sign together, on a token that fails on demand.

@@ -146,7 +146,7 @@ require: {signatures: [{keys: [` + key + `], count: 1, formats: [raw]}]}
 		require.NoError(t, err)
 
 		r.upload("one/new.tgz", "new")
-		r.upload("app/refused.tgz", "two policies want different things")
+		r.upload(clashPath, "two policies want different things")
 		r.upload("else/where.tgz", "no policy")
 		r.upload("one/overwritten.tgz", "other bytes")
 		r.put("one/damaged.tgz.sig", "damaged", nil)
@@ -165,7 +165,7 @@ require: {signatures: [{keys: [` + key + `], count: 1, formats: [raw]}]}
 		r.put("gate/forged.tgz.sig", string(signature), nil)
 
 		want := map[string]string{
-			"one/new.tgz": "unsigned", "app/refused.tgz": "refused", "one/overwritten.tgz": "overwritten", "one/damaged.tgz": "wrongly-signed",
+			"one/new.tgz": "unsigned", clashPath: "refused", "one/overwritten.tgz": "overwritten", "one/damaged.tgz": "wrongly-signed",
 			"one/foreign.tgz": "wrongly-signed", "one/marked-wrongly.tgz": "lying-property", "one/unmarked.tgz": "unmarked", "one/lie.tgz": "lying-property",
 			"else/lie.tgz": "lying-property", "one/owner-gone.tgz.sig": "orphan", "one/owner-gone.tgz.sigstore.json": "orphan",
 			"gate/unsigned.tgz": "unsigned", "gate/forged.tgz": "wrongly-signed", "one/deleted.tgz": "lying-property",
@@ -186,11 +186,11 @@ require: {signatures: [{keys: [` + key + `], count: 1, formats: [raw]}]}
 		}
 		r.requireSigned("one/overwritten.tgz", "other bytes")
 		require.Equal(t, 3, r.uses()-before, "new bytes alone need the key")
-		require.Equal(t, []string{"denied"}, r.props("app/refused.tgz")["hallmark.state"])
+		require.Equal(t, []string{"denied"}, r.props(clashPath)["hallmark.state"])
 
 		again := s.run(ledger.Sweep{})
 		require.Equal(t, map[string]string{
-			"app/refused.tgz": "refused", "else/lie.tgz": "lying-property", "gate/unsigned.tgz": "unsigned", "gate/forged.tgz": "wrongly-signed",
+			clashPath: "refused", "else/lie.tgz": "lying-property", "gate/unsigned.tgz": "unsigned", "gate/forged.tgz": "wrongly-signed",
 			"one/owner-gone.tgz.sig": "orphan", "one/owner-gone.tgz.sigstore.json": "orphan",
 		}, s.found(again), "what policy cannot repair is told again")
 		require.Zero(t, again.Repaired)

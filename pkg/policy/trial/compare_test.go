@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
 	"github.com/hallmark-signing/hallmark/pkg/policy/trial"
 )
 
@@ -51,13 +52,13 @@ func TestCompare(t *testing.T) {
 		{"wider match", "[staging], exclude", "[staging, other], exclude", "other/a\nother/tmp/b\n", []string{"changed staging"}, map[string]int{trial.NewlySigned: 1}, "other/a, asked for by name\n    before  skip\n    after   sign with release-2026 (sigstore, raw)\n    from    inventory paths.txt:1"},
 		{"narrower match", "exclude: [tmp/**]", "exclude: [a]", "staging/tmp/b\n", []string{"changed staging"}, map[string]int{trial.NewlySigned: 1, trial.NoLongerSigned: 1}, "- match: exclude tmp/**\n    + match: exclude a\n"},
 		{"fewer formats", "[sigstore, raw]", "[sigstore]", "", []string{"changed staging"}, map[string]int{trial.SignedOtherwise: 1}, "signed otherwise: 1"},
-		{"conflict gone", "paths: [clash/**]", "paths: [clish/**]", "staging/clash/x\nstaging/clish/x\n", []string{"changed clash"}, map[string]int{trial.NewlySigned: 1, trial.NoLongerSigned: 1}, "policy-conflict"},
-		{"clash elsewhere", "[staging], paths: [clash/**]", "[staging], paths: [tmp/**]", "staging/tmp/x\nstaging/clash/x", []string{"changed clash"}, map[string]int{trial.NewlySigned: 2}, ""},
+		{"conflict gone", "paths: [clash/**]", "paths: [clish/**]", "staging/clash/" + policytest.HardName + "\nstaging/clish/" + policytest.HardName + "\n", []string{"changed clash"}, map[string]int{trial.NewlySigned: 1, trial.NoLongerSigned: 1}, "policy-conflict"},
+		{"clash elsewhere", "[staging], paths: [clash/**]", "[staging], paths: [tmp/**]", "staging/tmp/" + policytest.HardName + "\nstaging/clash/" + policytest.HardName, []string{"changed clash"}, map[string]int{trial.NewlySigned: 2}, ""},
 		{"gate opened", "    - {lane: release, formats: [raw]}\n", "", "release/b\nrelease/c\nstaging/c\n", []string{"changed release"}, map[string]int{trial.NewlyAllowed: 3}, "release/b, release-2027 (sigstore)\n    before  refuse (signature-missing)\n    after   allow\n    from    inventory paths.txt:1"},
 		{"gate opened to a development key", "{lane: release, formats: [raw]}", "{lane: development, formats: [raw]}", "", []string{"changed release"}, map[string]int{trial.NewlyAllowed: 1, trial.NewlyRefused: 2}, "dev-2026 (raw) and release-2027 (sigstore)"},
 		{"gate closed", "{lane: release, formats: [raw]}", "{lane: release, formats: [raw], count: 2}", "", []string{"changed release"}, map[string]int{trial.NewlyRefused: 2}, "found     1 of 2: signed by release-2026"},
 		{"gate gone", "repositories: [release]", "repositories: [vault]", "vault/x\n", []string{"changed release"}, map[string]int{trial.NewlyAllowed: 1, trial.NewlyRefused: 2}, "no-gate-policy"},
-		{"renamed", "name: clash", "name: crash", "staging/clash/x\n", []string{"added crash", "removed clash"}, map[string]int{}, "nothing newly allowed"},
+		{"renamed", "name: clash", "name: crash", "staging/clash/" + policytest.HardName + "\n", []string{"added crash", "removed clash"}, map[string]int{}, "nothing newly allowed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
 	"github.com/hallmark-signing/hallmark/pkg/policy/trial"
 )
 
@@ -31,7 +32,7 @@ sign: [{key: release-2026, formats: [sigstore, raw]}]
 kind: SigningPolicy
 name: clash
 owner: build-team
-match: {repositories: [staging], paths: [clash/**]}
+match: {repositories: [staging], paths: [clash/**], exclude: ` + policytest.HardExclude + `}
 sign: [{key: dev-2026, formats: [sigstore]}]
 ---
 kind: GatePolicy
@@ -78,7 +79,7 @@ func TestRun(t *testing.T) {
 		{"rule", "signing", "artifact: staging/a", "outcome: sign, sign: [{key: release-2026, formats: [sigstore, raw]}]", "outcome: sign, sign: [{key: release-2026, formats: [sigstore, raw]}], rule: clash", "rule", "policies/p.yaml:1 (staging)"},
 		{"no-digest", "signing", "artifact: staging/a, digest: unknown", "outcome: deny, reasons: [digest-unknown], rule: staging", "outcome: deny, reasons: [no-policy]", "reasons", "digest-unknown"},
 		{"kind", "signing", "artifact: staging/a/1/manifest.json, kind: image", "outcome: deny, reasons: [format-unfit]", "outcome: skip", "outcome", "deny (format-unfit)"},
-		{"conflict", "signing", "artifact: staging/clash/a", "outcome: deny, reasons: [policy-conflict], rule: clash", "outcome: deny, reasons: [no-policy]", "reasons", "policy-conflict"},
+		{"conflict", "signing", "artifact: staging/clash/" + policytest.HardName, "outcome: deny, reasons: [policy-conflict], rule: clash", "outcome: deny, reasons: [no-policy]", "reasons", "policy-conflict"},
 		{"allow", "gates", "target: release/a, evidence: [{key: release-2026, format: sigstore}, {key: release-2027, format: raw}]", "outcome: allow, rule: release", "outcome: refuse, reasons: [signature-missing]", "outcome", "allow"},
 		{"refuse", "gates", "target: release/a, artifact: staging/a", "outcome: refuse, reasons: [signature-missing, signature-missing], rule: release", "outcome: refuse, reasons: [signature-missing]", "reasons", "signature-missing, signature-missing"},
 		{"one-of-two", "gates", "target: release/a, evidence: [{key: release-2026, format: sigstore}]", "outcome: refuse, reasons: [signature-missing]", "outcome: allow", "outcome", "refuse (signature-missing)"},
