@@ -1,4 +1,4 @@
-# Hallmark's rule for a lifecycle gate of AppTrust: everything in an application version must bear Hallmark's evidence,
+# Hallmark's rule for a lifecycle gate of AppTrust: all of an application version must bear Hallmark's evidence,
 # verified by the platform, by one of our keys, for these very bytes, and fresh. README.md says how it is installed.
 #
 # Nothing but what is known to be good is let through: each check below names what passes, and whatever is missing,
@@ -89,7 +89,8 @@ max_age_days := params.max_age_days if {
 
 max_age_days := to_number(params.max_age_days) if regex.match(`^[1-9][0-9]{0,4}$`, params.max_age_days)
 
-# subjects: "artifacts" (each of them bears evidence) or "version" (the version's own record does, which lists them).
+# subjects: "artifacts" (each of them bears evidence), "sources" (each of what the version was made from does, such as a
+# release bundle) or "version" (the version's own record does, which lists them).
 default subjects := "artifacts"
 
 subjects := params.subjects if {
@@ -126,9 +127,9 @@ refusals contains "the parameter public_keys holds no public key. Expected: PEM,
 	count(pins) == 0
 }
 
-refusals contains "the parameter subjects is unknown. Expected: artifacts or version. Fix: correct it in the rule" if not known_subjects[subjects]
+refusals contains "the parameter subjects is unknown. Expected: artifacts, sources or version. Fix: correct it in the rule" if not known_subjects[subjects]
 
-known_subjects := {"artifacts", "version"}
+known_subjects := {"artifacts", "sources", "version"}
 
 refusals contains concat("", ["the parameter ", name, " points to ", path, ", which whoever attaches the evidence can write. Expected: a member that the platform writes. Fix: correct it in the rule"]) if {
 	some name, path in {"alias_path": alias_path, "digest_path": digest_path}
@@ -144,7 +145,7 @@ version := input.data if {
 	not input.data.applications
 }
 
-# What must bear evidence: a path for the message, the digest, and the edges to the evidence.
+# What must bear evidence: its name for messages, its digest, and the edges to the evidence.
 items contains item if {
 	subjects == "artifacts"
 	some r, edge in version.releasables.releasablesConnection.edges
@@ -167,6 +168,16 @@ items contains item if {
 }
 
 items contains item if {
+	subjects == "sources"
+	some n, source in version.sources
+	item = {
+		"id": ["source", n], "path": concat("", ["source ", format_int(n + 1, 10), " (", object.get(source, "__typename", "?"), ")"]),
+		"sha256": object.get(source, ["evidenceSubject", "sha256"], null),
+		"package": "", "edges": object.get(source, ["evidenceSubject", "evidenceConnection", "edges"], null),
+	}
+}
+
+items contains item if {
 	subjects == "version"
 	some edges in record_edges
 	item = {
@@ -179,7 +190,7 @@ record_edges contains version.evidenceSubject.evidenceConnection.edges
 
 record_edges contains version.evidenceConnection.edges
 
-# Each artifact was read, and none is on a further page that the rule was not given.
+# Each was read, and none is on a further page that the rule was not given.
 default listed_in_packages := 0
 
 listed_in_packages := sum([count(edge.node.artifacts) | some edge in version.releasables.releasablesConnection.edges])
@@ -188,12 +199,21 @@ default listed := 0
 
 listed := count(version.artifactsConnection.edges)
 
-all_read if count(items) == listed_in_packages + listed
-
-refusals contains "there is nothing in this application version that could bear evidence. Expected: at least one artifact. Fix: bind packages to the application and make a new version" if count(items) == 0
-
-refusals contains "not every artifact of this application version can be read. Expected: each with its digest and its evidence. Fix: compare the input in the Rego Playground with policies/gates/rego/README.md" if {
+all_read if {
 	subjects == "artifacts"
+	count(items) == listed_in_packages + listed
+}
+
+all_read if {
+	subjects == "sources"
+	count(items) == count(version.sources)
+}
+
+all_read if subjects == "version"
+
+refusals contains "there is nothing in this application version that could bear evidence. Expected: at least one artifact, or source. Fix: make a version with contents" if count(items) == 0
+
+refusals contains "not every part of this application version can be read. Expected: each with its digest and its evidence. Fix: compare the input in the Rego Playground with policies/gates/rego/README.md" if {
 	count(items) > 0
 	not all_read
 }

@@ -137,7 +137,7 @@ lets_through := {
 	"one of many for the other": {"given": added(concat("/", [connection, "edges/0/node/artifacts/1"]), artifact("modem/9.1/extra.bin", other_digest, [evidence(file_digest)])), "words": ["modem/9.1/extra.bin: found evidence for other bytes"]},
 	"only a page": {"given": added(concat("/", [connection, "pageInfo"]), {"hasNextPage": true}), "words": ["only a part"]},
 	"only some packages": {"given": changed("data/applications/getApplicationVersion/releasables/releasablesCount", 7), "words": ["only a part"]},
-	"an artifact that is none": {"given": added(concat("/", [connection, "edges/0/node/artifacts/1"]), "text"), "words": ["not every artifact"]},
+	"an artifact that is none": {"given": added(concat("/", [connection, "edges/0/node/artifacts/1"]), "text"), "words": ["not every part"]},
 	"a package that is none": {"given": json.patch(added(concat("/", [connection, "edges/0"]), "text"), [{"op": "replace", "path": "data/applications/getApplicationVersion/releasables/releasablesCount", "value": 3}]), "words": ["has no artifacts"]},
 	"a package without artifacts": {"given": json.patch(added(concat("/", [connection, "edges/0"]), release("npm", null)), [{"op": "replace", "path": "data/applications/getApplicationVersion/releasables/releasablesCount", "value": 3}]), "words": ["has no artifacts"]},
 }
@@ -247,6 +247,27 @@ test_the_versions_own_record if {
 
 	# Evidence of the record is none of the artifacts.
 	no(json.patch(given, [{"op": "replace", "path": "params/subjects", "value": "artifacts"}, {"op": "replace", "path": edges_of_file, "value": null}]), ["modem-9.1.bin: found no evidence"])
+}
+
+# A version that was made from release bundles.
+test_the_sources if {
+	source := {"__typename": "ApplicationVersionSourceReleaseBundle", "evidenceSubject": {"sha256": file_digest, "evidenceConnection": {"edges": [evidence(file_digest)]}}}
+	sources := "data/applications/getApplicationVersion/sources"
+	given := json.patch(whole, [
+		{"op": "replace", "path": "params/subjects", "value": "sources"},
+		{"op": "replace", "path": sources, "value": [source, source]},
+		{"op": "replace", "path": edges_of_file, "value": null},
+	])
+	answer(given).should_allow
+	no(json.patch(given, [{"op": "replace", "path": concat("", [sources, "/1/evidenceSubject/sha256"]), "value": other_digest}]), ["source 2 (ApplicationVersionSourceReleaseBundle): found evidence for other bytes"])
+	no(json.patch(given, [{"op": "add", "path": concat("", [sources, "/2"]), "value": {"__typename": "ApplicationVersionSourceDirect"}}]), ["source 3 (ApplicationVersionSourceDirect): found no evidence"])
+	no(json.patch(given, [{"op": "add", "path": concat("", [sources, "/2"]), "value": "text"}]), ["not every part"])
+	no(json.patch(given, [{"op": "replace", "path": sources, "value": []}]), ["nothing in this application version"])
+	no(json.patch(given, [{"op": "replace", "path": sources, "value": null}]), ["nothing in this application version"])
+
+	# Evidence of a source is none of the artifacts, nor the other way round.
+	no(json.patch(given, [{"op": "replace", "path": "params/subjects", "value": "artifacts"}]), ["modem-9.1.bin: found no evidence"])
+	no(json.patch(whole, [{"op": "replace", "path": "params/subjects", "value": "sources"}]), ["nothing in this application version"])
 }
 
 older(edges) := {"params": params, "data": {"evidenceConnection": {"edges": []}, "fromBuilds": [], "artifactsConnection": {"totalCount": 1, "edges": [{"node": {

@@ -63,6 +63,8 @@ func TestPackWithoutACheckFailsItsTests(t *testing.T) {
 		`	manifests[concat("", [trim_suffix(item.path, concat("", ["sha256__", item.sha256])), "manifest.json"])]`,
 		`	not all_read`,
 		`	not some_artifact[edge]`,
+		`	count(items) == listed_in_packages + listed`,
+		`	count(items) == count(version.sources)`,
 		`	connection.pageInfo.hasNextPage != false`,
 		`	connection.totalCount != count(connection.edges)`,
 		`	version.releasables.releasablesCount != count(version.releasables.releasablesConnection.edges)`,
@@ -207,9 +209,13 @@ func TestRequestBodies(t *testing.T) {
 	require.Equal(t, params, input.Params)
 
 	const query = `data.curation.policies.allow.should_allow with time.now_ns as time.parse_rfc3339_ns(%)`
-	for at, want := range map[string]string{"2026-09-01T00:00:00Z": "true", "2027-09-01T00:00:00Z": "false"} {
-		out, err := opa(t, "eval", "--format", "raw", "-d", pack, "-i", "input_example.json", strings.Replace(query, "%", `"`+at+`"`, 1))
-		require.NoError(t, err, out)
-		require.Equal(t, want, strings.TrimSpace(out), at)
+	for _, subjects := range []string{"sources", "artifacts"} { // the example shows both
+		given := filepath.Join(t.TempDir(), "input.json")
+		require.NoError(t, os.WriteFile(given, []byte(strings.Replace(read(t, "input_example.json"), `"subjects": "sources"`, `"subjects": "`+subjects+`"`, 1)), 0o600))
+		for at, want := range map[string]string{"2026-09-01T00:00:00Z": "true", "2027-09-01T00:00:00Z": "false"} {
+			out, err := opa(t, "eval", "--format", "raw", "-d", pack, "-i", given, strings.Replace(query, "%", `"`+at+`"`, 1))
+			require.NoError(t, err, out)
+			require.Equal(t, want, strings.TrimSpace(out), at)
+		}
 	}
 }
