@@ -53,13 +53,18 @@ func (p people) has(a Actor) bool {
 	return slices.Contains(p.users, a.User) || slices.ContainsFunc(a.Groups, func(g string) bool { return slices.Contains(p.groups, g) })
 }
 
-// String names them, for messages.
-func (p people) String() string {
+// String names a few of them, for messages.
+func (p people) String() string { return strings.Join(clip(p.list()), ", ") }
+
+// all names all of them.
+func (p people) all() string { return strings.Join(p.list(), ", ") }
+
+func (p people) list() []string {
 	parts := slices.Clone(p.users)
 	for _, g := range p.groups {
 		parts = append(parts, "group "+g)
 	}
-	return strings.Join(clip(parts), ", ")
+	return parts
 }
 
 func (c *compiler) configuration(src source, y SigningConfiguration) *configuration {

@@ -188,6 +188,24 @@ func (p *signingRule) does() string {
 	return p.outcome()
 }
 
+// requires lists what must hold before it is signed, a line each.
+func (p *signingRule) requires() []string {
+	var out []string
+	if when := p.match.conditions(); when != "" {
+		out = append(out, "only "+when)
+	}
+	if c := p.configuration; c != nil && c.as != nil {
+		out = append(out, fmt.Sprintf("submitted by %s, as %s", c.submitters, strings.Join(c.as, ", ")))
+	}
+	if c := p.configuration; c != nil && !c.managers.empty() {
+		out = append(out, "not submitted by "+c.managers.String())
+	}
+	for _, ch := range p.checks {
+		out = append(out, "requires "+ch.name+": "+ch.text())
+	}
+	return out
+}
+
 // owners names the owners of policies once each; an operator when there are none.
 func owners(named []string) string {
 	var out []string

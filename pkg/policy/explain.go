@@ -17,6 +17,8 @@ type Explanation struct {
 	Policy     string          `json:"policy,omitempty"`
 	Rule       string          `json:"rule,omitempty"`
 	Orders     []Order         `json:"orders"`
+	Requires   []string        `json:"requires"` // what must hold besides, a line each; the artifact was not looked at
+	Mode       string          `json:"mode,omitempty"`
 	Skip       string          `json:"skip,omitempty"`
 	Reasons    []reason.Reason `json:"reasons"`
 	Considered []Considered    `json:"considered"` // every signing policy
@@ -29,7 +31,7 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	c := s.consider(&question{subject: artifact.Subject{Info: artifact.Info{Ref: ref}}, about: ref, event: event}, byNameOnly)
 	e := Explanation{
 		Instance: ref.Instance, Artifact: ref.String(), Event: event, Outcome: "sign",
-		Orders: []Order{}, Skip: c.skip, Reasons: []reason.Reason{},
+		Orders: []Order{}, Requires: []string{}, Skip: c.skip, Reasons: []reason.Reason{},
 		Considered: c.considered, Gates: []Considered{}, PolicySet: s.digest,
 	}
 	if c.rule != nil {
@@ -41,7 +43,10 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	case c.skip != "":
 		e.Outcome = "skip"
 	default:
-		e.Orders = cloneOrders(c.rule.orders)
+		e.Orders, e.Requires = cloneOrders(c.rule.orders), append(e.Requires, c.rule.requires()...)
+		if c.rule.warn {
+			e.Mode = modeWarn
+		}
 	}
 	for _, g := range s.gates {
 		said := Considered{Policy: g.name, Rule: g.rule}
@@ -67,6 +72,12 @@ func (e Explanation) Text() string {
 		fmt.Fprintf(&b, "SIGN  %s\n  %s\n", about, e.Rule)
 		for _, o := range e.Orders {
 			fmt.Fprintf(&b, "    key %s, formats %s\n", o.Key, strings.Join(o.Formats, ", "))
+		}
+		for _, line := range e.Requires {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+		if e.Mode == modeWarn {
+			fmt.Fprintf(&b, "    mode warn: signs in any case, and tells what does not hold\n")
 		}
 	case "skip":
 		fmt.Fprintf(&b, "SKIP  %s\n  %s\n", about, e.Skip)

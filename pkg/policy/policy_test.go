@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,11 @@ const examples = "../../policies"
 
 func exampleVocabulary() policy.Vocabulary {
 	v := vocabulary
+	v.Keys = slices.Clone(v.Keys)
+	for _, name := range []string{"firmware-a", "firmware-b", "firmware-c"} {
+		v.Keys = append(v.Keys, policy.Key{Name: name, Lane: policy.LaneRelease})
+	}
+	v.Keys = append(v.Keys, policy.Key{Name: "firmware-dev", Lane: policy.LaneDevelopment})
 	v.Formats = []string{"sigstore", "raw", "cosign"}
 	v.Kinds = map[string][]artifact.Kind{"sigstore": {artifact.KindFile}, "raw": {artifact.KindFile}, "cosign": {artifact.KindImage}}
 	return v
@@ -71,8 +77,8 @@ func TestExamplesLoad(t *testing.T) {
 	set, err := policy.Load(examples, policy.Skip, exampleVocabulary())
 	require.NoError(t, err)
 	signed, guarded := set.Repositories("main")
-	require.Equal(t, []string{"libs-staging-local", "oci-staging-local"}, signed)
-	require.Equal(t, []string{"downloads-local", "libs-release-local", "oci-release-local"}, guarded)
+	require.Equal(t, []string{"firmware-build-local", "firmware-staging-local", "libs-staging-local", "maven-staging-local", "oci-staging-local"}, signed)
+	require.Equal(t, []string{"downloads-local", "firmware-release-local", "libs-release-local", "maven-release-local", "oci-release-local"}, guarded)
 
 	d := set.Decide(policy.Request{Subject: subject(t, "libs-staging-local/app/1.4.2/app.tgz"), Event: "artifact/deployed"})
 	require.NotNil(t, d.Grant)
@@ -82,7 +88,7 @@ func TestExamplesLoad(t *testing.T) {
 
 	demand, ok := set.Demand(ref(t, "libs-release-local/app/1.4.2/app.tgz"))
 	require.True(t, ok)
-	require.Equal(t, []string{"release-2026", "release-2027"}, demand.Keys())
+	require.Equal(t, []string{"firmware-a", "firmware-b", "firmware-c", "release-2026", "release-2027"}, demand.Keys())
 	require.Equal(t, []string{"sigstore"}, demand.Formats())
 	require.Empty(t, demand.Judge([]policy.Evidence{{File: "app.tgz.sigstore.json", Format: "sigstore", Key: "release-2026"}}))
 }

@@ -10,7 +10,7 @@ import (
 // Rule is one policy of a set as it was understood, for those who compare sets or count what was tried.
 type Rule struct {
 	Policy       string
-	Kind         string // SigningPolicy or GatePolicy
+	Kind         string // SigningPolicy, GatePolicy or SigningConfiguration
 	Rule         string // its place: file:line (name)
 	Means        []string
 	Requirements []Requirement // of a GatePolicy
@@ -32,7 +32,8 @@ type Requirement struct {
 }
 
 // Rules lists the policies in the order in which they are asked. Means tells everything a policy says, a line each,
-// apart from where it is written: two policies with the same lines decide alike.
+// apart from where it is written: two policies with the same lines decide alike, if their configurations do. These are
+// listed last.
 func (s *Set) Rules() []Rule {
 	var out []Rule
 	for _, p := range s.signing {
@@ -43,7 +44,9 @@ func (s *Set) Rules() []Rule {
 		for _, ch := range p.checks {
 			means = append(means, "requires "+ch.means())
 		}
-		means = append(means, p.configuration.means()...)
+		if p.configuration != nil {
+			means = append(means, "configuration: "+p.configuration.name)
+		}
 		means = append(means, "signs with "+ordersText(p.orders), "owner: "+p.owner)
 		out = append(out, Rule{Policy: p.name, Kind: kindSigning, Rule: p.rule, Means: means, Checks: checkPlaces(p.checks)})
 	}
@@ -64,6 +67,9 @@ func (s *Set) Rules() []Rule {
 		}
 		r.Means = append(r.Means, "owner: "+g.owner)
 		out = append(out, r)
+	}
+	for _, conf := range s.configurations {
+		out = append(out, Rule{Policy: conf.name, Kind: kindConfiguration, Rule: conf.rule, Means: conf.means()})
 	}
 	return out
 }
@@ -137,17 +143,17 @@ func (ch *check) means() string {
 	return fmt.Sprintf("%s: %s; message %q, fix %q, who %q", ch.name, ch.text(), ch.message, ch.fix, ch.who)
 }
 
-// means tells what a configuration says beyond what is signed.
+// means tells everything that a configuration says.
 func (r *configuration) means() []string {
-	if r == nil {
-		return nil
+	out := []string{"lane: " + r.lane}
+	if r.product != "" {
+		out = append(out, "product: "+r.product)
 	}
-	out := []string{fmt.Sprintf("configuration: %s, owner %s, product %q", r.name, r.owner, r.product)}
 	if r.as != nil {
-		out = append(out, fmt.Sprintf("submitters: %s, as %s", r.submitters, strings.Join(r.as, ", ")))
+		out = append(out, fmt.Sprintf("submitters: %s, as %s", r.submitters.all(), strings.Join(r.as, ", ")))
 	}
 	if !r.managers.empty() {
-		out = append(out, "managers: "+r.managers.String())
+		out = append(out, "managers: "+r.managers.all())
 	}
-	return out
+	return append(out, "signs with "+ordersText(r.orders), "owner: "+r.owner)
 }
