@@ -84,7 +84,7 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 	t.chapter("An attacker with every right on staging but no key: forges the property that says signed")
 	t.upload(sandbox.Annotator, sandbox.Staging, forged+";hallmark.state=signed", []byte("evil\n"))
 	t.property(forged, "hallmark.state", "signed")
-	t.hallmark(1, "signature-missing", "gate", "check", sandbox.Staging+"/"+forged, "--target", sandbox.Release)
+	t.hallmark(1, "property-false", "gate", "check", sandbox.Staging+"/"+forged, "--target", sandbox.Release)
 
 	t.chapter("The attacker borrows a good file's signature for other bytes")
 	t.lend(app+".sigstore.json", forged+".sigstore.json")

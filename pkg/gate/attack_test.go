@@ -37,8 +37,11 @@ var attacks = map[string]attack{
 	"bundle that names no key":    {prepare: func(r *rig) { r.put(bundle, without(r.made(r.keys["release-a"], "sigstore", content), "hint")) }},
 	"signed, and properties deny": {prepare: func(r *rig) { r.sign("release-a", "raw"); r.mark("denied") }},
 
-	"unsigned":              {prepare: func(*rig) {}, code: reason.SignatureMissing, found: "no signature by a release key"},
-	"forged property":       {prepare: func(r *rig) { r.mark("signed") }, code: reason.SignatureMissing},
+	"unsigned":        {prepare: func(*rig) {}, code: reason.SignatureMissing, found: "no signature by a release key"},
+	"forged property": {prepare: func(r *rig) { r.mark("signed") }, code: reason.PropertyFalse, found: "its properties say hallmark.state=signed"},
+	"forged property beside a stranger's signature": {
+		prepare: func(r *rig) { r.mark("signed"); r.put(bundle, r.made(stranger(r), "sigstore", content)) }, code: reason.SignatureWrongKey, found: "its properties say hallmark.state=signed",
+	},
 	"file of another name":  {prepare: func(r *rig) { r.put("app/1.0/b.tgz.sigstore.json", r.made(r.keys["release-a"], "sigstore", content)) }, code: reason.SignatureMissing},
 	"file elsewhere":        {prepare: func(r *rig) { r.put("app/a.tgz.sigstore.json", r.made(r.keys["release-a"], "sigstore", content)) }, code: reason.SignatureMissing},
 	"swapped bundle":        {prepare: func(r *rig) { r.put(bundle, r.made(r.keys["release-a"], "sigstore", "other")) }, code: reason.SignatureWrongBytes, found: "is by release-a"},
@@ -104,10 +107,17 @@ func TestGateBelievesSignaturesOnly(t *testing.T) {
 				require.Equal(t, []reason.Code{a.code}, codes(v))
 				require.Contains(t, v.Reasons[0].Found, a.found)
 			}
+			asked := 0
 			for _, req := range r.art.Requests() {
 				require.Equal(t, http.MethodGet, req.Method, "the gate writes nothing")
-				require.NotContains(t, req.Target, "properties")
+				if strings.Contains(req.Target, "properties") {
+					asked++
+				}
 			}
+			if v.Allow {
+				require.Zero(t, asked, "nothing is allowed for a property")
+			}
+			require.LessOrEqual(t, asked, 1)
 			kept, err := r.ledger.Verdicts(t.Context(), ref(staging, path), 10)
 			require.NoError(t, err)
 			require.Len(t, kept, 1)

@@ -196,6 +196,9 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 		if named {
 			refused, warnings = demand.Weigh(found)
 		}
+		if !req.along && !req.inside {
+			in.claims(ctx, g.Log, refused, found)
+		}
 	}
 	v.signatures(found)
 	v.Reasons, v.Warnings = append(v.Reasons, refused...), append(v.Warnings, warnings...)

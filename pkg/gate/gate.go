@@ -1,6 +1,6 @@
 // Package gate answers whether an artifact may enter a target repository. It believes nothing but signatures that
-// verify, here and now, against pinned keys, over the digest Artifactory reports for the bytes. Properties are never
-// read. Whatever cannot be learnt in time is a no.
+// verify, here and now, against pinned keys, over the digest Artifactory reports for the bytes. Properties are read to
+// explain a refusal, and nothing is allowed for them. Whatever cannot be learnt in time is a no.
 package gate
 
 import (
