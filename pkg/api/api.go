@@ -31,6 +31,8 @@ const (
 	pathPromote = "/v1/promotions"
 	pathRecord  = "/v1/promotions/{id}"
 	pathSweeps  = "/v1/sweeps"
+	pathWhy     = "/v1/why"
+	pathPast    = "/v1/decisions"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -83,6 +85,12 @@ type Deps struct {
 	Promotion func(ctx context.Context, id int64) (ledger.Promotion, error)
 	// Promotions lists the newest of an instance, or of all for "".
 	Promotions func(ctx context.Context, instance string, limit int) ([]ledger.PromotionSummary, error)
+	// Why tells what was decided last about an artifact at a moment, and at the gate of a target; the zero time is now, the
+	// zero target none, a target without a path any path.
+	Why func(ctx context.Context, ref, target artifact.Ref, asOf time.Time) (Why, error)
+	// Decided lists what was decided after a moment, page by page; CountDecided counts it.
+	Decided      func(ctx context.Context, after time.Time, limit int) (ledger.Decisions, error)
+	CountDecided func(ctx context.Context, after time.Time) (int64, error)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -102,7 +110,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 		return nil, err
 	}
 	if deps.Gate == nil || deps.Name == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
-		deps.Promote == nil || deps.Promotion == nil || deps.Promotions == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil || deps.Log == nil || deps.Registerer == nil {
+		deps.Promote == nil || deps.Promotion == nil || deps.Promotions == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil ||
+		deps.Why == nil || deps.Decided == nil || deps.CountDecided == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -116,6 +125,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathRecord, s.serve(pathRecord, RolePromote, s.promotion))
 	r.Post(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweep))
 	r.Get(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweeps))
+	r.Get(pathWhy, s.serve(pathWhy, RoleStatus, s.why))
+	r.Get(pathPast, s.serve(pathPast, RoleStatus, s.decisions))
 	r.NotFound(NoRoute(deps.Log).ServeHTTP)
 	r.MethodNotAllowed(noMethod(r, deps.Log))
 	return r, nil

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
@@ -54,6 +55,24 @@ func (c *Client) Status(ctx context.Context, instance, ref string) (Status, erro
 	var s Status
 	err := c.do(ctx, http.MethodGet, pathStatus+"?"+refQuery(instance, ref, ""), nil, &s)
 	return s, err
+}
+
+// Why tells what was decided last about repository/path, and at the gate of a target unless it is "", by a moment; the
+// zero time is now.
+func (c *Client) Why(ctx context.Context, instance, ref, target string, asOf time.Time) (Why, error) {
+	q := url.Values{"ref": {ref}}
+	if instance != "" {
+		q.Set("instance", instance)
+	}
+	if target != "" {
+		q.Set("target", target)
+	}
+	if !asOf.IsZero() {
+		q.Set("asOf", asOf.UTC().Format(time.RFC3339Nano))
+	}
+	var w Why
+	err := c.do(ctx, http.MethodGet, pathWhy+"?"+q.Encode(), nil, &w)
+	return w, err
 }
 
 // Explain tells which policy applies to repository/path, and why not the others.

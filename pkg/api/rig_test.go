@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -58,6 +59,9 @@ type rig struct {
 	ordered   []SweepRequest
 	runs      []ledger.Sweep
 	found     []ledger.Finding
+	why       Why
+	decided   ledger.Decisions
+	moments   []time.Time
 }
 
 func newRig(t testing.TB, instances ...string) *rig {
@@ -150,7 +154,20 @@ func (r *rig) deps() Deps {
 		},
 		Sweeps:   func(context.Context) ([]ledger.Sweep, error) { return r.runs, r.err },
 		Findings: func(context.Context, int64, int) ([]ledger.Finding, error) { return r.found, r.err },
-		Log:      slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
+		Why: func(_ context.Context, ref, target artifact.Ref, asOf time.Time) (Why, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.looked, r.moments = append(r.looked, ref, target), append(r.moments, asOf)
+			return r.why, r.err
+		},
+		Decided: func(_ context.Context, after time.Time, limit int) (ledger.Decisions, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.moments, r.limits = append(r.moments, after), append(r.limits, fmt.Sprint(limit))
+			return r.decided, r.err
+		},
+		CountDecided: func(context.Context, time.Time) (int64, error) { return 7, r.err },
+		Log:          slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}
 }
 

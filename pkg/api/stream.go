@@ -117,6 +117,10 @@ func (st *stream) close() bool {
 
 // respond answers a call, in the last line where it has been answered with lines.
 func (c *call) respond(body any) {
+	if page, ok := body.(decisionPage); ok {
+		page.write(c.w)
+		return
+	}
 	if c.stream == nil || !c.stream.close() {
 		respond(c.w, body)
 		return

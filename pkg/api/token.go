@@ -19,7 +19,7 @@ type Role string
 const (
 	RoleGate    Role = "gate"    // ask for verdicts
 	RoleSign    Role = "sign"    // ask for an artifact to be signed, as far as policy lets it
-	RoleStatus  Role = "status"  // read status, and why a policy applies
+	RoleStatus  Role = "status"  // read status, past decisions, and why a policy applies
 	RolePromote Role = "promote" // promote what the gate lets through, with Hallmark's own identity
 	RoleSweep   Role = "sweep"   // order sweeps and backfills, and read what they found
 )

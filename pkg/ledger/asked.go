@@ -64,8 +64,3 @@ const (
 	newestOutcomes = `SELECT at, facts_at, ` + outcomeFacts + ` FROM outcome t WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`
 	newestVerdicts = `SELECT at, facts_at, ` + verdictFacts + ` FROM verdict t WHERE repo = $1 AND path = $2 AND instance = $3 ORDER BY at DESC LIMIT $4`
 )
-
-// askedOf reads facts and their moment.
-func askedOf(facts string, moment int64) (*policy.Asked, error) {
-	return policy.ParseAsked(facts, fromMicros(moment))
-}

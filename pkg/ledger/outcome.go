@@ -154,28 +154,35 @@ func (l *Ledger) history(ctx context.Context, ref artifact.Ref) ([]Outcome, erro
 	return history, rows.Err()
 }
 
-// outcomeColumns are what scanOutcome reads of a row t.
+// outcomeColumns are what scanOutcomeRow reads of a row t.
 const outcomeColumns = `t.at, t.subject, t.state, t.reasons, t.policy, t.rule, t.policy_set, t.event_id, t.keys, t.files, t.received_at, t.parts,
 	t.warnings, t.caller, t.moment, ` + outcomeFacts
 
-// scanOutcome reads a row's outcomeColumns; the place is the caller's, who may read it from what comes before.
-func scanOutcome(rows *sql.Rows, before ...any) (o Outcome, err error) {
-	var at, received, moment int64
-	var subject, set, reasons, keys, files, warnings, facts string
+func scanOutcome(rows *sql.Rows) (Outcome, error) {
+	o, facts, err := scanOutcomeRow(rows)
+	if err == nil {
+		o.Asked, err = facts.asked()
+	}
+	return o, err
+}
+
+// scanOutcomeRow reads a row's outcomeColumns; before is where what stands before them goes.
+func scanOutcomeRow(rows *sql.Rows, before ...any) (o Outcome, facts factsText, err error) {
+	var at, received int64
+	var subject, set, reasons, keys, files, warnings string
 	if err := rows.Scan(append(before, &at, &subject, &o.State, &reasons, &o.Policy, &o.Rule, &set, &o.EventID, &keys, &files, &received, &o.Parts,
-		&warnings, &o.Caller, &moment, &facts)...); err != nil {
-		return Outcome{}, err
+		&warnings, &o.Caller, &facts.at, &facts.text)...); err != nil {
+		return Outcome{}, factsText{}, err
 	}
 	o.At, o.ReceivedAt = fromMicros(at), fromMicros(received)
-	var errs [7]error
-	o.Warnings, errs[5] = list[reason.Reason](warnings)
-	o.Asked, errs[6] = askedOf(facts, moment)
+	var errs [6]error
 	o.Subject, errs[0] = parseDigest(subject)
 	o.PolicySet, errs[1] = parseDigest(set)
 	o.Reasons, errs[2] = list[reason.Reason](reasons)
 	o.Keys, errs[3] = list[string](keys)
 	o.Files, errs[4] = list[string](files)
-	return o, errors.Join(errs[:]...)
+	o.Warnings, errs[5] = list[reason.Reason](warnings)
+	return o, facts, errors.Join(errs[:]...)
 }
 
 // text is a list as it stands in a row: JSON, or the empty string for none.

@@ -89,25 +89,32 @@ func (l *Ledger) Verdicts(ctx context.Context, ref artifact.Ref, limit int) ([]V
 	return verdicts, nil
 }
 
-// verdictColumns are what scanVerdict reads of a row t.
+// verdictColumns are what scanVerdictRow reads of a row t.
 const verdictColumns = `t.at, t.target_instance, t.target_repo, t.target_path, t.subject, t.allow, t.reasons, t.policy_set, t.caller,
 	t.rule, t.warnings, t.moment, ` + verdictFacts
 
-// scanVerdict reads a row's verdictColumns; the place is the caller's, who may read it from what comes before.
-func scanVerdict(rows *sql.Rows, before ...any) (v Verdict, err error) {
-	var at, moment int64
+func scanVerdict(rows *sql.Rows) (Verdict, error) {
+	v, facts, err := scanVerdictRow(rows)
+	if err == nil {
+		v.Asked, err = facts.asked()
+	}
+	return v, err
+}
+
+// scanVerdictRow reads a row's verdictColumns; before is where what stands before them goes.
+func scanVerdictRow(rows *sql.Rows, before ...any) (v Verdict, facts factsText, err error) {
+	var at int64
 	var allow int
-	var subject, set, reasons, warnings, facts string
+	var subject, set, reasons, warnings string
 	if err := rows.Scan(append(before, &at, &v.Target.Instance, &v.Target.Repo, &v.Target.Path, &subject, &allow, &reasons, &set, &v.Caller,
-		&v.Rule, &warnings, &moment, &facts)...); err != nil {
-		return Verdict{}, err
+		&v.Rule, &warnings, &facts.at, &facts.text)...); err != nil {
+		return Verdict{}, factsText{}, err
 	}
 	v.At, v.Allow = fromMicros(at), allow == 1
-	var errs [5]error
+	var errs [4]error
 	v.Subject, errs[0] = parseDigest(subject)
 	v.PolicySet, errs[1] = parseDigest(set)
 	v.Reasons, errs[2] = list[reason.Reason](reasons)
 	v.Warnings, errs[3] = list[reason.Reason](warnings)
-	v.Asked, errs[4] = askedOf(facts, moment)
-	return v, errors.Join(errs[:]...)
+	return v, facts, errors.Join(errs[:]...)
 }
