@@ -185,7 +185,7 @@ func (y expressionCheck) compile(c *compiler, _ strictyaml.Pos) (test, bool) {
 type expressionTest struct{ expression }
 
 func (t expressionTest) needs() Needs { return t.expression.needs }
-func (t expressionTest) text() string { return "true: " + t.source }
+func (t expressionTest) text() string { return t.source }
 
 func (t expressionTest) run(q *question) *failing {
 	yes, err := t.holds(q)
