@@ -9,4 +9,6 @@ go test -run '^$' -bench 'Sign' -benchtime "${BENCHTIME:-2s}" ./pkg/hsm
 printf '\n## Writing to the ledger and the queue\n\n'
 go test -run '^$' -bench . -benchtime "${BENCHTIME:-2s}" ./pkg/ledger ./pkg/job
 printf '\n## Formats, policies, Artifactory edge\n\n'
-go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./pkg/seal ./pkg/policy ./pkg/artifactory ./webhook
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./pkg/seal ./pkg/verify ./pkg/policy ./pkg/artifactory ./webhook
+printf '\n## Verdicts of the gate, with nothing verified before and with the same bytes verified before\n\n'
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-2s}" ./pkg/gate

@@ -94,6 +94,7 @@ var labelValues = map[string][]string{
 	"key":          {sandbox.Key},
 	"class":        {"session", "login", "device", "busy", "pin", "request", "timeout", "selfcheck", "cancelled", "other"},
 	"lane":         {"promotion", "upload", "backfill"},
+	"source":       {"computed", "remembered"}, // of verifications
 	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/sweeps", "/v1/promotions", "/v1/promotions/{id}"},
 	"status":       {"200", "400", "401", "403", "404", "409", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
@@ -162,6 +163,8 @@ func TestMetrics(t *testing.T) {
 		"hallmark_artifactory_request_seconds":         8,
 		"hallmark_gate_verdicts_total":                 4,
 		"hallmark_gate_seconds":                        4,
+		"hallmark_gate_verifications_total":            1,
+		"hallmark_stored_check_failures_total":         0,
 		"hallmark_promotion_items_total":               1,
 		"hallmark_api_requests_total":                  7,
 		"hallmark_signature_self_check_failures_total": 0,

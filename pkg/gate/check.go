@@ -36,9 +36,10 @@ type Gate struct {
 
 	verdicts *prometheus.CounterVec
 	seconds  prometheus.Histogram
+	cache    *cache
 }
 
-// Init registers the gate's metrics.
+// Init registers the gate's metrics and empties its cache.
 func (g *Gate) Init(reg prometheus.Registerer) error {
 	if g.Instances == nil || g.Policies == nil || g.Ledger == nil || g.Log == nil {
 		return errors.New("starting the gate: a dependency is missing")
@@ -53,12 +54,14 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 		Help:    "Time to a verdict.",
 		Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 10),
 	})
-	return nil
+	var err error
+	g.cache, err = newCache(reg)
+	return err
 }
 
 // Check answers one request. It never fails: what cannot be learnt within Timeout is a refusal that says so. An allowed
-// verdict is about bytes that Artifactory held both before and after their signatures were verified; nothing is
-// remembered from earlier calls. It is on the books before it is given.
+// verdict is about bytes that Artifactory held both before and after their signatures were verified; what is
+// remembered from earlier calls is arithmetic about bytes, never what stands where. It is on the books before it is given.
 func (g *Gate) Check(ctx context.Context, req Request) Verdict {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))

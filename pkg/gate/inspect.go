@@ -30,7 +30,9 @@ const parallel = 8
 // inspection is steps 2 and 3 for one subject.
 type inspection struct {
 	client  *artifactory.Client
+	cache   *cache
 	trust   []hsm.Public
+	version artifact.Digest // of trust
 	demand  policy.Demand
 	subject artifact.Subject
 	ledger  *ledger.Ledger
@@ -47,7 +49,10 @@ type inspection struct {
 func (g *Gate) newInspection(client *artifactory.Client, demand policy.Demand, subject artifact.Subject) *inspection {
 	trust := slices.Clone(g.Trust)
 	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
-	return &inspection{client: client, trust: trust, demand: demand, subject: subject, ledger: g.Ledger, digests: seal.FromSHA256(subject.SHA256)}
+	return &inspection{
+		client: client, cache: g.cache, trust: trust, version: trustVersion(trust), demand: demand, subject: subject, ledger: g.Ledger,
+		digests: seal.FromSHA256(subject.SHA256),
+	}
 }
 
 // run reads and judges the files that may hold a signature, the likeliest first, until the demand is met.
@@ -127,14 +132,32 @@ func (in *inspection) spot(ctx context.Context, spot shelf.Spot) (policy.Evidenc
 		return policy.Evidence{}, nil, err
 	}
 	format, _ := seal.Lookup(spot.Format)
-	e, err := in.verify(ctx, format, spot.Name, content)
-	e.SHA256 = sha256.Sum256(content)
-	return e, content, err
+	q := question{content: sha256.Sum256(content), format: format.Name, subject: in.subject.SHA256, trust: in.version, hashed: in.hashes()}
+	e, known := in.cache.recall(q)
+	if !known {
+		var final bool
+		if e, final, err = in.verify(ctx, format, content); err != nil {
+			return policy.Evidence{}, nil, fmt.Errorf("verifying %s: %w", spot.Name, err)
+		}
+		if final {
+			in.cache.keep(q, e)
+		}
+	}
+	e.File, e.SHA256 = spot.Name, q.content
+	return e, content, nil
 }
 
-// verify tries a file against the key that it names, or against every pinned key, and keeps the most telling answer.
-func (in *inspection) verify(ctx context.Context, format seal.Format, file string, content []byte) (policy.Evidence, error) {
-	e := policy.Evidence{File: file, Format: format.Name, Problem: reason.SignatureWrongKey, Detail: "made with a key that is not pinned here"}
+// hashes reports whether the artifact is read if it has to be: a key that takes another digest than the one that Artifactory
+// reports is tried on a file only where such a key counts.
+func (in *inspection) hashes() bool {
+	return in.subject.Kind == artifact.KindFile && slices.ContainsFunc(in.trust, func(k hsm.Public) bool { return k.Hash != crypto.SHA256 && in.counts(k) })
+}
+
+// verify tries a file against the key that it names, or against every pinned key, and keeps the most telling answer. It is
+// final when no key was left out for want of a digest that another demand would have brought.
+func (in *inspection) verify(ctx context.Context, format seal.Format, content []byte) (_ policy.Evidence, final bool, _ error) {
+	e := policy.Evidence{Format: format.Name, Problem: reason.SignatureWrongKey, Detail: "made with a key that is not pinned here"}
+	final = true
 	keys, named := in.trust, false
 	if spki, ok := format.KeyHint(content); ok {
 		named = true
@@ -143,13 +166,14 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 	for _, k := range keys {
 		digests, err := in.digestsFor(ctx, k)
 		if err != nil || ctx.Err() != nil {
-			return policy.Evidence{}, cmp.Or(err, ctx.Err())
+			return policy.Evidence{}, false, cmp.Or(err, ctx.Err())
 		}
 		err = format.Verify(k.PublicKey, digests, content)
 		switch {
 		case err == nil:
-			return policy.Evidence{File: file, Format: format.Name, Key: k.Name}, nil
+			return policy.Evidence{Format: format.Name, Key: k.Name}, true, nil
 		case errors.Is(err, seal.ErrNoDigest):
+			final = false
 			if named {
 				e.Key, e.Detail = k.Name, "made with a key that does not count here"
 			}
@@ -157,7 +181,7 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 		}
 		switch problem := seal.Problem(err); problem {
 		case reason.Undecided:
-			return policy.Evidence{}, fmt.Errorf("verifying %s: %w", file, err)
+			return policy.Evidence{}, false, err
 		case reason.SignatureWrongKey:
 		default:
 			e.Problem, e.Detail = problem, err.Error()
@@ -169,7 +193,7 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 			break
 		}
 	}
-	return e, nil
+	return e, final, nil
 }
 
 // digestsFor returns the digests that a key's signatures are over. Those of anything but a file are over a statement that
@@ -178,7 +202,7 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, file strin
 func (in *inspection) digestsFor(ctx context.Context, k hsm.Public) (seal.Digests, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.digests[k.Hash] != nil || in.subject.Kind != artifact.KindFile || !slices.Contains(in.demand.Keys(), k.Name) {
+	if in.digests[k.Hash] != nil || in.subject.Kind != artifact.KindFile || !in.counts(k) {
 		return in.digests, nil
 	}
 	further := make(map[crypto.Hash]hash.Hash)
@@ -197,6 +221,9 @@ func (in *inspection) digestsFor(ctx context.Context, k hsm.Public) (seal.Digest
 	in.digests = digests
 	return digests, nil
 }
+
+// counts reports whether the demand asks for the key.
+func (in *inspection) counts(k hsm.Public) bool { return slices.Contains(in.demand.Keys(), k.Name) }
 
 // companion judges a signature file that is to be promoted itself. It may go where its artifact may, if it is a signature
 // of that artifact by a key that counts there.

@@ -49,7 +49,7 @@ func (r *rig) service(at time.Time, key, format, path, bytes string) (file strin
 }
 
 // twin is the other signature that verifies wherever an ECDSA signature does.
-func twin(t *testing.T, pub any, signature string) string {
+func twin(t testing.TB, pub any, signature string) string {
 	t.Helper()
 	key, ok := pub.(*ecdsa.PublicKey)
 	require.True(t, ok)

@@ -62,7 +62,7 @@ require:
 // rig is a gate between a real server and a real database. Its signature files are made here, by keys without a token,
 // because what a gate is shown is made by anybody.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	art      *standin.Server
 	ledger   *ledger.Ledger
 	policies atomic.Pointer[policy.Set]
@@ -75,13 +75,13 @@ type rig struct {
 }
 
 // newRig pins the keys; the lane is in their names. Algorithms follow after a colon; P-256 otherwise.
-func newRig(t *testing.T, policies string, names ...string) *rig {
+func newRig(t testing.TB, policies string, names ...string) *rig {
 	t.Helper()
 	return newRigOn(t, standin.Config{}, policies, names...)
 }
 
 // newRigOn is newRig on a server of another configuration.
-func newRigOn(t *testing.T, server standin.Config, policies string, names ...string) *rig {
+func newRigOn(t testing.TB, server standin.Config, policies string, names ...string) *rig {
 	t.Helper()
 	if len(names) == 0 {
 		names = []string{"release-a", "release-b", "dev-a"}
@@ -124,7 +124,7 @@ func lane(key string) string {
 	return policy.LaneRelease
 }
 
-func newClient(t *testing.T, url, token string) *artifactory.Client {
+func newClient(t testing.TB, url, token string) *artifactory.Client {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
