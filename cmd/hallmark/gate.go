@@ -33,8 +33,12 @@ An image is named as REPO/NAME:TAG or REPO/NAME@sha256:DIGEST.
 With -o github every reason is an annotation of the GitHub Actions run; --report keeps the
 whole verdict besides. policies/gates/ci has complete pipelines.
 
+With --wait the answer is put off while the signature that is missing is being made, such as
+right after an upload. It ends early when the artifact is not going to be signed.
+
 Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).`,
 		Example: `  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
+  hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local --wait 30s
   hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o json
   hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local -o github --report verdict.json
   hallmark gate check oci-staging-local/team/app:1.0 --target oci-release-local`,
@@ -43,8 +47,12 @@ Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).
 	connect, instance := clientFlags(cmd)
 	output, kept := annotatedFlag(cmd), reportFlag(cmd)
 	target := cmd.Flags().String("target", "", "repository (or repository/path) that the artifact would enter")
+	wait := waitFlag(cmd)
 	_ = cmd.MarkFlagRequired("target")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkWait(cmd, *wait); err != nil {
+			return err
+		}
 		client, err := connect()
 		if err != nil {
 			return err
@@ -52,7 +60,9 @@ Exit status: 0 allowed, 1 refused, 2 could not be decided (treat it as refused).
 		if err := kept.begin(); err != nil {
 			return err
 		}
-		v, err := client.Gate(cmd.Context(), api.GateRequest{Instance: *instance, Artifact: args[0], Target: *target})
+		done := waiting(cmd.ErrOrStderr(), *wait)
+		v, err := client.Gate(cmd.Context(), api.GateRequest{Instance: *instance, Artifact: args[0], Target: *target, Wait: waitText(*wait)})
+		done()
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,8 @@ the signatures that count in the target.
 With --bundle NAME/VERSION --environment ENV the release bundle v2 is promoted into the
 targets, one repository for each type of packages that it holds, and signatures follow.
 
+With --wait signatures that are being made, such as right after an upload, are waited for.
+
 What failed half way is completed by the same command. On a terminal a bar shows how far it
 is; a promotion goes on when this command is interrupted: see promote list and promote show.
 
@@ -60,6 +62,7 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 	named := promotionFlags(cmd)
 	targets := cmd.Flags().StringSlice("target", nil, "repository that the artifacts enter, with their paths; several of a release bundle")
 	move := cmd.Flags().Bool("move", false, "delete the sources when everything stands at the target")
+	wait := waitFlag(cmd)
 	confirm := cmd.Flags().Bool("confirm", false, "do it; without this nothing is changed")
 	_ = cmd.MarkFlagRequired("target")
 	_ = cmd.RegisterFlagCompletionFunc("target", cobra.NoFileCompletions)
@@ -68,7 +71,10 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err != nil {
 			return err
 		}
-		req.Instance, req.Move, req.Confirm = *instance, *move, *confirm
+		if err := checkWait(cmd, *wait); err != nil {
+			return err
+		}
+		req.Instance, req.Move, req.Confirm, req.Wait = *instance, *move, *confirm, waitText(*wait)
 		switch {
 		case len(*targets) == 1:
 			req.Target = (*targets)[0]
@@ -84,12 +90,14 @@ changed, 2 not decided, or failed half way: the output says what stands where.`,
 		if err := kept.begin(); err != nil {
 			return err
 		}
+		done := waiting(cmd.ErrOrStderr(), *wait)
 		bar, last := newProgress(cmd.ErrOrStderr()), promotion.Progress{}
 		r, err := client.Promote(cmd.Context(), req, func(p promotion.Progress) {
 			last = p
 			bar.draw(promotionLine(p))
 		})
 		bar.clear()
+		done()
 		if err != nil {
 			return promotionError(err, *confirm, last.ID)
 		}

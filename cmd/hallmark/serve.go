@@ -155,6 +155,7 @@ func serve(ctx context.Context, c *Config, software bool, log *slog.Logger) erro
 	<-ctx.Done()
 
 	s.draining.Store(true)
+	s.gate.Stop() // nobody waits for a signature any more
 	start := time.Now()
 	log.InfoContext(ctx, "draining", slog.Duration("at_most", c.Server.Drain))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Server.Drain)

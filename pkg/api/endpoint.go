@@ -85,7 +85,7 @@ func (s *server) answer(c *call, role Role, do endpoint) (any, error) {
 	return do(c)
 }
 
-// body decodes the request's JSON strictly: one object, known fields only, each of the right type.
+// body decodes the request's JSON strictly: one object, known fields only, each once and of the right type.
 func (c *call) body(into any) error { return c.bodyOf(into, maxBody) }
 
 func (c *call) bodyOf(into any, most int64) error {
@@ -95,6 +95,9 @@ func (c *call) bodyOf(into any, most int64) error {
 	}
 	if err != nil {
 		return problem(http.StatusBadRequest, "the body did not arrive whole")
+	}
+	if err := unique(content); err != nil {
+		return problem(http.StatusBadRequest, "the body can be read in two ways: %v", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()

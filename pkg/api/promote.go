@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
@@ -22,6 +21,7 @@ type PromotionRequest struct {
 	Targets   []string          `json:"targets,omitempty"` // of a bundle, instead of target
 	Move      bool              `json:"move,omitempty"`
 	Confirm   bool              `json:"confirm,omitempty"`
+	Wait      string            `json:"wait,omitempty"` // for signatures that are under way, all in all: a duration such as 30s, at most 1m0s
 }
 
 // one refuses a request that is about several things, or none.
@@ -65,12 +65,13 @@ func (s *server) promote(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server's limits are for requests that are answered at once. Where they cannot be set, they do not exist.
-	control := http.NewResponseController(c.w)
-	_ = control.SetReadDeadline(time.Time{})
-	_ = control.SetWriteDeadline(time.Now().Add(promotion.Timeout + time.Minute))
+	wait, err := parseWait(req.Wait)
+	if err != nil {
+		return nil, err
+	}
+	c.lasting(promotion.Timeout)
 	ask := promotion.Request{
-		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Image: req.Image, TargetTag: req.TargetTag, Bundle: req.Bundle, Targets: req.Targets, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Caller: c.caller,
+		Instance: instance, Artifacts: req.Artifacts, Build: req.Build, Image: req.Image, TargetTag: req.TargetTag, Bundle: req.Bundle, Targets: req.Targets, Target: req.Target, Move: req.Move, Confirm: req.Confirm, Wait: wait, Caller: c.caller,
 	}
 	if accepts(c.Header, mediaLines) {
 		c.stream = newStream(c.w)

@@ -11,6 +11,9 @@ import (
 // maxPath bounds a path in bytes. Artifactory's own database column holds 1024 characters for path and name together.
 const maxPath = 1024
 
+// maxRepo bounds a repository's name in bytes. Artifactory allows 64 characters.
+const maxRepo = 255
+
 // Ref names one item: an instance by its configured name, a repository, and the path below it.
 // The path is decoded (no percent-encoding), slash-separated, without a leading slash. Only NewRef and ParseRef make
 // one, so a Ref in hand cannot leave its repository. How a path is put on the wire is the Artifactory edge's matter.
@@ -36,7 +39,7 @@ func NewRef(instance, repo, p string) (Ref, error) {
 func ParseRef(instance, s string) (Ref, error) {
 	repo, p, ok := strings.Cut(s, "/")
 	if !ok {
-		return Ref{}, fmt.Errorf("%q is not repository/path", s)
+		return Ref{}, fmt.Errorf("%.80q is not repository/path", s)
 	}
 	return NewRef(instance, repo, p)
 }
@@ -64,6 +67,9 @@ func (r Ref) String() string { return r.Repo + "/" + r.Path }
 func checkRepo(repo string) error {
 	if repo == "" {
 		return fmt.Errorf("repository name is empty")
+	}
+	if len(repo) > maxRepo {
+		return fmt.Errorf("repository name has %d bytes, the limit is %d", len(repo), maxRepo)
 	}
 	for _, c := range repo {
 		if c > unicode.MaxASCII || !(c == '-' || c == '_' || c == '.' || unicode.IsLetter(c) || unicode.IsDigit(c)) {

@@ -34,6 +34,9 @@ type Gate struct {
 	Ledger    *ledger.Ledger
 	Log       *slog.Logger
 
+	waits    chan struct{} // holds an element for everybody who waits
+	stopping chan struct{} // closed by Stop
+
 	verdicts *prometheus.CounterVec
 	seconds  prometheus.Histogram
 	cache    *cache
@@ -44,6 +47,7 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 	if g.Instances == nil || g.Policies == nil || g.Ledger == nil || g.Log == nil {
 		return errors.New("starting the gate: a dependency is missing")
 	}
+	g.waits, g.stopping = make(chan struct{}, maxWaits), make(chan struct{})
 	g.verdicts = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
 		Name: "hallmark_gate_verdicts_total",
 		Help: "Verdicts of the gate, by reason code; allow and every reason of a refusal are counted.",
@@ -62,17 +66,31 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 // Check answers one request. It never fails: what cannot be learnt within Timeout is a refusal that says so. An allowed
 // verdict is about bytes that Artifactory held both before and after their signatures were verified; what is
 // remembered from earlier calls is arithmetic about bytes, never what stands where. It is on the books before it is given.
+// With Request.Wait a refusal that a signature would settle is put off while one is under way, and what is given and
+// recorded is the verdict that was made last.
 func (g *Gate) Check(ctx context.Context, req Request) Verdict {
-	start := time.Now()
+	start, asked := time.Now(), ctx
 	ctx, cancel := context.WithDeadline(ctx, start.Add(Timeout))
 	defer cancel()
 	v := g.verdict(ctx, req)
+	var waited time.Duration
+	switch {
+	case req.Wait <= 0:
+		g.hint(ctx, &v)
+	case v.wanting():
+		if waited = g.patiently(asked, req, &v); waited >= waitPoll {
+			v.Waited = waited.Round(100 * time.Millisecond).String()
+		}
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(asked, Timeout/2)
+		defer stop()
+	}
 
 	// 5 record. A verdict that cannot be recorded is not given: an allowed promotion must be on the books.
 	if err := g.record(ctx, req, v); err != nil {
 		g.undecided(ctx, req, &v, err)
 	}
-	g.count(v, time.Since(start))
+	g.count(v, time.Since(start)-waited)
 	return v
 }
 
@@ -177,7 +195,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	if subject.SHA256.IsZero() {
 		return errNoDigest
 	}
-	v.Subject, v.SHA256 = subject.Ref.String(), subject.SHA256
+	v.Subject, v.SHA256, v.about = subject.Ref.String(), subject.SHA256, subject
 	demand = demand.Of(subject.Kind)
 
 	// 2 read the signature files, 3 verify them with pinned trust.

@@ -16,9 +16,10 @@ import (
 type Request struct {
 	Artifact artifact.Ref
 	Target   artifact.Ref
-	Caller   string      // the authenticated name of who asks, for the record
-	Policies *policy.Set // to judge by; nil means those in force when the check begins
-	All      bool        // look at every signature file of a key that counts, in any format, and not only until the answer is yes
+	Caller   string        // the authenticated name of who asks, for the record
+	Policies *policy.Set   // to judge by; nil means those in force when the check begins
+	Wait     time.Duration // for a signature that is under way, at most MaxWait; 0 answers at once
+	All      bool          // look at every signature file of a key that counts, in any format, and not only until the answer is yes
 
 	along  bool // set by Inspect
 	inside bool // what is asked about is in a release bundle
@@ -39,8 +40,10 @@ type Verdict struct {
 	Policy     string          `json:"policy,omitempty"` // file:line (name) of the gate policy
 	PolicySet  artifact.Digest `json:"policySet"`
 	At         time.Time       `json:"at"`
+	Waited     string          `json:"waited,omitempty"` // for a signature that was under way, such as 3.2s
 
-	asked *policy.Asked // what the policies were asked, for the books
+	about artifact.Subject // that was judged; zero when that is not known
+	asked *policy.Asked    // what the policies were asked, for the books
 }
 
 // Signature is one signature file that the gate looked at. Problem is empty when it verified.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +20,7 @@ const parallel = 8
 // judge is step 2. It changes nothing.
 func (r *run) judge(ctx context.Context) {
 	r.meter.phase(PhaseJudging, len(r.items))
+	r.until = time.Now().Add(r.req.Wait)
 	group := errgroup.Group{}
 	group.SetLimit(parallel)
 	for _, it := range r.items {
@@ -37,7 +39,7 @@ func (r *run) judge(ctx context.Context) {
 
 // ask has the gate judge an artifact, and looks at what stands at the target if it may go.
 func (r *run) ask(ctx context.Context, it *item) {
-	v := r.Gate(ctx, gate.Request{Artifact: it.source, Target: it.target, Caller: r.req.Caller, Policies: r.policies, All: true})
+	v := r.Gate(ctx, gate.Request{Artifact: it.source, Target: it.target, Caller: r.req.Caller, Policies: r.policies, All: true, Wait: max(0, time.Until(r.until))})
 	it.digest, it.rule, it.reasons = v.SHA256, v.Policy, v.Reasons
 	switch {
 	case !v.Decided:

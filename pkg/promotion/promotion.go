@@ -34,11 +34,12 @@ type Request struct {
 	Image     string // repository/name:tag, repository/name@sha256:digest, or both
 	TargetTag string // of the image; default: as it is
 	Bundle    *Bundle
-	Target    string   // repository
-	Targets   []string // of a bundle, instead of Target: repositories, one for each type of packages
-	Move      bool     // delete the sources afterwards
-	Confirm   bool     // without it nothing is changed
-	Caller    string   // the authenticated name of who asks, for the record
+	Target    string        // repository
+	Targets   []string      // of a bundle, instead of Target: repositories, one for each type of packages
+	Move      bool          // delete the sources afterwards
+	Confirm   bool          // without it nothing is changed
+	Caller    string        // the authenticated name of who asks, for the record
+	Wait      time.Duration // for signatures that are under way, all in all; see gate.Request
 	// Progress is told how far the promotion has come: one call at a time, in order, after every step. It must return at
 	// once, for the work waits for it. It is not called after Promote has returned; nil is nobody.
 	Progress func(Progress)

@@ -72,6 +72,7 @@ type run struct {
 	reasons  []reason.Reason
 	id       int64
 	at       time.Time
+	until    time.Time // signatures that are under way are waited for
 	ended    ledger.PromotionState
 	meter    meter
 }
