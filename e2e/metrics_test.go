@@ -98,7 +98,7 @@ var labelValues = map[string][]string{
 	"route":        {"/v1/gate/check", "/v1/sign", "/v1/status", "/v1/policy/explain", "/v1/sweeps", "/v1/promotions", "/v1/promotions/{id}"},
 	"status":       {"200", "400", "401", "403", "404", "409", "413", "422", "500", "503"},
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
-	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload"},
+	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload", "user"},
 	"finding": {
 		"signed", "uncovered", "signature-file", "unsigned", "wrongly-signed", "overwritten", "lying-property", "unmarked", "refused", "orphan",
 		"waiting", "unspeakable-path",
