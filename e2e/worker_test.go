@@ -90,7 +90,7 @@ func TestGateWorker(t *testing.T) {
 
 	w := gateWorker{dir: tooltest.Workers(t), secret: s.Secret("caller"), settings: map[string]any{
 		"hallmark": s.URL, "instance": "", "guarded": []string{"libs-*"}, "promoters": []string{}, "folders": "stop",
-		"secret": "hallmark-token", "plainHTTP": true,
+		"waitMs": 0, "secret": "hallmark-token", "plainHTTP": true,
 	}}
 	with := func(key string, value any) gateWorker {
 		changed := gateWorker{w.dir, map[string]any{key: value}, w.secret}
@@ -111,6 +111,7 @@ func TestGateWorker(t *testing.T) {
 		"another path":         {w, app, "other/name.tgz", ""},
 		"odd characters":       {w, odd, odd, ""},
 		"instance named":       {with("instance", sandbox.Main), app, app, ""},
+		"with a wait":          {with("waitMs", 2000), app, app, ""},
 		"unsigned":             {w, "manual/unsigned.bin", "manual/unsigned.bin", "[signature-missing]"},
 		"tampered":             {w, "app/tampered.tgz", "app/tampered.tgz", "[signature-wrong-bytes]"},
 		"gone":                 {w, "app/none.tgz", "app/none.tgz", "[artifact-gone]"},

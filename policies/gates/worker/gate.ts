@@ -13,6 +13,7 @@ interface GateSettings {
     guarded: string[];
     promoters: string[];
     folders: "stop" | "each-file";
+    waitMs: number;
     secret: string;
     plainHTTP: boolean;
 }
@@ -31,6 +32,9 @@ const settings: GateSettings = {
     // "stop": no folder enters a guarded repository. "each-file": the folder itself passes, as you have seen that your
     // platform calls this worker for each file in it.
     folders: "stop",
+    // For how many milliseconds Hallmark may put its answer off for a signature that is under way, so that nothing fails for
+    // being promoted right after its upload. 0 for not at all; more than 2000 is not to be had.
+    waitMs: 2000,
     // The worker's secret that holds the bearer token; its role in Hallmark is "gate".
     secret: "hallmark-token",
     // true lets the worker ask over http://, where whoever is on the way can answer in Hallmark's place.
@@ -45,6 +49,9 @@ const WARN = 3;
 const longestAsk = 4500;
 /** Milliseconds of what the platform says is left that are kept for answering. */
 const keptForAnswer = 400;
+
+/** Milliseconds that are kept for judging, before and after a wait. */
+const keptForJudging = 2500;
 
 /** Bounds on what goes into a message. */
 const mostReasons = 5;
@@ -74,6 +81,7 @@ interface GateQuestion {
     artifact: string;
     target: string;
     instance?: string;
+    wait?: string;
 }
 
 type Fields = Record<string, unknown>;
@@ -143,6 +151,9 @@ function checkSettings(): void {
     if (settings.folders !== "stop" && settings.folders !== "each-file") {
         throw wrong('folders must be "stop" or "each-file"');
     }
+    if (!Number.isInteger(settings.waitMs) || settings.waitMs < 0) {
+        throw wrong("waitMs must be a number of milliseconds, or 0");
+    }
     if (typeof settings.secret !== "string" || settings.secret === "" || typeof settings.instance !== "string") {
         throw wrong("secret and instance must be names");
     }
@@ -192,6 +203,8 @@ async function ask(context: GateContext, question: GateQuestion): Promise<unknow
         throw new Stopped("Hallmark's gate: the platform left no time to ask Hallmark; try again");
     }
     const token = bearer(context);
+    const wait = Math.min(settings.waitMs, ms - keptForJudging);
+    const body: GateQuestion = wait > 0 ? { ...question, wait: `${wait}ms` } : question;
     // Plain data only, as a sandbox may not carry functions and signals over to the real client.
     const options = {
         headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", Accept: "application/json" },
@@ -202,7 +215,7 @@ async function ask(context: GateContext, question: GateQuestion): Promise<unknow
     const late = alarm(context, ms);
     let response: Fields;
     try {
-        const sent = context.clients.axios.post(`${settings.hallmark.replace(/\/$/, "")}/v1/gate/check`, question, options);
+        const sent = context.clients.axios.post(`${settings.hallmark.replace(/\/$/, "")}/v1/gate/check`, body, options);
         response = fields(await Promise.race([sent, late.rings]));
     } catch (e) {
         if (e instanceof Stopped) {

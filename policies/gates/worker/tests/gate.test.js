@@ -49,6 +49,16 @@ describe("the question", () => {
         });
     }
 
+    for (const [waitMs, left, wait] of [[0, 5000, undefined], [1500, 5000, "1500ms"], [60000, 5000, "2000ms"], [2000, 3400, "500ms"], [2000, 2900, undefined]]) {
+        it(`asks Hallmark to wait ${wait ?? "for nothing"} when ${waitMs} ms are set and ${left} ms left`, async t => {
+            const h = await hallmark(t, yes);
+            const gate = await worker("gate", gateSettings(h.url, { waitMs }));
+            const answer = await gate(context({ getRemainingExecutionTime: () => left }), request("move"));
+            assert.equal(answer.status, PROCEED, answer.message);
+            assert.equal(JSON.parse(h.asked[0].body).wait, wait);
+        });
+    }
+
     it("is asked about a rename within a guarded repository, too", async t => {
         const artifact = "libs-release-local/app/1.4.2/app.tgz";
         const h = await hallmark(t, json(verdict({ artifact })));
@@ -200,6 +210,10 @@ describe("mistakes in the settings close the gate for everything", () => {
         ["promoters is missing", { promoters: undefined }],
         ["promoters has an empty name", { promoters: [""] }],
         ["folders is something else", { folders: "yes" }],
+        ["waitMs is negative", { waitMs: -1 }],
+        ["waitMs is a text", { waitMs: "2s" }],
+        ["waitMs is missing", { waitMs: undefined }],
+        ["waitMs is not whole", { waitMs: 0.5 }],
         ["secret has no name", { secret: "" }],
     ]) {
         it(name, async t => {

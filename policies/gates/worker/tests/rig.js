@@ -34,7 +34,7 @@ export const client = axios.create({ proxy: false });
 
 /** Settings that work, but for the address. */
 export const gateSettings = (url, changes = {}) => ({
-    hallmark: url, instance: "", guarded: ["libs-release-local"], promoters: [], folders: "stop", secret: "hallmark-token", plainHTTP: true, ...changes,
+    hallmark: url, instance: "", guarded: ["libs-release-local"], promoters: [], folders: "stop", waitMs: 0, secret: "hallmark-token", plainHTTP: true, ...changes,
 });
 
 /** What the platform hands to a worker: a real client, the secrets. */
