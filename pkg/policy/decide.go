@@ -35,13 +35,13 @@ func (r *Request) question() *question {
 
 // Decision is the answer to a Request. Exactly one of Grant, Denied and Skip is set.
 type Decision struct {
-	Grant      *Grant
-	Denied     []reason.Reason
-	Warnings   []reason.Reason // what a policy that only warns would have refused; with a Grant
-	Skip       string          // why nothing is signed and nothing is wrong
-	Policy     string          // name of the policy that decided; empty when none matched
-	Rule       string          // its place: file:line (name)
-	Considered []Considered
+	Grant    *Grant
+	Denied   []reason.Reason
+	Warnings []reason.Reason // what a policy that only warns would have refused; with a Grant
+	Skip     string          // why nothing is signed and nothing is wrong
+	Policy   string          // name of the policy that decided; empty when none matched
+	Rule     string          // its place: file:line (name)
+	Matched  []string        // the places of all policies that matched; Explain tells of the others, too
 }
 
 // Considered is what one policy said about an artifact. Why is never empty.
@@ -58,9 +58,9 @@ func (s *Set) Decide(req Request) Decision {
 	q := req.question()
 	c := s.consider(q, byNameAndFacts)
 	if c.none && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && q.about == req.Subject.Ref {
-		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Considered: c.considered}
+		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Matched: c.matched}
 	}
-	d := Decision{Denied: c.denied, Skip: c.skip, Considered: c.considered}
+	d := Decision{Denied: c.denied, Skip: c.skip, Matched: c.matched}
 	if c.rule == nil {
 		return d
 	}
@@ -122,11 +122,11 @@ func (s *Set) fitting(orders []Order, kind artifact.Kind) []Order {
 
 // choice is what the signing policies say about a reference, before the subject's facts count.
 type choice struct {
-	rule       *signingRule // the first that matched
-	denied     []reason.Reason
-	skip       string
-	none       bool // no policy matched, and none could
-	considered []Considered
+	rule    *signingRule // the first that matched
+	denied  []reason.Reason
+	skip    string
+	none    bool // no policy matched, and none could
+	matched []string
 }
 
 // breadth is how much of a match is held against an artifact.
@@ -139,27 +139,24 @@ const (
 )
 
 func (s *Set) consider(q *question, b breadth) choice {
-	c := choice{considered: []Considered{}}
+	var c choice
+	var known known
 	ref := q.about
-	for _, p := range s.signing {
-		said := Considered{Policy: p.name, Rule: p.rule}
-		miss := p.match.test(ref.Instance, ref.Repo, ref.Path, q.event)
-		if miss == nil && b == byNameAndFacts {
-			if lacks := q.lacks(p.match.needs()); lacks != 0 {
-				c.denied = append(c.denied, factsUnknown(q, p, lacks))
-				said.Why = "not looked up: " + lacks.String()
-				c.considered = append(c.considered, said)
-				continue
-			}
-			miss = p.match.fits(q)
-		}
-		if miss != nil {
-			said.Why = miss.String()
-			c.considered = append(c.considered, said)
+	for i := range s.byRepository.of(ref.Repo) {
+		p := s.signing[i]
+		if !p.match.holds(ref.Instance, ref.Repo, ref.Path, q.event, &known) {
 			continue
 		}
-		said.Matched, said.Why = true, p.does()
-		c.considered = append(c.considered, said)
+		if b == byNameAndFacts {
+			if lacks := q.lacks(p.match.needs()); lacks != 0 {
+				c.denied = append(c.denied, factsUnknown(q, p, lacks))
+				continue
+			}
+			if !p.match.suits(q) {
+				continue
+			}
+		}
+		c.matched = append(c.matched, p.rule)
 		switch {
 		case c.rule == nil:
 			c.rule = p
@@ -209,10 +206,12 @@ func (p *signingRule) requires() []string {
 // owners names the owners of policies once each; an operator when there are none.
 func owners(named []string) string {
 	var out []string
+	seen := map[string]bool{}
 	for _, o := range named {
-		if !slices.Contains(out, o) {
+		if !seen[o] {
 			out = append(out, o)
 		}
+		seen[o] = true
 	}
 	if len(out) == 0 {
 		return "the operator of Hallmark"

@@ -26,8 +26,9 @@ type Demand struct {
 // Demand that refuses with the reason no-gate-policy.
 func (s *Set) Demand(target artifact.Ref) (Demand, bool) {
 	d := Demand{set: s, target: target}
+	var known known
 	for _, g := range s.gates {
-		if g.target.test(target.Instance, target.Repo, target.Path, "") == nil {
+		if g.target.holds(target.Instance, target.Repo, target.Path, "", &known) {
 			d.gates = append(d.gates, g)
 		}
 	}

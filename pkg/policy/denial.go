@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -40,17 +41,13 @@ func digestUnknown(ref artifact.Ref, p *signingRule) reason.Reason {
 }
 
 func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
-	var named []string
-	for _, p := range s.signing {
-		named = append(named, p.owner)
-	}
 	return reason.Reason{
 		Code:     reason.NoPolicy,
 		Message:  fmt.Sprintf("no signing policy matches %s and noMatch is deny", ref),
 		Found:    fmt.Sprintf("%d signing policies, none matches; hallmark policy explain %s says why", len(s.signing), ref),
 		Expected: "a signing policy that matches it",
 		Fix:      fmt.Sprintf("let the match of a SigningPolicy in %s cover %s, or set noMatch: skip", s.dir, ref),
-		Who:      owners(named),
+		Who:      cmp.Or(s.owners, owners(nil)),
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	e := Explanation{
 		Instance: ref.Instance, Artifact: ref.String(), Event: event, Outcome: "sign",
 		Orders: []Order{}, Requires: []string{}, Skip: c.skip, Reasons: []reason.Reason{},
-		Considered: c.considered, Gates: []Considered{}, PolicySet: s.digest,
+		Considered: s.considered(ref, event), Gates: []Considered{}, PolicySet: s.digest,
 	}
 	if c.rule != nil {
 		e.Policy, e.Rule = c.rule.name, c.rule.rule
@@ -58,6 +58,21 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 		e.Gates = append(e.Gates, said)
 	}
 	return e
+}
+
+// considered is what every signing policy says about a name.
+func (s *Set) considered(ref artifact.Ref, event string) []Considered {
+	out := []Considered{}
+	for _, p := range s.signing {
+		said := Considered{Policy: p.name, Rule: p.rule}
+		if miss := p.match.test(ref.Instance, ref.Repo, ref.Path, event); miss != nil {
+			said.Why = miss.String()
+		} else {
+			said.Matched, said.Why = true, p.does()
+		}
+		out = append(out, said)
+	}
+	return out
 }
 
 // Text renders the explanation as the CLI prints it.

@@ -52,7 +52,15 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 			require.Equal(t, d.Grant != nil, e.Outcome == "sign", path)
 			require.Equal(t, d.Skip, e.Skip)
 			require.Equal(t, d.Rule, e.Rule)
-			require.Equal(t, d.Considered, e.Considered)
+			require.Len(t, e.Considered, 3)
+			var matched []string
+			for _, c := range e.Considered {
+				require.NotEmpty(t, c.Why)
+				if c.Matched {
+					matched = append(matched, c.Rule)
+				}
+			}
+			require.Equal(t, matched, d.Matched)
 			if d.Grant != nil {
 				require.Equal(t, d.Grant.Orders(), e.Orders)
 			}

@@ -74,8 +74,9 @@ func (n Needs) String() string {
 // about is what policies match: an index for the manifests it lists.
 func (s *Set) Needs(about artifact.Ref, event string) Needs {
 	var n Needs
-	for _, p := range s.signing {
-		if p.match.test(about.Instance, about.Repo, about.Path, event) == nil {
+	var known known
+	for i := range s.byRepository.of(about.Repo) {
+		if p := s.signing[i]; p.match.holds(about.Instance, about.Repo, about.Path, event, &known) {
 			n |= p.needs
 		}
 	}

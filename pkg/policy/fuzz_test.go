@@ -41,6 +41,12 @@ func FuzzPolicy(f *testing.F) {
 		}
 		s := artifact.Subject{Info: artifact.Info{Ref: ref, SHA256: artifact.Digest{1}}}
 		d := set.Decide(Request{Subject: s, Event: "artifact/deployed"})
+		for _, p := range set.signing {
+			q := (&Request{Subject: s, Event: "artifact/deployed"}).question()
+			if p.match.holds("main", repo, path, q.event, &known{}) != (p.match.test("main", repo, path, q.event) == nil) || p.match.suits(q) != (p.match.fits(q) == nil) {
+				t.Fatalf("two answers whether %+v holds", p.match)
+			}
+		}
 		answers := 0
 		for _, given := range []bool{d.Grant != nil, len(d.Denied) > 0, d.Skip != ""} {
 			if given {

@@ -160,7 +160,7 @@ func TestPatternsMeanWhatTheOracleSays(t *testing.T) {
 		p := randomGlob(rng, checkPathGlob)
 		for _, name := range names {
 			want := oracle(p, name)
-			if matchGlob(p, name) != want {
+			if matchGlob(p, name) != want || accepts(p, name) != want {
 				t.Fatalf("%s on %s: want %v", p, name, want)
 			}
 			if want {
@@ -207,6 +207,9 @@ func FuzzGlob(f *testing.F) {
 		matched := firstMatch([]string{pattern}, path) != ""
 		if took := time.Since(start); took > 5*time.Second {
 			t.Fatalf("%q on %q took %s", pattern, path, took)
+		}
+		if matched != accepts(pattern, path) {
+			t.Fatalf("%q on %q: %v, but not by its automaton", pattern, path, matched)
 		}
 		if isLiteral(pattern) && !strings.ContainsAny(pattern, "]}") && matched != (pattern == path) {
 			t.Fatalf("literal %q on %q: %v", pattern, path, matched)

@@ -1,236 +1,103 @@
 package policy
 
 import (
-	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
 
-// A pattern that passed checkGlob is an automaton. Its states are the places of its bytes, and the place behind the last
-// byte accepts. firstMatch walks it along a name; meet walks two of them to find a name that both match, so that what is
-// proved when policies are loaded is what happens when they are asked. The meaning:
-//
-//	[ab] [a-z] [!a]   one character of the class, never a slash
-//	?, *              one character, any number of characters, never a slash
-//	**                as a whole segment any number of segments, none included: a/** matches a, too
-//	{a,b}             either
-
-// token is what a place of a pattern stands for.
-type token int
-
-const (
-	isEnd     token = iota
-	isChar          // itself
-	isOne           // ?
-	isRun           // *
-	isFolders       // the first byte of ** before a slash: a segment may start here
-	isFolder        // its second byte: within such a segment
-	isRest          // either byte of a ** at the end
-	isClass         // [
-	isGroup         // {
-	isNext          // , within a group
-	isClose         // }
-)
-
-func tokenAt(p string, i int) token {
-	if i == len(p) {
-		return isEnd
-	}
-	switch p[i] {
-	case '?':
-		return isOne
-	case '[':
-		return isClass
-	case '{':
-		return isGroup
-	case '}':
-		return isClose
-	case ',':
-		if groupEnd(p, i) >= 0 {
-			return isNext
-		}
-	case '*':
-		start := i
-		if i > 0 && p[i-1] == '*' {
-			start--
-		}
-		switch {
-		case !spansFolders(p, start):
-			return isRun
-		case start+2 == len(p):
-			return isRest
-		case start == i:
-			return isFolders
-		}
-		return isFolder
-	}
-	return isChar
-}
-
-// spansFolders reports whether a ** that is a whole segment stands at i.
-func spansFolders(p string, i int) bool {
-	return strings.HasPrefix(p[i:], "**") && (i == 0 || p[i-1] == '/') && (i+2 == len(p) || p[i+2] == '/')
-}
-
-// groupEnd is the place of the brace that closes the group which i lies in, or -1 when it lies in none.
-func groupEnd(p string, i int) int {
-	for i < len(p) {
-		switch p[i] {
-		case '}':
-			return i
-		case '{':
-			return -1
-		case '[':
-			_, i = inClass(p, i, 0)
-			continue
-		}
-		i++
-	}
-	return -1
-}
-
-// choices lists where the alternatives of the group that opens at i start.
-func choices(p string, i int, each func(int)) {
-	each(i + 1)
-	for end, k := groupEnd(p, i+1), i+1; k < end; {
-		switch p[k] {
-		case '[':
-			_, k = inClass(p, k, 0)
-			continue
-		case ',':
-			each(k + 1)
-		}
-		k++
-	}
-}
-
-// inClass reports whether a character belongs to the class that opens at i, and where the pattern goes on behind it.
-func inClass(p string, i int, r rune) (in bool, after int) {
-	i++
-	negated := i < len(p) && (p[i] == '!' || p[i] == '^')
-	if negated {
-		i++
-	}
-	last := rune(-1) // what a range could start with
-	for i < len(p) && p[i] != ']' {
-		c, n := utf8.DecodeRuneInString(p[i:])
-		i += n
-		if c == '-' && last >= 0 && i < len(p) && p[i] != ']' {
-			c, n = utf8.DecodeRuneInString(p[i:])
-			i += n
-			in = in || last <= r && r <= c
-			last = -1
-			continue
-		}
-		in = in || r == c
-		last = c
-	}
-	return in != negated && r != '/', min(i+1, len(p))
-}
-
-// step is the place that a character leads to from i, or -1.
-func step(p string, i int, r rune) int {
-	switch tokenAt(p, i) {
-	case isChar:
-		if c, n := utf8.DecodeRuneInString(p[i:]); c == r {
-			return i + n
-		}
-	case isClass:
-		if in, after := inClass(p, i, r); in {
-			return after
-		}
-	case isOne, isFolders:
-		if r != '/' {
-			return i + 1
-		}
-	case isRun:
-		if r != '/' {
-			return i
-		}
-	case isFolder:
-		if r != '/' {
-			return i
-		}
-		return i - 1
-	case isRest:
-		return i
-	}
-	return -1
-}
-
-// spots is a set of places in one pattern.
-type spots [maxGlob/64 + 1]uint64
-
-func (s *spots) has(i int) bool { return s[i/64]&(1<<(i%64)) != 0 }
-
-// add puts in a place, and all that are reached from it without a character.
-func (s *spots) add(p string, i int) {
-	if s.has(i) {
-		return
-	}
-	s[i/64] |= 1 << (i % 64)
-	switch tokenAt(p, i) {
-	case isRun, isClose:
-		s.add(p, i+1)
-	case isRest:
-		s.add(p, len(p))
-	case isFolders:
-		s.add(p, i+3) // no folder at all
-	case isChar:
-		if p[i] == '/' && spansFolders(p, i+1) {
-			s.add(p, i+3)
-		}
-	case isGroup:
-		choices(p, i, func(next int) { s.add(p, next) })
-	case isNext:
-		s.add(p, groupEnd(p, i)+1)
-	}
-}
-
-// walk calls each for every place of the set, in order.
-func (s *spots) walk(each func(int)) {
-	for w, word := range s {
-		for ; word != 0; word &= word - 1 {
-			each(w*64 + bits.TrailingZeros64(word))
-		}
-	}
-}
-
-// next is the set after one more character; false when it is empty.
-func (s *spots) next(p string, r rune) (spots, bool) {
-	var out spots
-	some := false
-	for w, word := range s[:len(p)/64+1] {
-		for ; word != 0; word &= word - 1 {
-			if to := step(p, w*64+bits.TrailingZeros64(word), r); to >= 0 {
-				out.add(p, to)
-				some = true
-			}
-		}
-	}
-	return out, some
-}
-
-// matchGlob reports whether a pattern matches the whole of a name. It takes time in proportion to the product of their
-// lengths at worst, and no memory.
+// matchGlob reports whether a pattern matches the whole of a name, as accepts would, without memory. Segments are compared
+// one by one. Where a ** or a * took too little, it is the last one that takes more: what stands before it has matched as
+// early as it can, so that nothing is gained by going back further.
 func matchGlob(p, name string) bool {
-	i, answer := ends(p, name)
-	if answer != unsure {
-		return answer == yes
+	if settled := ends(p, name); settled != unsure {
+		return settled == yes
 	}
-	var now spots
-	now.add(p, i)
-	for _, r := range name[i:] {
-		var some bool
-		if now, some = now.next(p, r); !some {
+	again, from := -1, 0 // behind the last **, and the segment that it is tried at
+	for i, j := 0, 0; ; {
+		patternEnd, nameEnd := segmentEnd(p, i), segmentEnd(name, j)
+		switch {
+		case i > len(p) && j > len(name):
+			return true
+		case i <= len(p) && p[i:patternEnd] == "**":
+			if i = patternEnd + 1; i > len(p) {
+				return true
+			}
+			again, from = i, j
+			continue
+		case i <= len(p) && j <= len(name) && matchSegment(p[i:patternEnd], name[j:nameEnd]):
+			i, j = patternEnd+1, nameEnd+1
+			continue
+		case again < 0 || from > len(name):
 			return false
 		}
+		from = segmentEnd(name, from) + 1
+		i, j = again, from
 	}
-	return now.has(len(p))
+}
+
+// segmentEnd is the end of the segment that starts at i. Behind the last segment, one past the end, it is meaningless.
+func segmentEnd(s string, i int) int {
+	if i > len(s) {
+		return i
+	}
+	if n := strings.IndexByte(s[i:], '/'); n >= 0 {
+		return i + n
+	}
+	return len(s)
+}
+
+// matchSegment matches a pattern without slashes.
+func matchSegment(p, name string) bool {
+	if open := strings.IndexByte(p, '{'); open >= 0 {
+		if p[len(p)-1] != '}' || strings.ContainsAny(p[open+1:len(p)-1], "*?[{}") {
+			return accepts(p, name)
+		}
+		group := p[open+1 : len(p)-1] // such as that of *.{tgz,zip}
+		for more := true; more; {
+			var one string
+			one, group, more = strings.Cut(group, ",")
+			if rest, ok := strings.CutSuffix(name, one); ok && matchSegment(p[:open], rest) {
+				return true
+			}
+		}
+		return false
+	}
+	again, from := -1, 0 // behind the last *, and the character that it is tried at
+	i, j := 0, 0
+	for j < len(name) {
+		if i < len(p) {
+			switch p[i] {
+			case '*':
+				i++
+				again, from = i, j
+				continue
+			case '?':
+				_, n := utf8.DecodeRuneInString(name[j:])
+				i, j = i+1, j+n
+				continue
+			case '[':
+				r, n := utf8.DecodeRuneInString(name[j:])
+				if in, after := inClass(p, i, r); in {
+					i, j = after, j+n
+					continue
+				}
+			case name[j]:
+				i, j = i+1, j+1
+				continue
+			}
+		}
+		if again < 0 {
+			return false
+		}
+		_, n := utf8.DecodeRuneInString(name[from:])
+		from += n
+		i, j = again, from
+	}
+	return strings.Trim(p[i:], "*") == ""
 }
 
 // answer is what can be said for certain.
-type answer int
+type answer int8
 
 const (
 	unsure answer = iota
@@ -238,29 +105,40 @@ const (
 	yes
 )
 
-// ends compares what is literal at both ends, which settles most cases. When it does not, the pattern and the name agree
-// up to the place that is returned.
-func ends(p, name string) (int, answer) {
-	if !strings.HasSuffix(name, literalEnd(p)) {
-		return 0, no
-	}
+// ends compares what is literal at both ends, which settles most cases, and those of one * between them.
+func ends(p, name string) answer {
 	i := 0
 	for i < len(p) && !special(p[i]) {
 		if i == len(name) {
-			return i, unsure // a/** on a
+			return unsure // a/** on a
 		}
 		if p[i] != name[i] {
-			return 0, no
+			return no
 		}
 		i++
 	}
-	switch {
-	case i == len(p) && i == len(name), p[i:] == "**" && spansFolders(p, i):
-		return i, yes
-	case i == len(p):
-		return 0, no
+	end, rest := literalEnd(p), name[i:]
+	if !strings.HasSuffix(name, end) {
+		return no
 	}
-	return i, unsure
+	switch middle := p[i:max(i, len(p)-len(end))]; {
+	case i == len(p):
+		return is(rest == "")
+	case p[i:] == "**" && spansFolders(p, i):
+		return yes
+	case middle == "*":
+		return is(len(rest) >= len(end) && strings.IndexByte(rest[:len(rest)-len(end)], '/') < 0)
+	case middle == "**/*" && spansFolders(p, i) && strings.IndexByte(end, '/') < 0:
+		return is(len(rest) >= len(end))
+	}
+	return unsure
+}
+
+func is(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
 }
 
 func special(c byte) bool {

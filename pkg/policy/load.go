@@ -138,6 +138,7 @@ func build(sources []source, v Vocabulary) (*Set, error) {
 	if len(set.signing)+len(set.gates) == 0 {
 		return nil, fmt.Errorf("%s holds no policy; the files are empty or all commented out", sources[0].full)
 	}
+	set.index()
 	return set, nil
 }
 

@@ -32,10 +32,12 @@ type match struct {
 
 	kinds, projects []string
 	properties      []propertyTest // sorted by name
+
+	common [3]uint8 // of repositories, paths and exclude the numbers that known has
 }
 
 // about reports whether the match leaves the instance in.
-func (m match) about(instance string) bool {
+func (m *match) about(instance string) bool {
 	return len(m.instances) == 0 || slices.Contains(m.instances, instance)
 }
 
@@ -60,12 +62,18 @@ func byName(event string) bool {
 }
 
 // takes reports whether the match leaves the event in.
-func (m match) takes(event string) bool {
+func (m *match) takes(event string) bool {
 	return byName(event) || len(m.events) == 0 || slices.Contains(m.events, event)
 }
 
+// holds reports whether test would return nil, faster: most policies of a set are passed over.
+func (m *match) holds(instance, repo, path, event string, known *known) bool {
+	return m.about(instance) && m.takes(event) && known.match(m.common[0], m.repositories, repo) &&
+		(len(m.paths) == 0 || known.match(m.common[1], m.paths, path)) && !known.match(m.common[2], m.exclude, path)
+}
+
 // test returns nil when everything holds, else the first line that does not. A wish by name passes any events list.
-func (m match) test(instance, repo, path, event string) *mismatch {
+func (m *match) test(instance, repo, path, event string) *mismatch {
 	switch {
 	case !m.about(instance):
 		return &mismatch{"instance", instance, m.instances}
@@ -83,7 +91,7 @@ func (m match) test(instance, repo, path, event string) *mismatch {
 }
 
 // needs tells which facts the match looks at.
-func (m match) needs() Needs {
+func (m *match) needs() Needs {
 	var n Needs
 	if len(m.projects) > 0 {
 		n |= NeedProject
@@ -94,8 +102,15 @@ func (m match) needs() Needs {
 	return n
 }
 
+// suits reports whether fits would return nil, faster.
+func (m *match) suits(q *question) bool {
+	return shareName(m.kinds, []string{string(q.subject.Kind)}) &&
+		(len(m.projects) == 0 || firstMatch(m.projects, q.facts.Project) != "") &&
+		!slices.ContainsFunc(m.properties, func(p propertyTest) bool { return !p.holds(q) })
+}
+
 // fits tests what is not in the name, with facts that are known: nil when it holds.
-func (m match) fits(q *question) *mismatch {
+func (m *match) fits(q *question) *mismatch {
 	switch {
 	case len(m.kinds) > 0 && !slices.Contains(m.kinds, string(q.subject.Kind)):
 		return &mismatch{"kind", string(q.subject.Kind), m.kinds}
@@ -103,7 +118,7 @@ func (m match) fits(q *question) *mismatch {
 		return &mismatch{"project", cmp.Or(q.facts.Project, "none"), m.projects}
 	}
 	for _, p := range m.properties {
-		if p.run(q) != nil {
+		if !p.holds(q) {
 			return &mismatch{"property " + p.name, cmp.Or(strings.Join(clip(q.values(p.name)), ","), "(not set)"), p.values}
 		}
 	}
@@ -111,10 +126,10 @@ func (m match) fits(q *question) *mismatch {
 }
 
 // conditional reports whether more than the name decides.
-func (m match) conditional() bool { return len(m.kinds)+len(m.projects)+len(m.properties) > 0 }
+func (m *match) conditional() bool { return len(m.kinds)+len(m.projects)+len(m.properties) > 0 }
 
 // conditions tells what is not in the name, as "if the kind is image and the property channel is stable".
-func (m match) conditions() string {
+func (m *match) conditions() string {
 	var parts []string
 	if len(m.kinds) > 0 {
 		parts = append(parts, "the kind is "+strings.Join(m.kinds, " or "))

@@ -113,7 +113,16 @@ func TestLoadAndDecideAgree(t *testing.T) {
 		set := load(t, policy.Skip, doc.String())
 		for _, repo := range []string{"r", "s", "rs", "rr", "ss", "x"} {
 			for _, path := range []string{"a", "b", "c", "ab", "a/a", "a/b", "b/a", "b/b", "c/a/b", "a/a/b", "b/a/a", "ab/cb"} {
-				require.NotContains(t, fmt.Sprint(set.Decide(policy.Request{Subject: subject(t, repo+"/"+path)}).Denied), reason.PolicyConflict, "%s/%s of\n%s", repo, path, doc.String())
+				d := set.Decide(policy.Request{Subject: subject(t, repo+"/"+path)})
+				require.NotContains(t, fmt.Sprint(d.Denied), reason.PolicyConflict, "%s/%s of\n%s", repo, path, doc.String())
+				var matched []string
+				for _, c := range set.Explain(ref(t, repo+"/"+path), "").Considered {
+					if c.Matched {
+						matched = append(matched, c.Rule)
+					}
+				}
+				require.Equal(t, matched, d.Matched, "%s/%s of\n%s", repo, path, doc.String())
+				require.Equal(t, len(matched) > 0, set.Covers("main", repo, path, ""))
 			}
 		}
 	}

@@ -103,6 +103,9 @@ type Set struct {
 	signing    []*signingRule // in order of file name, then place
 	gates      []*gateRule
 
+	byRepository byRepository // indices of signing
+	owners       string       // of the signing policies
+
 	configurations []*configuration
 }
 
@@ -219,8 +222,12 @@ func (s *Set) Covers(instance, repo, path, event string) bool {
 	if s.noMatch != Skip {
 		return true
 	}
-	for _, p := range s.signing {
-		if repo == "" && p.match.about(instance) && p.match.takes(event) || repo != "" && p.match.test(instance, repo, path, event) == nil {
+	if repo == "" {
+		return slices.ContainsFunc(s.signing, func(p *signingRule) bool { return p.match.about(instance) && p.match.takes(event) })
+	}
+	var known known
+	for i := range s.byRepository.of(repo) {
+		if s.signing[i].match.holds(instance, repo, path, event, &known) {
 			return true
 		}
 	}

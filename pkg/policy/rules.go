@@ -107,7 +107,7 @@ func (g *gateRule) lines() []Requirement {
 }
 
 // means tells the lines of a match that are written.
-func (m match) means(what string) []string {
+func (m *match) means(what string) []string {
 	var out []string
 	for _, line := range []struct {
 		name string

@@ -32,10 +32,10 @@ func ask(set *policy.Set, c *Case) answer {
 
 func decided(d policy.Decision) answer {
 	a := answer{outcome: "sign", skip: d.Skip, reasons: d.Denied, warns: d.Warnings}
-	for _, said := range d.Considered {
+	for _, rule := range d.Matched {
 		conflict := len(d.Denied) > 0 && d.Denied[0].Code == reason.PolicyConflict
-		if said.Matched && (conflict || said.Policy == d.Policy) {
-			a.rules = append(a.rules, said.Policy, said.Rule)
+		if conflict || rule == d.Rule {
+			a.rules = append(a.rules, policyOf(rule), rule)
 		}
 	}
 	switch {
