@@ -2,16 +2,21 @@ package gate_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
@@ -21,113 +26,150 @@ const (
 	raw    = path + ".sig"
 )
 
-// attack is what may lie in the repository, and the verdict on it.
+// attack is one attempt to get past the gate. All are refused, with exactly one reason, that says what to do.
 type attack struct {
-	prepare func(r *rig)
-	code    reason.Code // "" allows
-	found   string      // part of what the reason has found
+	policy  string        // default oneSignature
+	keys    []string      // default those of newRig
+	prepare func(r *rig)  // what the attacker, with every right on staging and no key, has done
+	image   func(p *port) // the same against an image, instead
+	ask     *gate.Request // default the file, or the image, into its release repository
+	code    reason.Code
+	found   string // part of what the reason has found
+	fix     string // part of its advice; default to sign
 }
 
-var attacks = map[string]attack{
-	"signed with a bundle":        {prepare: func(r *rig) { r.sign("release-a", "sigstore") }},
-	"signed raw":                  {prepare: func(r *rig) { r.sign("release-b", "raw") }},
-	"signed by the second key":    {prepare: func(r *rig) { r.signAs("release-b", "sigstore", false) }},
-	"damaged file beside a good":  {prepare: func(r *rig) { r.sign("release-a", "raw"); r.put(bundle, "{") }},
-	"good file behind a damaged":  {prepare: func(r *rig) { r.put(bundle, "{"); r.put(raw, "x"); r.signAs("release-a", "sigstore", false) }},
-	"bundle that names no key":    {prepare: func(r *rig) { r.put(bundle, without(r.made(r.keys["release-a"], "sigstore", content), "hint")) }},
-	"signed, and properties deny": {prepare: func(r *rig) { r.sign("release-a", "raw"); r.mark("denied") }},
-
-	"unsigned":        {prepare: func(*rig) {}, code: reason.SignatureMissing, found: "no signature by a release key"},
-	"forged property": {prepare: func(r *rig) { r.mark("signed") }, code: reason.PropertyFalse, found: "its properties say hallmark.state=signed"},
-	"forged property beside a stranger's signature": {
-		prepare: func(r *rig) { r.mark("signed"); r.put(bundle, r.made(stranger(r), "sigstore", content)) }, code: reason.SignatureWrongKey, found: "its properties say hallmark.state=signed",
-	},
-	"file of another name":  {prepare: func(r *rig) { r.put("app/1.0/b.tgz.sigstore.json", r.made(r.keys["release-a"], "sigstore", content)) }, code: reason.SignatureMissing},
-	"file elsewhere":        {prepare: func(r *rig) { r.put("app/a.tgz.sigstore.json", r.made(r.keys["release-a"], "sigstore", content)) }, code: reason.SignatureMissing},
-	"swapped bundle":        {prepare: func(r *rig) { r.put(bundle, r.made(r.keys["release-a"], "sigstore", "other")) }, code: reason.SignatureWrongBytes, found: "is by release-a"},
-	"swapped raw signature": {prepare: func(r *rig) { r.put(raw, r.made(r.keys["release-a"], "raw", "other")) }, code: reason.SignatureInvalid},
-	"overwritten after signing": {
-		prepare: func(r *rig) { r.sign("release-a", "sigstore"); r.sign("release-a", "raw"); r.put(path, "evil") }, code: reason.SignatureWrongBytes,
-	},
-	"development key":  {prepare: func(r *rig) { r.sign("dev-a", "sigstore"); r.sign("dev-a", "raw") }, code: reason.KeyDevelopment, found: "is by dev-a"},
-	"unknown key":      {prepare: func(r *rig) { r.put(bundle, r.made(stranger(r), "sigstore", content)) }, code: reason.SignatureWrongKey, found: "not pinned"},
-	"unknown key, raw": {prepare: func(r *rig) { r.put(raw, r.made(stranger(r), "raw", content)) }, code: reason.SignatureInvalid},
-	"unknown key in disguise": {
-		prepare: func(r *rig) { r.put(bundle, disguised(r)) }, code: reason.SignatureInvalid, found: "is by release-a",
-	},
-	"bundle says these bytes but signs others": {
-		prepare: func(r *rig) {
-			r.put(bundle, swapDigest(r.made(r.keys["release-a"], "sigstore", "other"), content))
-		}, code: reason.SignatureInvalid,
-	},
-	"damaged bundle":      {prepare: func(r *rig) { r.put(bundle, r.made(r.keys["release-a"], "sigstore", content)[:200]) }, code: reason.SignatureInvalid},
-	"bundle with a cert":  {prepare: func(r *rig) { r.put(bundle, certified(r)) }, code: reason.SignatureWrongKey},
-	"no bundle":           {prepare: func(r *rig) { r.put(bundle, "<html>not found</html>") }, code: reason.SignatureInvalid},
-	"empty bundle":        {prepare: func(r *rig) { r.put(bundle, "") }, code: reason.SignatureInvalid, found: "empty"},
-	"empty object":        {prepare: func(r *rig) { r.put(bundle, "{}") }, code: reason.SignatureInvalid},
-	"oversized bundle":    {prepare: func(r *rig) { r.put(bundle, strings.Repeat(" ", 3<<20)+"{}") }, code: reason.SignatureInvalid, found: "more than"},
-	"deep bundle":         {prepare: func(r *rig) { r.put(bundle, strings.Repeat(`{"a":`, 20_000)) }, code: reason.SignatureInvalid},
-	"raw signature, zero": {prepare: func(r *rig) { r.put(raw, "\x30\x06\x02\x01\x00\x02\x01\x00") }, code: reason.SignatureInvalid},
-	"raw behind padding":  {prepare: func(r *rig) { r.put(raw, r.made(r.keys["release-a"], "raw", content)+"\x00") }, code: reason.SignatureInvalid},
-
-	"artifact missing": {prepare: func(r *rig) { r.sign("release-a", "raw"); require.NoError(r.t, r.art.Delete("x", staging, path)) }, code: reason.ArtifactGone},
-	"no digest is known": {
-		prepare: func(r *rig) {
-			r.fail(standin.Fault{Path: "/artifactory/api/storage/**", Status: 200, Body: `{"repo":"` + staging + `","path":"/` + path + `","size":"5"}`})
-		}, code: reason.DigestUnknown,
-	},
-	"facts of another file": {
-		prepare: func(r *rig) {
-			r.fail(standin.Fault{Path: "/artifactory/api/storage/**", Status: 200, Body: `{"repo":"` + staging + `","path":"/b.tgz","size":"5"}`})
-		}, code: reason.PathRefused,
-	},
-	"replaced while checking": {
-		prepare: func(r *rig) { r.sign("release-a", "raw"); r.meanwhile(func() { r.put(path, "evil") }) }, code: reason.ArtifactChanged,
-	},
-	"deleted while checking": {
-		prepare: func(r *rig) {
-			r.sign("release-a", "raw")
-			r.meanwhile(func() { require.NoError(r.t, r.art.Delete("x", staging, path)) })
-		}, code: reason.ArtifactGone,
-	},
+// attacks are all that were thought of, by kind. What is about several artifacts at once, promotions that race with one
+// another among it, is tested in pkg/promotion: storm_test.go, replicas_test.go, bundleforge_test.go.
+var attacks = map[string]map[string]attack{
+	"forging": forging, "swapping": swapping, "replaying": replaying, "overwriting": overwriting, "racing": racing, "downgrading": downgrading,
 }
 
 // Invariant 7: properties are never evidence; signatures are, by pinned keys, over the bytes' digest.
-func TestGateBelievesSignaturesOnly(t *testing.T) {
+func TestAttacksOnTheGate(t *testing.T) {
 	t.Parallel()
-	for name, a := range attacks {
+	n := 0
+	for kind, some := range attacks {
+		require.NotEmpty(t, some, kind)
+		n += len(some)
+		for name, a := range some {
+			t.Run(kind+"/"+name, func(t *testing.T) { t.Parallel(); a.run(t) })
+		}
+	}
+	require.GreaterOrEqual(t, n, 70, "attacks are added, not lost")
+}
+
+func (a attack) run(t *testing.T) {
+	var r *rig
+	about, into := ref(staging, path), ref(release, path)
+	if a.image != nil {
+		p := newPort(t)
+		r, about, into = p.rig, ref(artifactorytest.OCIStaging, imageFile), ref(artifactorytest.OCIRelease, imageFile)
+		a.image(p)
+	} else {
+		r = newRig(t, cmp.Or(a.policy, oneSignature), a.keys...)
+		a.prepare(r)
+	}
+	req := gate.Request{Artifact: about, Target: into, Caller: "ci"}
+	if a.ask != nil {
+		req.Artifact, req.Target = a.ask.Artifact, a.ask.Target
+	}
+	r.art.ForgetRequests()
+	set := r.policies.Load().Digest()
+	start := time.Now()
+	v := r.gate.Check(t.Context(), req)
+	require.Less(t, time.Since(start), limit)
+	require.True(t, v.Decided, "%+v", v.Reasons)
+	require.False(t, v.Allow)
+	require.Equal(t, []reason.Code{a.code}, codes(v), "%+v", v.Reasons)
+	why := v.Reasons[0]
+	require.Contains(t, why.Found, a.found)
+	require.Contains(t, why.Fix, cmp.Or(a.fix, "hallmark sign "+about.String()), "a refusal says what to do")
+	for _, field := range []string{why.Message, why.Found, why.Expected, why.Who} {
+		require.NotEmpty(t, field, "%+v", why)
+	}
+	require.Equal(t, set, v.PolicySet, "one set throughout")
+	asked := 0
+	for _, q := range r.art.Requests() {
+		if a.image == nil { // who pushes an image while it is checked writes
+			require.Equal(t, http.MethodGet, q.Method, "the gate writes nothing")
+		}
+		if strings.Contains(q.Target, "?properties") {
+			asked++
+		}
+	}
+	require.LessOrEqual(t, asked, 1, "properties explain; more is not read of them")
+	kept, err := r.ledger.Verdicts(t.Context(), req.Artifact, 10)
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	require.False(t, kept[0].Allow)
+	require.Equal(t, "ci", kept[0].Caller)
+	require.Equal(t, v.SHA256, kept[0].Subject)
+	require.Equal(t, req.Target, kept[0].Target)
+}
+
+// What is signed passes, whatever lies beside it, and no property is asked for.
+func TestWhatIsSignedPasses(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(r *rig){
+		"with a bundle":              func(r *rig) { r.sign("release-a", "sigstore") },
+		"raw":                        func(r *rig) { r.sign("release-b", "raw") },
+		"by the second key":          func(r *rig) { r.signAs("release-b", "sigstore", false) },
+		"damaged file beside a good": func(r *rig) { r.sign("release-a", "raw"); r.put(bundle, "{") },
+		"good file behind a damaged": func(r *rig) { r.put(bundle, "{"); r.put(raw, "x"); r.signAs("release-a", "sigstore", false) },
+		"bundle that names no key":   func(r *rig) { r.put(bundle, without(r.made(r.keys["release-a"], "sigstore", content), "hint")) },
+		"though its properties deny": func(r *rig) { r.sign("release-a", "raw"); r.mark("denied") },
+		"though a foreign one is too": func(r *rig) {
+			r.sign("release-a", "raw")
+			r.put(bundle, r.made(r.keys["release-b"], "sigstore", "other"))
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, oneSignature)
-			a.prepare(r)
-			v := r.check(path)
-			require.True(t, v.Decided)
-			require.Equal(t, a.code == "", v.Allow, "%+v", v.Reasons)
-			if a.code != "" {
-				require.Equal(t, []reason.Code{a.code}, codes(v))
-				require.Contains(t, v.Reasons[0].Found, a.found)
+			prepare(r)
+			require.True(t, r.check(path).Allow)
+			for _, q := range r.art.Requests() {
+				require.Equal(t, http.MethodGet, q.Method)
+				require.NotContains(t, q.Target, "properties", "nothing is allowed for a property")
 			}
-			asked := 0
-			for _, req := range r.art.Requests() {
-				require.Equal(t, http.MethodGet, req.Method, "the gate writes nothing")
-				if strings.Contains(req.Target, "properties") {
-					asked++
-				}
-			}
-			if v.Allow {
-				require.Zero(t, asked, "nothing is allowed for a property")
-			}
-			require.LessOrEqual(t, asked, 1)
-			kept, err := r.ledger.Verdicts(t.Context(), ref(staging, path), 10)
-			require.NoError(t, err)
-			require.Len(t, kept, 1)
-			require.Equal(t, v.Allow, kept[0].Allow)
-			require.Equal(t, "ci", kept[0].Caller)
-			require.Equal(t, v.SHA256, kept[0].Subject)
-			require.Equal(t, ref(release, path), kept[0].Target)
-			require.Len(t, kept[0].Reasons, len(v.Reasons))
 		})
 	}
+}
+
+// However often the bytes change while they are asked about, a yes is about signed ones.
+func TestChecksInAStorm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, oneSignature)
+	r.sign("release-a", "sigstore")
+	signed := artifact.Attachment{Content: []byte(content)}.SHA256()
+	done := make(chan struct{})
+	group := sync.WaitGroup{}
+	group.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				r.put(path, content)
+				return
+			default:
+				r.put(path, []string{"evil", content}[i%2])
+			}
+		}
+	})
+	checks := sync.WaitGroup{}
+	for range 8 {
+		checks.Go(func() {
+			for range 10 {
+				v := r.check(path)
+				if v.Allow && v.SHA256 != signed {
+					t.Errorf("a yes about %s", v.SHA256)
+				}
+			}
+		})
+	}
+	checks.Wait()
+	close(done)
+	group.Wait()
+	require.True(t, r.check(path).Allow)
 }
 
 // meanwhile lets something happen when the gate reads the first signature file.

@@ -196,7 +196,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 		return errNoDigest
 	}
 	v.Subject, v.SHA256, v.about = subject.Ref.String(), subject.SHA256, subject
-	demand = demand.Of(subject.Kind)
+	demand = demand.For(subject.Ref).Of(subject.Kind) // what a virtual repository shows is signed where it stands
 
 	// 2 read the signature files, 3 verify them with pinned trust.
 	in := g.newInspection(client, demand, subject)
