@@ -39,6 +39,7 @@ var parts = []struct {
 	{"sweep", measureSweep},
 	{"build", measureBuild},
 	{"images", measureImages},
+	{"gate", measureGate},
 }
 
 type bench struct {
@@ -51,13 +52,14 @@ type bench struct {
 	items   int
 	built   int
 	images  int
+	judged  int
 }
 
 func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst, sweep, build, images (default: all)",
+		Short:        "Measure: files, large, burst, sweep, build, images, gate (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
@@ -68,6 +70,7 @@ func newRoot() *cobra.Command {
 	cmd.Flags().IntVar(&b.items, "items", 200_000, "files in a repository that is swept")
 	cmd.Flags().IntVar(&b.built, "built", 5000, "artifacts of a build that is promoted")
 	cmd.Flags().IntVar(&b.images, "images", 20, "images of 20 platforms that are pushed and promoted")
+	cmd.Flags().IntVar(&b.judged, "judged", 1000, "files that the gate judges, one by one and as a build")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if b.bin, err = filepath.Abs(b.bin); err != nil {
