@@ -16,6 +16,9 @@ const (
 	maxAlternatives = 64  // product over all {a,b,c} groups
 )
 
+// maxPatterns is the length of the longest list of patterns.
+const maxPatterns = 1000
+
 // firstMatch returns the first pattern that matches, or "". Patterns were checked when the set was loaded.
 func firstMatch(patterns []string, s string) string {
 	for _, p := range patterns {

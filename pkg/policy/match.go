@@ -194,6 +194,10 @@ func (c *compiler) instances(named []strictyaml.Located[string]) []string {
 }
 
 func (c *compiler) globs(field string, patterns []strictyaml.Located[string], check func(string) error) []string {
+	if len(patterns) > maxPatterns {
+		c.fail(patterns[maxPatterns].Pos, "%s: a list has at most %d patterns, this has %d; write several policies, or wider patterns", field, maxPatterns, len(patterns))
+		return nil
+	}
 	var out []string
 	for _, p := range patterns {
 		if err := check(p.Value); err != nil {

@@ -143,6 +143,17 @@ func TestManyContradictionsAreCounted(t *testing.T) {
 	require.Equal(t, 21, strings.Count(said, "\n"))
 }
 
+func TestListsOfPatternsAreBounded(t *testing.T) {
+	t.Parallel()
+	list := strings.TrimSuffix(strings.Repeat("a, ", 1000), ", ")
+	require.Empty(t, loadError(t, signWith("a", "repositories: [r], paths: ["+list+"]", "dev-2026")))
+	require.Contains(t, loadError(t, signWith("a", "repositories: [r], paths: [\n"+list+",\n  a]", "dev-2026")),
+		"p.yaml:6:3: paths: a list has at most 1000 patterns, this has 1001; write several policies, or wider patterns")
+	require.Contains(t, loadError(t, signWith("a", "repositories: [r], exclude: ["+strings.Repeat("a", 1_000_000)+"]", "dev-2026")),
+		"p.yaml:4:38: exclude: a pattern has 1000000 bytes, the limit is 512")
+	require.Contains(t, loadError(t, signWith("a", "repositories: [r], exclude: ['{"+strings.Repeat("a,", 100)+"}']", "dev-2026")), "stands for more than 64 alternatives")
+}
+
 // A broken policy is told about as such; what it might contradict is told when it is mended.
 func TestOtherMistakesComeFirst(t *testing.T) {
 	t.Parallel()
