@@ -186,7 +186,7 @@ var policyFile = regexp.MustCompile(`^(policies|candidate)/[a-z_]+\.yaml$`)
 var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 // docs/policies.md is a session that happens as it is printed: its files are written where their first line says, its
-// console blocks are run in order, and their output is compared. Digests are printed as sha256:…
+// console blocks are run in order, and their output is compared; a block of NDJSON is an export. Digests are printed as sha256:…
 func TestGeneratedPolicySession(t *testing.T) {
 	const page = "docs/policies.md"
 	file := filepath.Join(tooltest.RepoRoot(t), filepath.FromSlash(page))
@@ -205,6 +205,9 @@ func TestGeneratedPolicySession(t *testing.T) {
 		if name, ok := strings.CutPrefix(strings.SplitN(text, "\n", 2)[0], "# "); ok && language == "yaml" && policyFile.MatchString(name) {
 			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
 			require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		}
+		if language == "ndjson" {
+			require.NoError(t, os.WriteFile("decisions.ndjson", []byte(text), 0o600))
 		}
 		if language != "console" {
 			return fenced

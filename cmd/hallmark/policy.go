@@ -21,10 +21,11 @@ func newPolicy() *cobra.Command {
   hallmark policy explain libs-staging-local/app/1.4.2/app.tgz
   hallmark policy test policies
   hallmark policy diff /srv/policies policies
+  hallmark policy replay --candidate policies --since 30d
   hallmark policy fmt policies/release.yaml
   hallmark policy schema > policies/schema.json`,
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyDiff(), newPolicySchema(), newPolicyFmt())
+	cmd.AddCommand(newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyDiff(), newPolicyReplay(), newPolicyExport(), newPolicySchema(), newPolicyFmt())
 	return cmd
 }
 

@@ -107,7 +107,7 @@ is meant; 1 something would, or there are too many keys to tell; 2 could not com
 		}
 		comparison := trial.Compare(before, after)
 		if *inventory != "" {
-			if err := takeInventory(cmd, *inventory, comparison); err != nil {
+			if err := withFile(cmd, *inventory, "the inventory", func(list io.Reader) error { return comparison.Inventory(*inventory, list) }); err != nil {
 				return err
 			}
 		}
@@ -121,19 +121,6 @@ is meant; 1 something would, or there are too many keys to tell; 2 could not com
 		return nil
 	}
 	return cmd
-}
-
-func takeInventory(cmd *cobra.Command, name string, c *trial.Comparison) error {
-	var from io.Reader = cmd.InOrStdin()
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("reading the inventory: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		from = file
-	}
-	return c.Inventory(name, from)
 }
 
 // dirArgs completes up to n names of directories.

@@ -137,7 +137,7 @@ func (s *service) face() error {
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
 		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Promotions: s.ledger.Promotions, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
-		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided,
+		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory,
 		Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // why is what was decided last about an artifact. A path in a virtual or remote repository means the file that it shows,
@@ -54,4 +57,19 @@ func later(known *policy.Past, p policy.Past, found bool) *policy.Past {
 		return known
 	}
 	return &p
+}
+
+// inventory is a page of a repository's files, but for signature files and the layers of images.
+func (s *service) inventory(ctx context.Context, instance, repo string, at time.Time, path string) (api.InventoryPage, error) {
+	items, err := s.instances[instance].Items(ctx, artifactory.ItemQuery{Repo: repo, After: artifactory.Position{At: at, Path: path}, Limit: artifactory.MaxPage})
+	if err != nil {
+		return api.InventoryPage{}, err
+	}
+	page := api.InventoryPage{At: items.Last.At, Path: items.Last.Path, More: items.More}
+	for _, it := range items.Items {
+		if name := it.Ref.Name(); !seal.IsAttachment(name) && !strings.HasPrefix(name, "sha256__") {
+			page.Refs = append(page.Refs, it.Ref)
+		}
+	}
+	return page, nil
 }

@@ -40,6 +40,7 @@ var parts = []struct {
 	{"build", measureBuild},
 	{"images", measureImages},
 	{"gate", measureGate},
+	{"replay", measureReplay},
 }
 
 type bench struct {
@@ -53,13 +54,15 @@ type bench struct {
 	built   int
 	images  int
 	judged  int
+
+	decisions int
 }
 
 func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst, sweep, build, images, gate (default: all)",
+		Short:        "Measure: files, large, burst, sweep, build, images, gate, replay (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
@@ -71,6 +74,7 @@ func newRoot() *cobra.Command {
 	cmd.Flags().IntVar(&b.built, "built", 5000, "artifacts of a build that is promoted")
 	cmd.Flags().IntVar(&b.images, "images", 20, "images of 20 platforms that are pushed and promoted")
 	cmd.Flags().IntVar(&b.judged, "judged", 1000, "files that the gate judges, one by one and as a build")
+	cmd.Flags().IntVar(&b.decisions, "decisions", 1_000_000, "decisions in a ledger that is replayed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if b.bin, err = filepath.Abs(b.bin); err != nil {

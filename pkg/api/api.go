@@ -33,6 +33,8 @@ const (
 	pathSweeps  = "/v1/sweeps"
 	pathWhy     = "/v1/why"
 	pathPast    = "/v1/decisions"
+
+	pathInventory = "/v1/inventory"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -91,6 +93,8 @@ type Deps struct {
 	// Decided lists what was decided after a moment, page by page; CountDecided counts it.
 	Decided      func(ctx context.Context, after time.Time, limit int) (ledger.Decisions, error)
 	CountDecided func(ctx context.Context, after time.Time) (int64, error)
+	// Inventory lists a repository's files after a time and a path, signature files left out.
+	Inventory func(ctx context.Context, instance, repo string, at time.Time, path string) (InventoryPage, error)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -111,7 +115,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	}
 	if deps.Gate == nil || deps.Name == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
 		deps.Promote == nil || deps.Promotion == nil || deps.Promotions == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil ||
-		deps.Why == nil || deps.Decided == nil || deps.CountDecided == nil || deps.Log == nil || deps.Registerer == nil {
+		deps.Why == nil || deps.Decided == nil || deps.CountDecided == nil || deps.Inventory == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -127,6 +131,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathSweeps, s.serve(pathSweeps, RoleSweep, s.sweeps))
 	r.Get(pathWhy, s.serve(pathWhy, RoleStatus, s.why))
 	r.Get(pathPast, s.serve(pathPast, RoleStatus, s.decisions))
+	r.Get(pathInventory, s.serve(pathInventory, RoleSweep, s.inventory))
 	r.NotFound(NoRoute(deps.Log).ServeHTTP)
 	r.MethodNotAllowed(noMethod(r, deps.Log))
 	return r, nil

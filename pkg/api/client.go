@@ -16,11 +16,15 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/policy/trial"
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
 )
 
 // maxAnswer bounds what a client reads of an answer, in bytes.
 const maxAnswer = 64 << 20
+
+// maxPage bounds a page of decisions, which are larger with reasons and facts.
+const maxPage = 512 << 20
 
 // Client calls the API. A refusal comes back as *Problem. Safe for concurrent use; deadlines come from the context.
 type Client struct {
@@ -73,6 +77,97 @@ func (c *Client) Why(ctx context.Context, instance, ref, target string, asOf tim
 	var w Why
 	err := c.do(ctx, http.MethodGet, pathWhy+"?"+q.Encode(), nil, &w)
 	return w, err
+}
+
+// Decided reads decisions after a moment, oldest first, and calls each with every one. It reads page by page, and a page
+// that was cut off again, so that it ends when there are none left, or with an error that stays. counted, if not nil, is told
+// first how many there are.
+func (c *Client) Decided(ctx context.Context, after time.Time, counted func(int64), each func(policy.Past) error) error {
+	for tries := 0; ; {
+		page, end, err := c.decisions(ctx, after, counted != nil)
+		if errors.Is(err, io.ErrUnexpectedEOF) && tries < maxTries && ctx.Err() == nil {
+			tries++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		tries = 0
+		if counted != nil && end.Count != nil {
+			counted(*end.Count)
+			counted = nil
+		}
+		for _, p := range page {
+			if err := each(p); err != nil {
+				return err
+			}
+		}
+		if !end.More {
+			return nil
+		}
+		if !end.Next.After(after) {
+			return fmt.Errorf("reading the answer of %s: its pages do not come to an end", pathPast)
+		}
+		after = end.Next
+	}
+}
+
+const (
+	maxTries      = 3    // of a page that was cut off
+	pageDecisions = 1000 // of each of the two sorts, so that a page is small
+)
+
+// decisions reads one page.
+func (c *Client) decisions(ctx context.Context, after time.Time, count bool) (page []policy.Past, end policy.PastEnd, err error) {
+	q := url.Values{"limit": {strconv.Itoa(pageDecisions)}}
+	if !after.IsZero() {
+		q.Set("after", after.UTC().Format(time.RFC3339Nano))
+	}
+	if count {
+		q.Set("count", "true")
+	}
+	resp, err := c.send(ctx, http.MethodGet, pathPast+"?"+q.Encode(), nil, mediaLines)
+	if err != nil {
+		return nil, end, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != mediaLines || resp.StatusCode != http.StatusOK {
+		if err = read(resp, pathPast, &struct{}{}); err == nil {
+			err = fmt.Errorf("calling %s: the answer is not in lines", pathPast)
+		}
+		return nil, end, err
+	}
+	end, err = trial.ReadPast("the answer of "+pathPast, io.LimitReader(resp.Body, maxPage), func(p policy.Past) error {
+		page = append(page, p)
+		return nil
+	})
+	return page, end, err
+}
+
+// Inventory lists what stands in a repository, page by page, and calls each with every repository/path.
+func (c *Client) Inventory(ctx context.Context, instance, repo string, each func(string) error) error {
+	q := url.Values{"repository": {repo}}
+	if instance != "" {
+		q.Set("instance", instance)
+	}
+	for {
+		var page Inventory
+		if err := c.do(ctx, http.MethodGet, pathInventory+"?"+q.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for _, path := range page.Paths {
+			if err := each(path); err != nil {
+				return err
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		if page.Next == q.Get("after") {
+			return fmt.Errorf("reading the answer of %s: its pages do not come to an end", pathInventory)
+		}
+		q.Set("after", page.Next)
+	}
 }
 
 // Explain tells which policy applies to repository/path, and why not the others.

@@ -4,28 +4,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
-// DecisionLine is one line of the answer of GET /v1/decisions?after=TIME&limit=N, in lines (application/x-ndjson), oldest
-// first. One field is set. End is the last line; an answer without one was cut off, and can be asked for again.
-type DecisionLine struct {
-	Decision *policy.Past  `json:"decision,omitempty"`
-	End      *DecisionsEnd `json:"end,omitempty"`
-}
-
-// DecisionsEnd tells how to go on.
-type DecisionsEnd struct {
-	Next  time.Time `json:"next"`            // the parameter after of the next page
-	More  bool      `json:"more"`            // whether there is one now
-	Count *int64    `json:"count,omitempty"` // of all decisions after the moment that was asked with; told with count=true
-}
-
-// decisionPage is answered in lines. It is whole before the first of them, so that a caller who reads slowly keeps
-// nothing of the database open.
+// decisionPage is the answer of GET /v1/decisions?after=TIME&limit=N, in lines (policy.PastLine). It is whole before the first
+// of them, so that a caller who reads slowly keeps nothing of the database open.
 type decisionPage struct {
 	ledger.Decisions
 	count *int64
@@ -68,9 +53,9 @@ func (p decisionPage) write(w http.ResponseWriter) {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
 	for i := range p.Page {
-		if lines.Encode(DecisionLine{Decision: &p.Page[i]}) != nil {
+		if lines.Encode(policy.PastLine{Decision: &p.Page[i]}) != nil {
 			return // nobody reads on, and without an end nobody takes it for whole
 		}
 	}
-	_ = lines.Encode(DecisionLine{End: &DecisionsEnd{Next: p.Next, More: p.More, Count: p.count}})
+	_ = lines.Encode(policy.PastLine{End: &policy.PastEnd{Next: p.Next, More: p.More, Count: p.count}})
 }

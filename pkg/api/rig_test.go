@@ -62,6 +62,7 @@ type rig struct {
 	why       Why
 	decided   ledger.Decisions
 	moments   []time.Time
+	pages     []InventoryPage
 }
 
 func newRig(t testing.TB, instances ...string) *rig {
@@ -165,6 +166,14 @@ func (r *rig) deps() Deps {
 			defer r.mu.Unlock()
 			r.moments, r.limits = append(r.moments, after), append(r.limits, fmt.Sprint(limit))
 			return r.decided, r.err
+		},
+		Inventory: func(_ context.Context, instance, repo string, at time.Time, path string) (InventoryPage, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.moments, r.limits = append(r.moments, at), append(r.limits, fmt.Sprint(instance, " ", repo, " ", path))
+			page := r.pages[0]
+			r.pages = r.pages[1:]
+			return page, r.err
 		},
 		CountDecided: func(context.Context, time.Time) (int64, error) { return 7, r.err },
 		Log:          slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,

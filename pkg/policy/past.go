@@ -39,3 +39,17 @@ type Past struct {
 
 // Question is what the decision was made with; nil when that was not kept.
 func (p Past) Question() (*Asked, error) { return ParseAsked(string(p.Asked), p.Moment) }
+
+// PastLine is one line of decisions in lines (application/x-ndjson), oldest first. One field is set. End is the last line:
+// lines without one were cut off.
+type PastLine struct {
+	Decision *Past    `json:"decision,omitempty"`
+	End      *PastEnd `json:"end,omitempty"`
+}
+
+// PastEnd tells how to go on.
+type PastEnd struct {
+	Next  time.Time `json:"next"`            // the next decisions came after it
+	More  bool      `json:"more"`            // whether there are any now
+	Count *int64    `json:"count,omitempty"` // of all decisions from where these lines begin; told by the service with count=true
+}

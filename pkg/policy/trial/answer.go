@@ -16,6 +16,7 @@ type answer struct {
 	reasons []reason.Reason
 	warns   []reason.Reason
 	rules   []string // names and places of the rules that made the answer
+	rough   bool     // the outcome is certain, and not all the reasons are
 }
 
 // ask puts a case to a set.

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -28,15 +29,17 @@ const maxExamples = 5
 // Group is everything on which a change has one effect.
 type Group struct {
 	Effect   string    `json:"effect"`
+	Because  string    `json:"because,omitempty"` // of a replay: the rule and the reasons that make the difference
 	Count    int       `json:"count"`
 	Examples []Example `json:"examples"` // the first few
 }
 
 // Example is one artifact that would fare otherwise.
 type Example struct {
-	Artifact string          `json:"artifact"` // repository/path; at a gate the target
-	Source   string          `json:"source"`   // "file:line (name of the case)", or "inventory file:line"
-	Given    string          `json:"given"`    // the event, or the signatures that are there
+	Artifact string          `json:"artifact"`       // repository/path; at a gate the target
+	Source   string          `json:"source"`         // "file:line (name of the case)", or "inventory file:line"
+	Given    string          `json:"given"`          // the event, or the signatures that are there
+	Then     string          `json:"then,omitempty"` // of a replay: what was decided, where the policies in force say otherwise already
 	Before   string          `json:"before"`
 	After    string          `json:"after"`
 	Reasons  []reason.Reason `json:"reasons"` // of what would be refused
@@ -51,13 +54,19 @@ type Comparison struct {
 	paths     int
 	unsure    bool
 	witnesses map[string]witness
-	told      map[string]bool // what cases at gates asked, so that it is not told twice
+	told      map[string]bool                             // what cases at gates asked, so that it is not told twice
+	allowed   int                                         // newly
+	because   func(effect string, old, new answer) string // what a group is about besides its effect; nil: nothing
+}
+
+func newComparison(old, new *Trial) *Comparison {
+	return &Comparison{old: old, new: new, groups: map[string]*Group{}, witnesses: map[string]witness{}, told: map[string]bool{}}
 }
 
 // Compare puts every case of both sides to both sets; what the cases expect does not matter here. At the target of each
 // case about a gate it also looks for any signatures that would fare otherwise.
 func Compare(old, new *Trial) *Comparison {
-	c := &Comparison{old: old, new: new, groups: map[string]*Group{}, witnesses: map[string]witness{}, told: map[string]bool{}}
+	c := newComparison(old, new)
 	asked := map[string]bool{}
 	all := slices.Concat(new.Cases, old.Cases)
 	for _, one := range all {
@@ -111,16 +120,31 @@ func announced(event string) string {
 	return event
 }
 
+// maxGroups bounds the groups of a comparison; what comes after them is counted by its effect alone.
+const maxGroups = 500
+
 // weigh notes the effect, if there is one.
 func (c *Comparison) weigh(gate bool, old, new answer, e Example) {
 	effect := effectOf(gate, old, new)
 	if effect == "" {
 		return
 	}
-	g := c.groups[effect]
+	if effect == NewlyAllowed {
+		c.allowed++
+	}
+	key, because := effect, ""
+	if c.because != nil {
+		because = c.because(effect, old, new)
+		key += "\x00" + because
+	}
+	g := c.groups[key]
+	if g == nil && len(c.groups) >= maxGroups {
+		key, because = effect, ""
+		g = c.groups[key]
+	}
 	if g == nil {
-		g = &Group{Effect: effect, Examples: []Example{}}
-		c.groups[effect] = g
+		g = &Group{Effect: effect, Because: because, Examples: []Example{}}
+		c.groups[key] = g
 	}
 	if g.Count++; len(g.Examples) < maxExamples {
 		e.Before, e.After, e.Reasons = old.text(), new.text(), append([]reason.Reason{}, new.reasons...)
@@ -128,8 +152,22 @@ func (c *Comparison) weigh(gate bool, old, new answer, e Example) {
 	}
 }
 
+// list is the groups: the gravest effect first, then the largest.
+func (c *Comparison) list() []Group {
+	out := []Group{}
+	for _, g := range c.groups {
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(slices.Index(effects, a.Effect), slices.Index(effects, b.Effect)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Because, b.Because))
+	})
+	return out
+}
+
 func effectOf(gate bool, old, new answer) string {
 	switch {
+	case old.outcome == new.outcome && (old.rough || new.rough):
+		return ""
 	case old.outcome == new.outcome && !slices.Equal(old.codes(), new.codes()):
 		return RefusedOtherwise
 	case old.outcome == new.outcome && !sameOrders(old.orders, new.orders):

@@ -96,22 +96,35 @@ func (d Diff) Text(w io.Writer) {
 		fmt.Fprintf(w, "  %s\n", s)
 	}
 	for _, g := range d.Effects {
-		fmt.Fprintf(w, "\n%s: %d\n", titles[g.Effect], g.Count)
-		for _, e := range g.Examples {
-			fmt.Fprintf(w, "  %s, %s\n    before  %s\n    after   %s\n    from    %s\n", e.Artifact, e.Given, e.Before, e.After, e.Source)
-			if g.Effect == NewlyRefused || g.Effect == NoLongerSigned {
-				for _, r := range e.Reasons {
-					fmt.Fprint(w, r.Text())
-				}
-			}
-		}
-		if more := g.Count - len(g.Examples); more > 0 {
-			fmt.Fprintf(w, "  and %d more\n", more)
-		}
+		g.text(w)
 	}
 	fmt.Fprintf(w, "\n%d cases and %d paths compared, %s\n", d.Cases, d.Paths, d.verdict())
 	if d.Incomplete {
 		fmt.Fprintf(w, "not every combination of signatures was tried: a line of a gate has more than %d\n", maxSubsets)
+	}
+}
+
+// text prints the group with its examples.
+func (g Group) text(w io.Writer) {
+	about := ""
+	if g.Because != "" {
+		about = ", " + g.Because
+	}
+	fmt.Fprintf(w, "\n%s: %d%s\n", titles[g.Effect], g.Count, about)
+	for _, e := range g.Examples {
+		fmt.Fprintf(w, "  %s, %s\n", e.Artifact, e.Given)
+		if e.Then != "" {
+			fmt.Fprintf(w, "    then    %s\n", e.Then)
+		}
+		fmt.Fprintf(w, "    before  %s\n    after   %s\n    from    %s\n", e.Before, e.After, e.Source)
+		if g.Effect == NewlyRefused || g.Effect == NoLongerSigned {
+			for _, r := range e.Reasons {
+				fmt.Fprint(w, r.Text())
+			}
+		}
+	}
+	if more := g.Count - len(g.Examples); more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
 	}
 }
 
