@@ -177,7 +177,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	}
 	client, ok := g.Instances[ref.Instance]
 	if !ok {
-		return fmt.Errorf("no Artifactory instance %q is configured", ref.Instance)
+		return fmt.Errorf("%w: %q", errNoInstance, ref.Instance)
 	}
 
 	// 1 resolve afresh.
@@ -221,7 +221,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 			in.claims(ctx, g.Log, refused, found)
 		}
 	}
-	v.signatures(found)
+	v.signatures(demand, found)
 	v.Reasons, v.Warnings = append(v.Reasons, refused...), append(v.Warnings, warnings...)
 	v.asked = demand.Record(req.Artifact, req.Target, found, in.looked, len(refused))
 	if len(v.Reasons) == 0 && ref != req.Artifact {

@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, "policies/gate.yaml:8 (libs-release)", v.Policy)
 	require.WithinDuration(t, time.Now(), v.At, time.Minute)
 	require.ElementsMatch(t, []gate.Signature{
-		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a", SHA256: r.stored("a.tgz.sigstore.json")},
+		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a", SHA256: r.stored("a.tgz.sigstore.json"), Counts: true},
 		{File: "a.tgz.sig", Format: "raw", Key: "dev-a", SHA256: r.stored("a.tgz.sig")},
 	}, v.Signatures)
 	require.Len(t, r.art.Requests(), 4, "facts, two files, facts again")
@@ -147,14 +147,14 @@ func after(n int) func(*http.Request) bool {
 	return func(*http.Request) bool { n--; return n < 0 }
 }
 
-func TestUnknownInstanceIsUndecided(t *testing.T) {
+func TestUnknownInstanceIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, oneSignature)
 	req := gate.Request{Artifact: ref(staging, path), Target: ref(release, path)}
 	req.Artifact.Instance = "other"
-	require.Equal(t, []reason.Code{reason.Undecided}, codes(r.ask(req)))
+	require.Equal(t, []reason.Code{reason.PathRefused}, codes(r.ask(req)))
 	r.gate.Instances = map[string]*artifactory.Client{}
-	require.Equal(t, []reason.Code{reason.Undecided}, codes(r.check(path)))
+	require.Equal(t, []reason.Code{reason.PathRefused}, codes(r.check(path)))
 }
 
 // A yes that is not on the books is not given; a no is a no.
@@ -295,4 +295,19 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 	require.Equal(t, []reason.Code{reason.PackageUnknown}, codes(v))
 	require.False(t, v.Decided)
 	require.Contains(t, v.Reasons[0].Expected, "GET api/repositories")
+}
+
+// A policy that only warns is told the whole truth: the search does not end when those that enforce are content.
+func TestWarningsAreAboutAllSignatures(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, oneSignature+beside+"mode: warn\nrequire: {signatures: [{keys: [release-b]}]}\n")
+	r.sign("release-a", "sigstore")
+	v := r.check(path)
+	require.True(t, v.Allow)
+	require.Len(t, v.Warnings, 1)
+	require.Equal(t, reason.SignatureWrongKey, v.Warnings[0].Code)
+	r.signAs("release-b", "sigstore", false)
+	v = r.check(path)
+	require.True(t, v.Allow)
+	require.Empty(t, v.Warnings)
 }

@@ -46,21 +46,24 @@ type Verdict struct {
 	asked *policy.Asked    // what the policies were asked, for the books
 }
 
-// Signature is one signature file that the gate looked at. Problem is empty when it verified.
+// Signature is one signature file that the gate looked at. Problem is empty when it verified. Counts is true when it did
+// by a key, at a time and with a trust that a policy of the target accepts; whether the format is one of those demanded
+// does not matter.
 type Signature struct {
 	File    string          `json:"file"`
 	Format  string          `json:"format"`
 	Key     string          `json:"key,omitempty"`
 	SHA256  artifact.Digest `json:"sha256"` // of the file that was looked at
 	Problem reason.Code     `json:"problem,omitempty"`
+	Counts  bool            `json:"counts"`
 	At      time.Time       `json:"at,omitzero"` // when it was made, by the ledger's record; zero when that is not known
 }
 
 // signatures tells which files were looked at. What the ledger alone has is no file.
-func (v *Verdict) signatures(found []policy.Evidence) {
+func (v *Verdict) signatures(demand policy.Demand, found []policy.Evidence) {
 	for _, e := range found {
 		if !e.Kept {
-			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, At: e.At})
+			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, Counts: demand.Counts(e) == "", At: e.At})
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (in *inspection) run(ctx context.Context) ([]policy.Evidence, error) {
 			return nil, err
 		}
 		found = append(found, more...)
-		if !in.all && len(in.demand.Judge(found)) == 0 {
+		if !in.all && in.demand.Enough(found) {
 			in.looked.Early = i == 0 && len(rest) > 0
 			break
 		}

@@ -20,6 +20,9 @@ var errNoDigest = errors.New("the artifact has no SHA-256")
 // errOnlyParts: there is nothing that a signature could be of.
 var errOnlyParts = errors.New("has no signature of its own")
 
+// errNoInstance: nobody can be asked about the artifact.
+var errNoInstance = errors.New("the instance is not configured")
+
 // changedError: a file was replaced while its bytes were being judged.
 type changedError struct {
 	ref     artifact.Ref
@@ -89,6 +92,11 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 			Code: reason.EvidenceUnavailable, Message: "a release bundle's signatures cannot be looked for", Found: err.Error(),
 			Expected: "the evidence service of an Enterprise+ subscription", Fix: "get the subscription, or judge the files where they were before they came into the bundle",
 			Who: "Artifactory administrators",
+		}, true
+	case errors.Is(err, errNoInstance):
+		return reason.Reason{
+			Code: reason.PathRefused, Message: "the artifact is in an Artifactory instance that is not served here", Found: err.Error(),
+			Expected: "a configured instance", Fix: "correct the request", Who: "the caller",
 		}, true
 	case errors.As(err, &missing):
 		return reason.Reason{

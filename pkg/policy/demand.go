@@ -102,6 +102,12 @@ func (d Demand) Weigh(found []Evidence) (refused, warnings []reason.Reason) {
 	return refused, append(d.signatures(warn, found), d.ask(true)...)
 }
 
+// Enough reports whether more signatures would change nothing: every policy, also one that only warns, has what it asks
+// for.
+func (d Demand) Enough(found []Evidence) bool {
+	return len(d.gates) > 0 && len(d.signatures(d.gates, found)) == 0
+}
+
 // About returns the same demand for an artifact with the facts about it, at a moment.
 func (d Demand) About(s artifact.Subject, facts Facts, at time.Time) Demand {
 	d.kind, d.at = s.Kind, at

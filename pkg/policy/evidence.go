@@ -22,12 +22,12 @@ type Evidence struct {
 	Kept    bool            `json:"kept,omitempty"`   // no file of it stands with the artifact, the ledger alone has it: it counts against the artifact, never for it
 }
 
-// Counts says why a signature counts for none of the lines of the policies that enforce; empty when it counts for one, or
-// would in one of its formats.
+// Counts says why a signature counts for none of the lines of the policies that enforce, or where none does, of those that
+// warn; empty when it counts for one, or would in one of its formats.
 func (d Demand) Counts(e Evidence) reason.Code {
-	why := reason.SignatureWrongKey
+	why, enforced := reason.SignatureWrongKey, slices.ContainsFunc(d.gates, func(g *gateRule) bool { return !g.warn })
 	for _, g := range d.gates {
-		if g.warn {
+		if g.warn && enforced {
 			continue
 		}
 		for _, r := range g.requirements {

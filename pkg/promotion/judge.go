@@ -62,9 +62,8 @@ func (r *run) ask(ctx context.Context, it *item) {
 		return
 	}
 	it.verdict = StateAllowed
-	demand, _ := r.policies.Demand(it.target)
 	for _, s := range v.Signatures {
-		if s.Problem == "" && !it.signature && slices.Contains(demand.Keys(), s.Key) {
+		if s.Counts && !it.signature {
 			it.files = append(it.files, file{name: s.File, digest: s.SHA256, format: s.Format})
 			if !slices.Contains(it.keys, s.Key) {
 				it.keys = append(it.keys, s.Key)
