@@ -19,7 +19,11 @@ func (c *compiler) pattern(field string, text strictyaml.Located[string]) (*rege
 		c.fail(text.Pos, "%s: has %d bytes, the limit is %d", field, len(text.Value), maxPattern)
 		return nil, false
 	}
-	re, err := regexp.Compile(`^(?:` + text.Value + `)$`)
+	_, err := regexp.Compile(text.Value) // alone first: "a)|(b" would break out of the brackets
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile(`\A(?:` + text.Value + `)\z`)
+	}
 	if err != nil {
 		c.fail(text.Pos, "%s: %s", field, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		return nil, false
@@ -97,6 +101,11 @@ type versionTest struct {
 func (versionTest) needs() Needs { return 0 }
 
 func (t versionTest) text() string {
+	return fmt.Sprintf("%s, taken from the path by %s", t.wanted(), t.written.In.Value)
+}
+
+// wanted is the version alone.
+func (t versionTest) wanted() string {
 	var parts []string
 	if p := t.written.Pattern.Value; p != "" {
 		parts = append(parts, "like "+p)
@@ -109,9 +118,9 @@ func (t versionTest) text() string {
 
 func (t versionTest) run(q *question) *failing {
 	groups := t.in.FindStringSubmatch(q.subject.Ref.Path)
-	f := failing{message: "the path names no version that the policy takes", fix: "upload it under a path with " + t.text(), would: "with " + t.text()}
-	if groups == nil {
-		f.found = fmt.Sprintf("%s does not match %s", q.subject.Ref.Path, t.written.In.Value)
+	f := failing{message: "the path names no version that the policy takes", fix: "upload it under a path with " + t.wanted(), would: "with " + t.wanted()}
+	if groups == nil || groups[1] == "" { // none, or in a part of the expression that did not take part
+		f.found = fmt.Sprintf("%s has no version by %s", q.subject.Ref.Path, t.written.In.Value)
 		return &f
 	}
 	version := groups[1]

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	_ "time/tzdata" // policies mean the same on a machine without time zones
+
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
@@ -97,10 +99,10 @@ func (t windowTest) text() string {
 		parts = append(parts, t.zone.String())
 	}
 	if !t.after.IsZero() {
-		parts = append(parts, "after "+t.after.Format(time.RFC3339))
+		parts = append(parts, "after "+t.after.Format(time.RFC3339Nano))
 	}
 	if !t.before.IsZero() {
-		parts = append(parts, "before "+t.before.Format(time.RFC3339))
+		parts = append(parts, "before "+t.before.Format(time.RFC3339Nano))
 	}
 	return "a time " + strings.Join(parts, ", ")
 }
@@ -127,6 +129,9 @@ func (t windowTest) opening(at time.Time) (time.Time, bool) {
 		if t.open(at) {
 			return at, true
 		}
+	}
+	if !t.before.IsZero() && !at.Before(t.before) {
+		return time.Time{}, false
 	}
 	at = at.Truncate(time.Minute)
 	for range 10 * 24 * 60 {

@@ -45,12 +45,23 @@ type configuration struct {
 	orders               []Order
 }
 
+// anonymous is what Artifactory calls those who did not log in.
+const anonymous = "anonymous"
+
 type people struct{ users, groups []string }
 
 func (p people) empty() bool { return len(p.users)+len(p.groups) == 0 }
 
 func (p people) has(a Actor) bool {
 	return slices.Contains(p.users, a.User) || slices.ContainsFunc(a.Groups, func(g string) bool { return slices.Contains(p.groups, g) })
+}
+
+// hasAnyCase is has for those who are kept out: Artifactory knows names in lower case, whatever people write.
+func (p people) hasAnyCase(a Actor) bool {
+	in := func(list []string, name string) bool {
+		return slices.ContainsFunc(list, func(n string) bool { return strings.EqualFold(n, name) })
+	}
+	return in(p.users, a.User) || slices.ContainsFunc(a.Groups, func(g string) bool { return in(p.groups, g) })
 }
 
 // String names a few of them, for messages.
@@ -89,9 +100,14 @@ func (c *compiler) configuration(src source, y SigningConfiguration) *configurat
 			c.fail(y.Submitters.Pos, "submitters: names nobody, so nothing could ever be signed; list users or groups")
 		}
 	}
+	for _, u := range y.Submitters.Users {
+		if strings.EqualFold(u.Value, anonymous) {
+			c.fail(u.Pos, "%s is whoever did not log in, and nobody's word; list users that log in, or leave submitters out to let everybody submit", u.Value)
+		}
+	}
 	for _, both := range [][2][]strictyaml.Located[string]{{y.Managers.Users, y.Submitters.Users}, {y.Managers.Groups, y.Submitters.Groups}} {
 		for _, s := range both[1] {
-			if slices.ContainsFunc(both[0], func(m strictyaml.Located[string]) bool { return m.Value == s.Value }) {
+			if slices.ContainsFunc(both[0], func(m strictyaml.Located[string]) bool { return strings.EqualFold(m.Value, s.Value) }) {
 				c.fail(s.Pos, "%s is a manager and a submitter; the roles are distinct, take the name out of one", s.Value)
 			}
 		}
@@ -130,7 +146,7 @@ func (r *configuration) needs() Needs {
 }
 
 // admits returns nil when those who brought the artifact may have it signed, else why not. Each of those whom Artifactory
-// names must be a submitter, and none a manager; when it names nobody, nobody submitted it.
+// names in the roles that count must be a submitter, and nobody in any role a manager; when it names nobody, nobody submitted it.
 func (r *configuration) admits(q *question) *reason.Reason {
 	if r == nil || r.needs() == 0 {
 		return nil
@@ -144,21 +160,16 @@ func (r *configuration) admits(q *question) *reason.Reason {
 		no.Fix, no.Who = "ask again: "+again(q.subject.Ref), "platform engineers"
 		return &no
 	}
-	roles := r.as
-	if roles == nil {
-		roles = []string{Creator, Modifier, Promoter}
-	}
-	actors := q.by(roles)
-	if len(actors) == 0 && r.as != nil {
-		no.Message, no.Found = "Artifactory names nobody who brought the artifact", "no "+strings.Join(roles, ", ")
+	if len(q.by(r.as)) == 0 && r.as != nil {
+		no.Message, no.Found = "Artifactory names nobody who brought the artifact", "no "+strings.Join(r.as, ", ")
 		no.Fix, no.Would = "let a submitter upload it", "if one of "+r.submitters.String()+" uploaded it"
 		return &no
 	}
-	for _, a := range actors {
+	for _, a := range q.by([]string{Creator, Modifier, Promoter}) {
 		switch {
-		case r.managers.has(a):
+		case r.managers.hasAnyCase(a): // whatever the role
 			no.Message = fmt.Sprintf("%s, its %s, is a manager of %s, and managers do not submit", a.User, a.Role, r.name)
-		case r.as != nil && !r.submitters.has(a):
+		case slices.Contains(r.as, a.Role) && !r.submitters.has(a):
 			no.Message = fmt.Sprintf("%s, its %s, may not have artifacts signed with %s", a.User, a.Role, r.name)
 		default:
 			continue
@@ -171,7 +182,7 @@ func (r *configuration) admits(q *question) *reason.Reason {
 		switch {
 		case r.as == nil:
 			no.Fix, no.Would = "let somebody else upload or promote it", "if its "+a.Role+" were no manager"
-		case !r.managers.has(a):
+		case !r.managers.hasAnyCase(a):
 			no.Fix += "; or add " + a.User + " to the submitters of " + r.name
 		}
 		return &no

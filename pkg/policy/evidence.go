@@ -52,6 +52,10 @@ func (e Evidence) level() int {
 	return e.Level
 }
 
+// maxSkew is how far the clocks of those who record and those who judge may be apart. What was made later than that is
+// not dated: its age could not be told for as long as its date is to come.
+const maxSkew = 5 * time.Minute
+
 // signers lists the different keys whose verified signatures count, in order of evidence.
 func (r requirement) signers(found []Evidence, at time.Time) []string {
 	var have []string
@@ -81,7 +85,7 @@ func (r requirement) counts(e Evidence, at time.Time) reason.Code {
 		return reason.KeyRetired
 	case e.level() < r.level:
 		return reason.TrustLevelLow
-	case r.maxAge > 0 && e.At.IsZero():
+	case r.maxAge > 0 && (e.At.IsZero() || e.At.After(at.Add(maxSkew))):
 		return reason.SignatureUndated
 	case r.maxAge > 0 && at.Sub(e.At) > r.maxAge:
 		return reason.SignatureStale

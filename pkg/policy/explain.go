@@ -127,5 +127,15 @@ func (g *gateRule) demands() string {
 	for i, r := range g.requirements {
 		parts[i] = r.expected()
 	}
-	return "demands " + strings.Join(parts, "; and ")
+	text := "demands " + strings.Join(parts, "; and ")
+	if len(g.forbidden) > 0 {
+		text += "; forbids " + strings.Join(clip(g.forbidden), ", ")
+	}
+	for _, ch := range g.checks {
+		text += "; requires " + ch.name + " (" + ch.text() + ")"
+	}
+	if g.warn {
+		text += "; warns only"
+	}
+	return text
 }

@@ -206,7 +206,7 @@ func kindOf(doc *strictyaml.Doc) (string, error) {
 	kind, ok := doc.Text("kind")
 	switch {
 	case !ok:
-		return "", doc.Pos.Errorf("the document has no kind; write kind: %s or kind: %s", kindSigning, kindGate)
+		return "", doc.Pos.Errorf("the document has no kind; write kind: %s", strings.Join(documentKinds, ", or kind: "))
 	case !slices.Contains(documentKinds, kind.Value):
 		return "", kind.Pos.Errorf("unknown kind %q; %s", kind.Value, strictyaml.Hint(kind.Value, documentKinds))
 	}

@@ -55,7 +55,7 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 		out.Message = fmt.Sprintf("%s is signed with less trust than %s demands", ref.Name(), d.target.Repo)
 		out.Fix = d.remedy(ref, r, have)
 	case reason.SignatureUndated:
-		out.Message = fmt.Sprintf("%s is signed, and the ledger has no record of when", ref.Name())
+		out.Message = fmt.Sprintf("%s is signed, and the ledger has no believable record of when", ref.Name())
 		out.Fix = d.remedy(ref, r, have)
 	case reason.SignatureStale:
 		out.Message = fmt.Sprintf("%s was signed longer ago than %s accepts", ref.Name(), d.target.Repo)
@@ -141,6 +141,8 @@ func (e Evidence) text(r requirement, at time.Time) string {
 		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.retired(e.Key)))
 	case code == reason.TrustLevelLow:
 		return fmt.Sprintf("%s%s, at trust level %d", by, made, e.level())
+	case code == reason.SignatureUndated && !e.At.IsZero():
+		return fmt.Sprintf("%s%s, which is still to come", by, made)
 	case code == reason.SignatureUndated:
 		return by + ", made at a time that is not on record"
 	case code == reason.SignatureMissing:
