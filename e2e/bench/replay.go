@@ -90,26 +90,36 @@ func fill(ctx context.Context, file string, n int) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(ctx, `PRAGMA synchronous = OFF`); err != nil {
+		return err
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	digest := strings.Repeat("ab", 32)
+	outcome, err := tx.PrepareContext(ctx, `INSERT INTO outcome (repo, path, instance, at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at, parts, facts, moment)
+		VALUES (?, ?, 'main', ?, ?, 'signed', '', 'release-binaries', 'policies/release.yaml:1 (release-binaries)', ?, ?, '["release-2026"]', '["app.tgz.sigstore.json","app.tgz.sig"]', ?, 0, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	verdict, err := tx.PrepareContext(ctx, `INSERT INTO verdict (repo, path, instance, at, target_instance, target_repo, target_path, subject, allow, reasons, policy_set, caller, rule, facts, moment)
+		VALUES (?, ?, 'main', ?, 'main', ?, ?, ?, 1, '', ?, 'ci', 'policies/release.yaml:9 (libs-release)', ?, ?)`)
+	if err != nil {
+		return err
+	}
+	digest, times := strings.Repeat("ab", 32), `"created":"2026-01-02T03:04:05.678Z","modified":"2026-01-02T03:04:05.678Z"`
+	signed := `{"kind":"file","size":1048576,` + times + `,"event":"artifact/deployed","granted":[{"key":"` + sandbox.Key + `","formats":["sigstore","raw"]}]}`
+	allowed := `{"kind":"file","size":1048576,` + times + `,"evidence":[{"file":"app.tgz.sigstore.json","format":"sigstore","key":"` + sandbox.Key + `","at":"2026-01-02T03:04:05Z","sha256":"` + digest +
+		`"}],"looked":{"keys":["` + sandbox.Key + `"],"formats":["sigstore","raw","cosign","cosign-tag","evidence"],"early":true}}`
 	began := time.Now().AddDate(-1, 0, 0)
 	for i := range n {
 		at := began.Add(time.Duration(i) * (364 * 24 * time.Hour) / time.Duration(n)).UnixMicro()
 		path := fmt.Sprintf("app/%d/service-%d/app-%d.tgz", i%10, i/1000, i)
-		times := `"created":"2026-01-02T03:04:05.678Z","modified":"2026-01-02T03:04:05.678Z"`
 		if i%2 == 0 {
-			_, err = tx.ExecContext(ctx, `INSERT INTO outcome (repo, path, instance, at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at, parts, facts, moment)
-				VALUES (?, ?, 'main', ?, ?, 'signed', '', 'release-binaries', 'policies/release.yaml:1 (release-binaries)', ?, ?, '["release-2026"]', '["app.tgz.sigstore.json","app.tgz.sig"]', ?, 0, ?, ?)`,
-				sandbox.Staging, path, at, digest, digest, i, at, `{"kind":"file","size":1048576,`+times+`,"event":"artifact/deployed","granted":[{"key":"`+sandbox.Key+`","formats":["sigstore","raw"]}]}`, at)
+			_, err = outcome.ExecContext(ctx, sandbox.Staging, path, at, digest, digest, i, at, signed, at)
 		} else {
-			_, err = tx.ExecContext(ctx, `INSERT INTO verdict (repo, path, instance, at, target_instance, target_repo, target_path, subject, allow, reasons, policy_set, caller, rule, facts, moment)
-				VALUES (?, ?, 'main', ?, 'main', ?, ?, ?, 1, '', ?, 'ci', 'policies/release.yaml:9 (libs-release)', ?, ?)`,
-				sandbox.Staging, path, at, sandbox.Release, path, digest, digest,
-				`{"kind":"file","size":1048576,`+times+`,"evidence":[{"file":"app.tgz.sigstore.json","format":"sigstore","key":"`+sandbox.Key+`","at":"2026-01-02T03:04:05Z","sha256":"`+digest+`"}],"looked":{"keys":["`+sandbox.Key+`"],"formats":["sigstore","raw","cosign","cosign-tag","evidence"],"early":true}}`, at)
+			_, err = verdict.ExecContext(ctx, sandbox.Staging, path, at, sandbox.Release, path, digest, digest, allowed, at)
 		}
 		if err != nil {
 			return err

@@ -79,37 +79,61 @@ func (c *Client) Why(ctx context.Context, instance, ref, target string, asOf tim
 	return w, err
 }
 
-// Decided reads decisions after a moment, oldest first, and calls each with every one. It reads page by page, and a page
-// that was cut off again, so that it ends when there are none left, or with an error that stays. counted, if not nil, is told
-// first how many there are.
+// Decided reads decisions after a moment, oldest first, and calls each with every one. It reads page by page, one ahead, and
+// a page that was cut off again, so that it ends when there are none left, or with an error that stays. counted, if not nil,
+// is told first how many there are.
 func (c *Client) Decided(ctx context.Context, after time.Time, counted func(int64), each func(policy.Past) error) error {
-	for tries := 0; ; {
-		page, end, err := c.decisions(ctx, after, counted != nil)
-		if errors.Is(err, io.ErrUnexpectedEOF) && tries < maxTries && ctx.Err() == nil {
-			tries++
-			continue
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := make(chan decisionsPage)
+	go func() {
+		defer close(pages)
+		for more := true; more; {
+			p := c.wholeDecisions(ctx, after, counted != nil)
+			if more = p.err == nil && p.end.More; more && !p.end.Next.After(after) {
+				p.err, more = fmt.Errorf("reading the answer of %s: its pages do not come to an end", pathPast), false
+			}
+			after = p.end.Next
+			select {
+			case pages <- p:
+			case <-ctx.Done():
+				return
+			}
 		}
-		if err != nil {
-			return err
+	}()
+	told := counted == nil
+	for p := range pages {
+		if p.err != nil {
+			return p.err
 		}
-		tries = 0
-		if counted != nil && end.Count != nil {
-			counted(*end.Count)
-			counted = nil
+		if !told && p.end.Count != nil {
+			counted(*p.end.Count)
 		}
-		for _, p := range page {
-			if err := each(p); err != nil {
+		told = true
+		for _, one := range p.past {
+			if err := each(one); err != nil {
 				return err
 			}
 		}
-		if !end.More {
-			return nil
-		}
-		if !end.Next.After(after) {
-			return fmt.Errorf("reading the answer of %s: its pages do not come to an end", pathPast)
-		}
-		after = end.Next
 	}
+	return ctx.Err()
+}
+
+type decisionsPage struct {
+	past []policy.Past
+	end  policy.PastEnd
+	err  error
+}
+
+// wholeDecisions reads one page, again when it was cut off.
+func (c *Client) wholeDecisions(ctx context.Context, after time.Time, count bool) (p decisionsPage) {
+	for range maxTries {
+		p.past, p.end, p.err = c.decisions(ctx, after, count)
+		if !errors.Is(p.err, io.ErrUnexpectedEOF) || ctx.Err() != nil {
+			break
+		}
+	}
+	return p
 }
 
 const (

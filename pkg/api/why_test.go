@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -73,4 +74,64 @@ func TestDecisions(t *testing.T) {
 	r.err = ledger.ErrClosed
 	require.Equal(t, http.StatusInternalServerError, r.call(http.MethodGet, pathPast, tokenStatus, "").Code)
 	require.Equal(t, http.StatusForbidden, r.call(http.MethodGet, pathPast, tokenGate, "").Code)
+}
+
+// A reader of all decisions goes page by page to the end, asks again for a page that was cut off, and for no page for ever.
+func TestClientReadsAllDecisions(t *testing.T) {
+	t.Parallel()
+	at := func(n int) time.Time { return time.Date(2026, 11, 22, 3, 4, n, 0, time.UTC) }
+	line := func(n int) string {
+		return `{"decision":{"kind":"signing","at":"` + at(n).Format(time.RFC3339) + `","artifact":"staging/a","outcome":"signed"}}` + "\n"
+	}
+	end := func(n int, more string) string {
+		return `{"end":{"next":"` + at(n).Format(time.RFC3339) + `","more":` + more + `,"count":5}}` + "\n"
+	}
+	for name, c := range map[string]struct {
+		answers []string
+		want    []int
+		said    string
+	}{
+		"two pages":      {[]string{line(1) + line(2) + end(2, "true"), line(3) + end(3, "false")}, []int{1, 2, 3}, ""},
+		"cut off":        {[]string{line(1) + end(1, "true"), line(2), line(2) + line(3) + end(3, "false")}, []int{1, 2, 3}, ""},
+		"always cut off": {[]string{line(1), line(1), line(1), line(1)}, nil, "cut off"},
+		"no progress":    {[]string{line(1) + end(1, "true"), line(1) + end(1, "true")}, []int{1}, "do not come to an end"},
+		"nonsense":       {[]string{"<html>\n"}, nil, "no line of decisions"},
+		"none":           {[]string{end(0, "false")}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answers := make(chan string, len(c.answers))
+			for _, a := range c.answers {
+				answers <- a
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", mediaLines)
+				_, _ = w.Write([]byte(<-answers))
+			}))
+			defer server.Close()
+			var got []int
+			var counted []int64
+			client := &Client{URL: server.URL}
+			err := client.Decided(t.Context(), time.Time{}, func(n int64) { counted = append(counted, n) }, func(p policy.Past) error {
+				got = append(got, p.At.Second())
+				return nil
+			})
+			require.Equal(t, c.want, got)
+			if c.said != "" {
+				require.ErrorContains(t, err, c.said)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, []int64{5}, counted)
+		})
+	}
+	stop := errors.New("enough")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", mediaLines)
+		_, _ = w.Write([]byte(line(1) + end(1, "true")))
+	}))
+	defer server.Close()
+	require.ErrorIs(t, (&Client{URL: server.URL}).Decided(t.Context(), time.Time{}, nil, func(policy.Past) error { return stop }), stop)
+	w := newRig(t).call(http.MethodGet, pathPast, "", "")
+	require.Equal(t, http.StatusUnauthorized, w.Code)
 }

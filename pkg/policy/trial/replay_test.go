@@ -26,7 +26,7 @@ var day = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
 // history is what the usual policies decided, as a ledger has it.
 type history struct {
-	t    *testing.T
+	t    testing.TB
 	set  *policy.Set
 	past []policy.Past
 }
@@ -88,7 +88,7 @@ func (h *history) gate(target string, looked policy.Looked, keys ...string) *pol
 // thorough is a look at everything there could be.
 var thorough = policy.Looked{Keys: []string{"release-2026", "release-2027", "dev-2026"}, Formats: []string{"sigstore", "raw", "cosign"}}
 
-func makeHistory(t *testing.T) []policy.Past {
+func makeHistory(t testing.TB) []policy.Past {
 	t.Helper()
 	h := &history{t: t, set: read(t, signed).Set}
 	h.sign("staging/a", policy.Facts{})
