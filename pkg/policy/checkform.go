@@ -13,22 +13,32 @@ import (
 // maxPattern bounds a regular expression (RE2, so matching is linear) in bytes.
 const maxPattern = 512
 
+// pattern is a regular expression that matches the whole text or nothing.
+type pattern struct {
+	*regexp.Regexp
+	steps int // that a character of the text takes at most
+}
+
+// affordable reports whether the decision can afford to match a text.
+func (p *pattern) affordable(q *question, text string) bool {
+	return q.afford(uint64(p.steps*(len(text)+1)) / stepsPerUnit)
+}
+
 // pattern compiles a regular expression that must match the whole text.
-func (c *compiler) pattern(field string, text strictyaml.Located[string]) (*regexp.Regexp, bool) {
+func (c *compiler) pattern(field string, text strictyaml.Located[string]) (*pattern, bool) {
 	if len(text.Value) > maxPattern {
 		c.fail(text.Pos, "%s: has %d bytes, the limit is %d", field, len(text.Value), maxPattern)
 		return nil, false
 	}
-	_, err := regexp.Compile(text.Value) // alone first: "a)|(b" would break out of the brackets
-	var re *regexp.Regexp
+	steps, err := checkRegexp(text.Value) // alone first: "a)|(b" would break out of the brackets
 	if err == nil {
-		re, err = regexp.Compile(`\A(?:` + text.Value + `)\z`)
+		var re *regexp.Regexp
+		if re, err = regexp.Compile(`\A(?:` + text.Value + `)\z`); err == nil {
+			return &pattern{re, steps}, true
+		}
 	}
-	if err != nil {
-		c.fail(text.Pos, "%s: %s", field, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-		return nil, false
-	}
-	return re, true
+	c.fail(text.Pos, "%s: %s", field, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	return nil, false
 }
 
 // PatternCheck demands a form.
@@ -43,7 +53,7 @@ func (y *PatternCheck) compile(c *compiler, _ strictyaml.Pos) (test, bool) {
 
 type nameTest struct {
 	source string
-	re     *regexp.Regexp
+	re     *pattern
 }
 
 func (nameTest) needs() Needs   { return 0 }
@@ -51,6 +61,9 @@ func (t nameTest) text() string { return "a name like " + t.source }
 
 func (t nameTest) run(q *question) *failing {
 	name := q.subject.Ref.Name()
+	if !t.re.affordable(q, name) {
+		return tooMuch()
+	}
 	if t.re.MatchString(name) {
 		return nil
 	}
@@ -95,7 +108,7 @@ func (y *VersionCheck) compile(c *compiler, at strictyaml.Pos) (test, bool) {
 
 type versionTest struct {
 	written     VersionCheck
-	in, pattern *regexp.Regexp
+	in, pattern *pattern
 }
 
 func (versionTest) needs() Needs { return 0 }
@@ -117,6 +130,9 @@ func (t versionTest) wanted() string {
 }
 
 func (t versionTest) run(q *question) *failing {
+	if path := q.subject.Ref.Path; !t.in.affordable(q, path) || t.pattern != nil && !t.pattern.affordable(q, path) {
+		return tooMuch()
+	}
 	groups := t.in.FindStringSubmatch(q.subject.Ref.Path)
 	f := failing{message: "the path names no version that the policy takes", fix: "upload it under a path with " + t.wanted(), would: "with " + t.wanted()}
 	if groups == nil || groups[1] == "" { // none, or in a part of the expression that did not take part

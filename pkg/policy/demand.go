@@ -124,15 +124,15 @@ func (d Demand) At(at time.Time) Demand {
 // ask runs the checks of the policies that warn, or of those that do not.
 func (d Demand) ask(warn bool) []reason.Reason {
 	var out []reason.Reason
+	q := question{subject: artifact.Subject{Info: artifact.Info{Ref: d.target}}, at: d.now(), facts: &Facts{}}
+	if d.question != nil {
+		q = *d.question // a copy: what it spends is its own
+	}
 	for _, g := range d.gates {
 		if g.warn != warn {
 			continue
 		}
-		q := d.question
-		if q == nil {
-			q = &question{subject: artifact.Subject{Info: artifact.Info{Ref: d.target}}, at: d.now(), facts: &Facts{}}
-		}
-		out = append(out, failed(g.checks, q)...)
+		out = append(out, failed(g.checks, &q)...)
 	}
 	return out
 }

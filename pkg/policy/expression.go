@@ -1,34 +1,17 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
-
-	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
-)
-
-// Limits of an expression (CEL, Common Expression Language). What it may cost is bounded twice: by an estimate for the
-// largest facts when it is loaded, and by a count when it runs.
-const (
-	maxExpression = 4096      // bytes
-	maxCost       = 2_000_000 // of CEL's units; about 50 ms
-	maxDepthCEL   = 64
-)
-
-// Sizes that facts have at most, for the estimate. Larger ones are cut short by the count at run time.
-const (
-	maxText  = 256
-	maxItems = 100
 )
 
 // artifactView is the variable artifact.
@@ -70,6 +53,22 @@ type signatureView struct {
 	Level  int64     `cel:"level"`
 	Made   time.Time `cel:"made"`
 }
+
+// viewNames are the names of types of variables as people know them.
+var viewNames = map[string]string{
+	"policy.artifactView": "artifact", "policy.buildView": "build", "policy.actorView": "actor", "policy.signatureView": "signature",
+}
+
+// viewFields are the fields of all variables.
+var viewFields = func() []string {
+	var out []string
+	for _, view := range []any{artifactView{}, buildView{}, actorView{}, signatureView{}} {
+		for t, i := reflect.TypeOf(view), 0; i < t.NumField(); i++ {
+			out = append(out, t.Field(i).Tag.Get("cel"))
+		}
+	}
+	return out
+}()
 
 // celWords tells which facts an expression needs that speaks of a variable, or of a field of artifact.
 var celWords = map[string]Needs{
@@ -116,16 +115,6 @@ type expression struct {
 	program cel.Program
 }
 
-// expression compiles what stands at a place, with errors at the column that they are about.
-func (c *compiler) expression(text strictyaml.Located[string]) (expression, bool) {
-	e, err := compileExpression(text.Value)
-	if err != nil {
-		c.fail(text.Pos, "expression: %v", err)
-		return expression{}, false
-	}
-	return e, true
-}
-
 func compileExpression(source string) (expression, error) {
 	if len(source) > maxExpression {
 		return expression{}, fmt.Errorf("has %d bytes, the limit is %d", len(source), maxExpression)
@@ -136,26 +125,12 @@ func compileExpression(source string) (expression, error) {
 	}
 	checked, issues := env.Compile(source)
 	if err := issues.Err(); err != nil {
-		var said []string
-		for _, e := range issues.Errors() {
-			said = append(said, fmt.Sprintf("character %d: %s", e.Location.Column()+1, strings.ReplaceAll(e.Message, "policy.artifactView", "artifact")))
-			if len(said) == 3 {
-				break
-			}
-		}
-		return expression{}, fmt.Errorf("%s", strings.Join(said, "; "))
+		return expression{}, mistakesOf(issues)
 	}
 	if out := checked.OutputType(); out != cel.BoolType {
 		return expression{}, fmt.Errorf("is of the type %s and must be true or false", out)
 	}
-	price, err := env.EstimateCost(checked, sizes{})
-	if err != nil {
-		return expression{}, fmt.Errorf("estimating what it costs: %w", err)
-	}
-	if price.Max > maxCost {
-		return expression{}, fmt.Errorf("could cost %d units with large facts, the limit is %d; loops within loops are the usual cause", price.Max, maxCost)
-	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	program, err := bounded(env, checked)
 	if err != nil {
 		return expression{}, err
 	}
@@ -192,7 +167,13 @@ func needsOf(root ast.Expr) Needs {
 
 // holds runs the expression. Its error says why there is no answer.
 func (e expression) holds(q *question) (bool, error) {
-	out, _, err := e.program.Eval(q.view())
+	if !q.afford(0) {
+		return false, errors.New(tooMuch().message)
+	}
+	out, details, err := e.program.Eval(q.view())
+	if units := details.ActualCost(); units != nil {
+		q.afford(*units)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -234,24 +215,4 @@ func (q *question) view() map[string]any {
 		},
 		"build": build, "actors": actors, "signatures": signatures, "repositories": repositories, "event": q.event, "now": q.at,
 	}
-}
-
-// sizes bounds what facts can be, for the estimate of cost.
-type sizes struct{}
-
-func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
-	if len(n.Path()) == 0 {
-		return nil
-	}
-	switch n.Type().Kind() {
-	case types.ListKind, types.MapKind:
-		return &cost.SizeEstimate{Max: maxItems}
-	case types.StringKind:
-		return &cost.SizeEstimate{Max: maxText}
-	}
-	return nil
-}
-
-func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
-	return nil
 }

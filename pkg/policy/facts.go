@@ -101,6 +101,7 @@ type question struct {
 	event   string
 	at      time.Time
 	facts   *Facts
+	spent   uint64 // of what one decision may cost
 }
 
 // lacks tells which of some facts were not looked up.

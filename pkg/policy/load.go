@@ -21,6 +21,9 @@ type source struct {
 	data              []byte
 }
 
+// maxBytes bounds all policy files of a directory together.
+const maxBytes = 16 << 20
+
 // Load reads every *.yaml file directly in dir, in order of name, and checks all of them against each other and the
 // vocabulary. Files ending in _test.yaml and hidden files are not policies. The error holds every mistake of every
 // file, one a line, each with its place. A missing directory and one without policies are errors too.
@@ -79,6 +82,7 @@ func readDir(dir string) ([]source, error) {
 	}
 	var out []source
 	var errs []error
+	total := 0
 	for _, e := range entries {
 		name, full := e.Name(), filepath.Join(dir, e.Name())
 		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "_test.yaml") {
@@ -103,12 +107,19 @@ func readDir(dir string) ([]source, error) {
 				continue
 			}
 		}
+		if total > maxBytes {
+			continue // told below
+		}
 		data, err := os.ReadFile(full)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading a policy file: %w", err))
 			continue
 		}
+		total += len(data)
 		out = append(out, source{name: name, short: filepath.Join(filepath.Base(dir), name), full: full, data: data})
+	}
+	if total > maxBytes {
+		errs = append(errs, fmt.Errorf("the policy files in %s have more than %d bytes together; move away what is no policy", dir, maxBytes))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -122,7 +133,7 @@ func readDir(dir string) ([]source, error) {
 // build parses and checks; it does no I/O.
 func build(sources []source, v Vocabulary) (*Set, error) {
 	set := &Set{vocabulary: v, digest: digestOf(sources)}
-	c := &compiler{vocabulary: v, named: map[string]strictyaml.Pos{}}
+	c := &compiler{vocabulary: v, named: map[string]strictyaml.Pos{}, expressions: map[string]expression{}}
 	for _, src := range sources {
 		if err := strictyaml.DecodeAll(src.full, src.data, func(doc *strictyaml.Doc) error { return c.document(set, src, doc) }); err != nil {
 			c.errs = append(c.errs, err)
@@ -164,10 +175,13 @@ func inOrder(errs []error) error {
 
 // compiler turns documents into rules and gathers what is wrong with them.
 type compiler struct {
-	vocabulary Vocabulary
-	named      map[string]strictyaml.Pos // policy name → where it is defined
-	partial    bool                      // the document at hand was decoded with errors, parts of it are missing
-	errs       []error
+	vocabulary  Vocabulary
+	named       map[string]strictyaml.Pos // policy name → where it is defined
+	source      source                    // of the document at hand
+	expressions map[string]expression     // that were compiled, by their text
+	compiled    int                       // expressions, sound or not
+	partial     bool                      // the document at hand was decoded with errors, parts of it are missing
+	errs        []error
 }
 
 func (c *compiler) fail(pos strictyaml.Pos, format string, args ...any) {
@@ -181,6 +195,7 @@ func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
 	if err != nil {
 		return err
 	}
+	c.source = src
 	switch kind {
 	case kindSigning:
 		var p SigningPolicy

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,4 +104,37 @@ require:
 	for _, want := range []string{"demands 1 signature by release-2026", "forbids dev-2026", "requires small (at most 1000B)", "warns only"} {
 		require.Contains(t, said, want)
 	}
+}
+
+// Mistakes in expressions are told at their own line and column of the file, however the text is written there.
+func TestPlacesWithinExpressions(t *testing.T) {
+	t.Parallel()
+	head := "kind: SigningPolicy\nname: p\nowner: o\nmatch: {repositories: [staging]}\nsign: [{key: release-2026, formats: [raw]}]\nrequire:\n"
+	for check, want := range map[string]string{
+		"  - {name: c, message: m, fix: f, expression: 'artifact.nam == \"\"'}\n":                                               "p.yaml:7:56: expression: undefined field 'nam' (did you mean 'name'?)",
+		"  - name: c\n    message: m\n    fix: f\n    expression: artifact.nam == \"\"\n":                                       "p.yaml:10:25: expression: undefined",
+		"  - name: c\n    message: m\n    fix: f\n    expression: |\n      artifact.size > 3 &&\n      artifact.nam == ''\n":    "p.yaml:12:15: expression: undefined",
+		"  - name: c\n    message: m\n    fix: f\n    expression: |-\n      artifact.size > 3 &&\n        artifact.nam == ''\n": "p.yaml:12:17: expression: undefined",
+		"  - name: c\n    message: m\n    fix: f\n    expression: >\n      artifact.size > 3 &&\n      artifact.nam == ''\n":    "p.yaml:10:17: expression: character 30: undefined",
+		"  - name: c\n    message: m\n    fix: f\n    expression: 'artifact.size'\n":                                            "p.yaml:10:17: expression: is of the type int",
+	} {
+		require.ErrorContains(t, loading(t, head+check), want, check)
+	}
+}
+
+// Policies with many expressions load in bounded time: equal ones are compiled once, and too many different ones refused.
+func TestManyExpressions(t *testing.T) {
+	t.Parallel()
+	policies := func(number func(p, i int) int) string {
+		var b strings.Builder
+		for p := range 100 {
+			fmt.Fprintf(&b, "---\nkind: SigningPolicy\nname: p%d\nowner: o\nmatch: {repositories: [r%d]}\nsign: [{key: release-2026, formats: [raw]}]\nrequire:\n", p, p)
+			for i := range 64 {
+				fmt.Fprintf(&b, "  - {name: c%d, message: m, fix: f, expression: 'artifact.size > %d'}\n", i, number(p, i))
+			}
+		}
+		return b.String()
+	}
+	require.NoError(t, loading(t, policies(func(_, i int) int { return i })))
+	require.ErrorContains(t, loading(t, policies(func(p, i int) int { return 1000*p + i })), "more than 4000 different expressions")
 }
