@@ -3,10 +3,13 @@ package gate_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -202,4 +205,49 @@ func payload(r *rig, evidence string) []byte {
 	}
 	require.NoError(r.t, json.Unmarshal([]byte(evidence), &e))
 	return e.Payload
+}
+
+// The evidence service may write an envelope anew: its date goes by the signature in it, and by no other that verifies.
+func TestAgeOfEvidence(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		served func(r *rig, made string) string
+		code   reason.Code
+	}{
+		"as it was made": {func(_ *rig, made string) string { return made }, ""},
+		"written anew": {func(r *rig, made string) string {
+			var b bytes.Buffer
+			require.NoError(r.t, json.Indent(&b, []byte(made), "", "  "))
+			return b.String()
+		}, ""},
+		"its signature's twin": {func(r *rig, made string) string {
+			return edit(made, func(m map[string]any) {
+				list, _ := m["signatures"].([]any)
+				one, _ := list[0].(map[string]any)
+				text, _ := one["sig"].(string)
+				sig, err := base64.StdEncoding.DecodeString(text)
+				require.NoError(r.t, err)
+				one["sig"] = base64.StdEncoding.EncodeToString([]byte(twin(r.t, r.keys["release-a"].Public(), string(sig))))
+			})
+		}, reason.SignatureUndated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, strings.ReplaceAll(bundleGate, "count: 1}", "count: 1, maxAge: 30d}"))
+			r.service(time.Now(), "release-a", "sigstore", path, content)
+			r.bundle(path)
+			made := r.made(r.keys["release-a"], "evidence", r.record())
+			r.attach(made)
+			r.remember(time.Now(), "release-a", "evidence", path, r.record(), made)
+			r.fail(standin.Fault{Method: http.MethodGet, Path: evidenceFile, Status: http.StatusOK, Body: c.served(r, made)})
+			v := r.checkBundle(bundleRecord)
+			require.True(t, v.Decided)
+			if c.code != "" {
+				require.Equal(t, []reason.Code{c.code}, codes(v))
+				return
+			}
+			require.True(t, v.Allow, "%+v", v.Reasons)
+			require.NotZero(t, v.Signatures[0].At)
+		})
+	}
 }

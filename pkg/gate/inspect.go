@@ -41,8 +41,9 @@ type inspection struct {
 	along   bool // see Inspect
 	looked  policy.Looked
 
-	mu      sync.Mutex // guards digests; held while the artifact is hashed
-	digests seal.Digests
+	mu        sync.Mutex // guards digests and envelopes; held while the artifact is hashed
+	digests   seal.Digests
+	envelopes map[artifact.Digest]artifact.Digest // of evidence that verified: what envelopeOf says, by the digest of the file
 }
 
 // newInspection tries the keys first that need no bytes but the digest that Artifactory reports.
@@ -51,7 +52,7 @@ func (g *Gate) newInspection(client *artifactory.Client, demand policy.Demand, s
 	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
 	return &inspection{
 		client: client, cache: g.cache, trust: trust, version: trustVersion(trust), demand: demand, subject: subject, ledger: g.Ledger,
-		digests: seal.FromSHA256(subject.SHA256),
+		digests: seal.FromSHA256(subject.SHA256), envelopes: map[artifact.Digest]artifact.Digest{},
 	}
 }
 
@@ -144,6 +145,11 @@ func (in *inspection) spot(ctx context.Context, spot shelf.Spot) (policy.Evidenc
 		}
 	}
 	e.File, e.SHA256 = spot.Name, q.content
+	if id, ok := envelopeOf(content); ok && e.Problem == "" && spot.Format == artifactory.EvidenceFormat {
+		in.mu.Lock()
+		in.envelopes[e.SHA256] = id
+		in.mu.Unlock()
+	}
 	return e, content, nil
 }
 

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -73,12 +74,41 @@ func (in *inspection) date(ctx context.Context, found []policy.Evidence) error {
 		}
 		e.Level = trustPinned
 		for _, s := range kept {
-			if in.name(s.KeySPKI) == e.Key && s.Format == e.Format && sha256.Sum256(s.Content) == e.SHA256 {
+			if in.name(s.KeySPKI) == e.Key && s.Format == e.Format && in.same(e.SHA256, s.Content) {
 				e.At = s.MadeAt
 			}
 		}
 	}
 	return nil
+}
+
+// same reports whether a file that was read is the one that the ledger has. The evidence service takes an envelope as
+// JSON; nothing says that it gives the same text back, so of envelopes the payload and the signature have to be equal.
+func (in *inspection) same(read artifact.Digest, kept []byte) bool {
+	if sha256.Sum256(kept) == read {
+		return true
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	mine, ok := in.envelopes[read]
+	theirs, is := envelopeOf(kept)
+	return ok && is && mine == theirs
+}
+
+// envelopeOf names the payload and the one signature of a DSSE envelope that verified, whatever its text; false for
+// anything else.
+func envelopeOf(content []byte) (artifact.Digest, bool) {
+	var e struct {
+		Payload    []byte `json:"payload"`
+		Signatures []struct {
+			Sig []byte `json:"sig"`
+		} `json:"signatures"`
+	}
+	if err := json.Unmarshal(content, &e); err != nil || len(e.Signatures) != 1 {
+		return artifact.Digest{}, false
+	}
+	payload, signature := sha256.Sum256(e.Payload), sha256.Sum256(e.Signatures[0].Sig)
+	return sha256.Sum256(append(payload[:], signature[:]...)), true
 }
 
 // name is the configured name of a key; "" when it is not configured.
