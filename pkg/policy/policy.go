@@ -27,6 +27,11 @@ type Key struct {
 	Retired time.Time
 }
 
+// Same reports whether two keys are alike.
+func (k Key) Same(o Key) bool {
+	return k.Name == o.Name && k.Lane == o.Lane && k.Retired.Equal(o.Retired)
+}
+
 // Vocabulary is what policies may speak of. A policy that names anything else does not load. An empty Instances or
 // Events list leaves those names unchecked.
 type Vocabulary struct {

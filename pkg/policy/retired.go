@@ -38,5 +38,16 @@ func (s *Set) Retirements(at time.Time) []string {
 	return out
 }
 
+// FirstRetired is the earliest moment at which a key that the demand counts or forbids is retired; zero when none is.
+func (d Demand) FirstRetired() time.Time {
+	var first time.Time
+	for _, key := range slices.Concat(d.Keys(), d.Forbidden()) {
+		if at := d.set.vocabulary.retired(key); !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
 // minute is a moment as messages tell it.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -105,7 +105,7 @@ func (c *Comparison) put(one *Case) {
 	c.cases++
 	e := Example{Artifact: one.request.Subject.Ref.String(), Source: one.source(), Given: announced(one.request.Event)}
 	if one.gate {
-		e.Artifact, e.Given = one.target.String(), evidenceText(one.evidence)
+		e.Artifact, e.Given = one.target.String(), evidenceText(one.evidence, one.request.At)
 		c.told[one.target.Instance+" "+e.Artifact+" "+e.Given] = true
 	}
 	c.weigh(one.gate, ask(c.old.Set, one), ask(c.new.Set, one), e)

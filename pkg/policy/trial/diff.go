@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
 // Diff is everything that a comparison found.
@@ -53,16 +55,23 @@ func settings(old, new Language) []string {
 		out = append(out, fmt.Sprintf("noMatch was %s and is %s", old.NoMatch, new.NoMatch))
 	}
 	for _, k := range old.Keys {
-		if !slices.Contains(new.Keys, k) {
-			out = append(out, fmt.Sprintf("there was a %s key %s", k.Lane, k.Name))
+		if !slices.ContainsFunc(new.Keys, k.Same) {
+			out = append(out, fmt.Sprintf("there was a %s key %s%s", k.Lane, k.Name, retired(k)))
 		}
 	}
 	for _, k := range new.Keys {
-		if !slices.Contains(old.Keys, k) {
-			out = append(out, fmt.Sprintf("there is a %s key %s", k.Lane, k.Name))
+		if !slices.ContainsFunc(old.Keys, k.Same) {
+			out = append(out, fmt.Sprintf("there is a %s key %s%s", k.Lane, k.Name, retired(k)))
 		}
 	}
 	return out
+}
+
+func retired(k policy.Key) string {
+	if k.Retired.IsZero() {
+		return ""
+	}
+	return ", retired from " + k.Retired.UTC().Format(time.RFC3339) + " on"
 }
 
 // titles are the effects as people read them.

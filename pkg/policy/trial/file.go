@@ -171,6 +171,12 @@ func agrees(files []*File, l Language) error {
 				errs = append(errs, k.Name.Pos.Errorf("the configuration has no key %q; %s", k.Name.Value, strictyaml.Hint(k.Name.Value, keyNames(l))))
 			case l.Keys[i].Lane != k.Lane.Value:
 				errs = append(errs, k.Lane.Pos.Errorf("%s has the lane %s in the configuration; write that, or leave keys out", k.Name.Value, l.Keys[i].Lane))
+			default:
+				if at, err := k.moment(); err != nil {
+					errs = append(errs, err)
+				} else if !at.IsZero() && !at.Equal(l.Keys[i].Retired) {
+					errs = append(errs, k.Retired.Pos.Errorf("%s is not retired at that moment in the configuration; write what it says, or leave keys out", k.Name.Value))
+				}
 			}
 		}
 		if n := file.NoMatch; n.Value != "" && n.Value != string(l.NoMatch) {

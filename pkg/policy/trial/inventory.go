@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
@@ -66,10 +67,16 @@ func (c *Comparison) gate(target artifact.Ref, source string, once bool) {
 	} else if once {
 		return
 	}
-	for _, evidence := range [][]policy.Evidence{w.opens, w.closes} {
-		e := Example{Artifact: target.String(), Source: source, Given: evidenceText(evidence)}
-		if evidence != nil && !c.told[target.Instance+" "+e.Artifact+" "+e.Given] {
-			c.weigh(true, signed(old.At(someMoment), evidence), signed(new.At(someMoment), evidence), e)
+	for _, one := range []struct {
+		evidence []policy.Evidence
+		at       time.Time
+	}{{w.opens, w.opensAt}, {w.closes, w.closesAt}} {
+		e := Example{Artifact: target.String(), Source: source, Given: evidenceText(one.evidence, one.at)}
+		if !one.at.Equal(someMoment) {
+			e.Given += ", at " + one.at.UTC().Format(time.RFC3339)
+		}
+		if one.evidence != nil && !c.told[target.Instance+" "+e.Artifact+" "+e.Given] {
+			c.weigh(true, signed(old.At(one.at), one.evidence), signed(new.At(one.at), one.evidence), e)
 		}
 	}
 	for _, check := range w.dropped {

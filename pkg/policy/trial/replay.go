@@ -248,7 +248,7 @@ func recorded(p policy.Past, asked *policy.Asked) (a answer, stuck bool) {
 func example(p policy.Past, asked *policy.Asked) Example {
 	e := Example{Artifact: p.Artifact, Given: announced(asked.Event), Source: "decided " + p.At.UTC().Format(time.RFC3339)}
 	if p.Kind == policy.PastGate {
-		e.Artifact, e.Given = p.Target, evidenceText(asked.Evidence)
+		e.Artifact, e.Given = p.Target, evidenceText(asked.Evidence, time.Time{})
 		e.Source += " about " + p.Artifact
 	}
 	return e

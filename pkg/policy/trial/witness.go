@@ -11,8 +11,10 @@ import (
 // witness is evidence that one demand refuses and another is content with, both ways.
 type witness struct {
 	opens, closes []policy.Evidence // nil: there is none
-	unsure        bool              // not every combination was looked at
-	dropped       []string          // checks that the old one had and the new one has not: what they refused may be let in
+	opensAt       time.Time         // when, and when closes tells them apart
+	closesAt      time.Time
+	unsure        bool     // not every combination was looked at
+	dropped       []string // checks that the old one had and the new one has not: what they refused may be let in
 }
 
 // maxSubsets bounds the combinations of keys that are tried of one line of a gate: a line that wants 8 of 16 keys is
@@ -21,20 +23,45 @@ const maxSubsets = 20_000
 
 // witnessOf looks for evidence that tells two demands apart.
 func witnessOf(old, new policy.Demand) witness {
-	old, new = old.At(someMoment), new.At(someMoment)
-	all := everything(old, new)
-	opens, unsure := between(old, new, all)
-	closes, unsureToo := between(new, old, all)
-	w := witness{opens: opens, closes: closes, unsure: unsure || unsureToo}
-	if len(new.Judge(lessKeys(all, new.Forbidden()))) == 0 { // it can be open at all
-		w.dropped = without(old.Checks(), new.Checks())
+	var w witness
+	for _, at := range moments(old, new) {
+		old, new := old.At(at), new.At(at)
+		all := everything(at, old, new)
+		if w.opens == nil {
+			var unsure bool
+			w.opens, unsure = between(old, new, all, at)
+			w.opensAt, w.unsure = at, w.unsure || unsure
+		}
+		if w.closes == nil {
+			var unsure bool
+			w.closes, unsure = between(new, old, all, at)
+			w.closesAt, w.unsure = at, w.unsure || unsure
+		}
+		if w.dropped == nil && len(new.Judge(lessKeys(all, new.Forbidden()))) == 0 { // it can be open at all
+			w.dropped = without(old.Checks(), new.Checks())
+		}
 	}
 	return w
 }
 
+// moments are those at which demands are compared: some moment, and one at which every key was in use, because what a
+// retired key signed in its time still counts.
+func moments(demands ...policy.Demand) []time.Time {
+	early := someMoment
+	for _, d := range demands {
+		if first := d.FirstRetired(); !first.IsZero() && !early.Before(first) {
+			early = first.Add(-time.Hour)
+		}
+	}
+	if early.Equal(someMoment) {
+		return []time.Time{someMoment}
+	}
+	return []time.Time{someMoment, early}
+}
+
 // everything is one verified signature by every key in every format that either demand counts or forbids, just made and
 // of the highest level.
-func everything(demands ...policy.Demand) []policy.Evidence {
+func everything(at time.Time, demands ...policy.Demand) []policy.Evidence {
 	var keys, formats []string
 	for _, d := range demands {
 		keys, formats = append(keys, d.Keys()...), append(formats, d.Formats()...)
@@ -46,7 +73,7 @@ func everything(demands ...policy.Demand) []policy.Evidence {
 	var all []policy.Evidence
 	for _, k := range keys {
 		for _, f := range formats {
-			all = append(all, policy.Evidence{File: "a signature", Key: k, Format: f, At: someMoment, Level: 3})
+			all = append(all, policy.Evidence{File: "a signature", Key: k, Format: f, At: at, Level: 3})
 		}
 	}
 	return all
@@ -56,7 +83,7 @@ func everything(demands ...policy.Demand) []policy.Evidence {
 // never closes a gate; so it is enough to try the largest sets that strict refuses. These are everything that lax does not
 // forbid, and for each line of strict everything that neither forbids, but for the signatures of all keys that count there,
 // save one key less than the line wants; or with theirs too old, or of too low a level.
-func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.Evidence, unsure bool) {
+func between(strict, lax policy.Demand, all []policy.Evidence, at time.Time) (least []policy.Evidence, unsure bool) {
 	tells := func(found []policy.Evidence) bool { return len(strict.Judge(found)) > 0 && len(lax.Judge(found)) == 0 }
 	free := lessKeys(all, lax.Forbidden())
 	if tells(free) {
@@ -70,7 +97,7 @@ func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.E
 				unsure = true
 				return true
 			}
-			for _, spoilt := range spoil(free, line, spared) {
+			for _, spoilt := range spoil(free, line, spared, at) {
 				if tells(spoilt) {
 					least = shrink(spoilt, tells)
 					return true
@@ -87,7 +114,7 @@ func between(strict, lax policy.Demand, all []policy.Evidence) (least []policy.E
 
 // spoil makes evidence that a line refuses: signatures of its keys, but for those that are spared, are taken away, or are
 // too old for the line, or of too low a level.
-func spoil(all []policy.Evidence, line policy.Requirement, spared []string) [][]policy.Evidence {
+func spoil(all []policy.Evidence, line policy.Requirement, spared []string, at time.Time) [][]policy.Evidence {
 	counts := func(e policy.Evidence) bool {
 		return contains(line.Keys, e.Key) && contains(line.Formats, e.Format) && !contains(spared, e.Key)
 	}
@@ -102,7 +129,7 @@ func spoil(all []policy.Evidence, line policy.Requirement, spared []string) [][]
 		out = append(out, changed)
 	}
 	if line.MaxAge > 0 {
-		change(func(e *policy.Evidence) { e.At = someMoment.Add(-line.MaxAge - time.Second) })
+		change(func(e *policy.Evidence) { e.At = at.Add(-line.MaxAge - time.Second) })
 		change(func(e *policy.Evidence) { e.At = time.Time{} })
 	}
 	if line.Level > 2 {
@@ -145,16 +172,16 @@ func shrink(enough []policy.Evidence, tells func([]policy.Evidence) bool) []poli
 	return out
 }
 
-// evidenceText names signatures as "release-2026 (sigstore) and release-2027 (raw, signature-invalid)".
-func evidenceText(evidence []policy.Evidence) string {
+// evidenceText names signatures, with their age at a moment (zero: without), as "release-2026 (sigstore) and release-2027 (raw, signature-invalid)".
+func evidenceText(evidence []policy.Evidence, at time.Time) string {
 	var parts []string
 	for _, e := range evidence {
 		by, what := e.Key, e.Format
 		switch {
 		case e.At.IsZero():
 			what += ", undated"
-		case e.At.Before(someMoment):
-			what += ", " + policy.Span(someMoment.Sub(e.At)).String() + " old"
+		case e.At.Before(at):
+			what += ", " + policy.Span(at.Sub(e.At)).String() + " old"
 		}
 		if e.Level == 2 {
 			what += ", trust level 2"

@@ -51,7 +51,7 @@ func TestWitnessIsExact(t *testing.T) {
 	opened, same := 0, 0
 	for range 120 {
 		old, new := randomDemand(t, r), randomDemand(t, r)
-		all := everything(old, new)
+		all := everything(someMoment, old, new)
 		opens := false
 		for mask := range 1 << len(all) {
 			var some []policy.Evidence
@@ -105,10 +105,10 @@ func TestWitnessIsBounded(t *testing.T) {
 	require.Len(t, w.opens, 11, "the first combination tells")
 }
 
-// demandOf loads one gate.
+// demandOf loads one gate. The key r was retired before the moment of cases.
 func demandOf(t *testing.T, demands string) policy.Demand {
 	t.Helper()
-	v := policy.Vocabulary{Formats: []string{"raw"}}
+	v := policy.Vocabulary{Formats: []string{"raw"}, Keys: []policy.Key{{Name: "r", Lane: policy.LaneRelease, Retired: someMoment.AddDate(-1, 0, 0)}}}
 	for _, k := range []string{"a", "b", "c"} {
 		v.Keys = append(v.Keys, policy.Key{Name: k, Lane: policy.LaneRelease})
 	}
@@ -139,7 +139,7 @@ func TestWitnessSeesMoreThanKeys(t *testing.T) {
 			if found == nil {
 				return ""
 			}
-			return evidenceText(found)
+			return evidenceText(found, someMoment)
 		}
 		require.Equal(t, tc.opens, told(w.opens), name)
 		require.Equal(t, tc.closes, told(w.closes), name)
@@ -148,4 +148,19 @@ func TestWitnessSeesMoreThanKeys(t *testing.T) {
 	w := witnessOf(demandOf(t, "require: {signatures: [{keys: [a]}], checks: [{name: c, size: {max: 1KiB}}, {name: d, size: {min: 1B}}]}"),
 		demandOf(t, "require: {signatures: [{keys: [a]}], checks: [{name: e, size: {min: 1B}}]}"))
 	require.Equal(t, []string{"at most 1KiB"}, w.dropped)
+}
+
+// What a retired key signed in its time still opens gates that name it.
+func TestWitnessOfRetiredKeys(t *testing.T) {
+	t.Parallel()
+	with, without := demandOf(t, "require: {signatures: [{keys: [a, r], count: 1}]}"), demandOf(t, "require: {signatures: [{keys: [a]}]}")
+	w := witnessOf(without, with)
+	require.Equal(t, "r (raw)", evidenceText(w.opens, w.opensAt))
+	require.True(t, w.opensAt.Before(someMoment.AddDate(-1, 0, 0)))
+	require.Empty(t, with.At(w.opensAt).Judge(w.opens))
+	require.NotEmpty(t, without.At(w.opensAt).Judge(w.opens))
+	require.Nil(t, w.closes)
+
+	w = witnessOf(demandOf(t, "require: {signatures: [{keys: [a]}], forbidden: {keys: [r]}}"), without)
+	require.Equal(t, "a (raw) and r (raw)", evidenceText(w.opens, w.opensAt))
 }
