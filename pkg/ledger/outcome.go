@@ -71,6 +71,11 @@ func (l *Ledger) Finish(ctx context.Context, o Outcome) error {
 	return l.outcomes.Do(ctx, &o)
 }
 
+const insertOutcome = `INSERT INTO outcome (repo, path, instance, facts, facts_at, moment,
+		at, subject, state, reasons, policy, rule, policy_set, event_id, keys, files, received_at, parts, warnings, caller)
+	VALUES ($1, $2, $3, CASE WHEN $4 = '' OR ` + sameOutcome + ` IS NULL THEN $4 ELSE '' END, CASE WHEN $4 = '' THEN 0 ELSE COALESCE(` + sameOutcome + `, 0) END,
+		$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+
 func finish(ctx context.Context, tx *sql.Tx, outcomes []*Outcome) error {
 	for _, o := range outcomes {
 		reasons, keys, files, err := texts(o.Reasons, o.Keys, o.Files)
@@ -81,15 +86,13 @@ func finish(ctx context.Context, tx *sql.Tx, outcomes []*Outcome) error {
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
-		facts, err := keepFacts(ctx, tx, newestOutcomes, o.Ref, o.Asked)
+		facts, moment, err := factsToKeep(o.Asked)
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO outcome (repo, path, instance, at, subject, state, reasons, policy, rule, policy_set,
-				event_id, keys, files, received_at, parts, facts, facts_at, moment, warnings, caller)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-			o.Ref.Repo, o.Ref.Path, o.Ref.Instance, micros(o.At), digestText(o.Subject), string(o.State), reasons, o.Policy, o.Rule,
-			digestText(o.PolicySet), o.EventID, keys, files, micros(o.ReceivedAt), o.Parts, facts.text, facts.at, facts.moment, warnings, o.Caller)
+		_, err = tx.ExecContext(ctx, insertOutcome, o.Ref.Repo, o.Ref.Path, o.Ref.Instance, facts, moment,
+			micros(o.At), digestText(o.Subject), string(o.State), reasons, o.Policy, o.Rule, digestText(o.PolicySet), o.EventID, keys, files,
+			micros(o.ReceivedAt), o.Parts, warnings, o.Caller)
 		if err != nil {
 			return fmt.Errorf("recording the outcome: %w", err)
 		}

@@ -35,6 +35,11 @@ func (l *Ledger) RecordVerdict(ctx context.Context, v Verdict) error {
 	return l.verdicts.Do(ctx, &v)
 }
 
+const insertVerdict = `INSERT INTO verdict (repo, path, instance, facts, facts_at, moment,
+		at, target_instance, target_repo, target_path, subject, allow, reasons, policy_set, caller, rule, warnings)
+	VALUES ($1, $2, $3, CASE WHEN $4 = '' OR ` + sameVerdict + ` IS NULL THEN $4 ELSE '' END, CASE WHEN $4 = '' THEN 0 ELSE COALESCE(` + sameVerdict + `, 0) END,
+		$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+
 func recordVerdicts(ctx context.Context, tx *sql.Tx, verdicts []*Verdict) error {
 	for _, v := range verdicts {
 		reasons, err := text(v.Reasons)
@@ -45,7 +50,7 @@ func recordVerdicts(ctx context.Context, tx *sql.Tx, verdicts []*Verdict) error 
 		if err != nil {
 			return fmt.Errorf("recording the verdict: %w", err)
 		}
-		facts, err := keepFacts(ctx, tx, newestVerdicts, v.Ref, v.Asked)
+		facts, moment, err := factsToKeep(v.Asked)
 		if err != nil {
 			return fmt.Errorf("recording the verdict: %w", err)
 		}
@@ -53,12 +58,8 @@ func recordVerdicts(ctx context.Context, tx *sql.Tx, verdicts []*Verdict) error 
 		if v.Allow {
 			allow = 1
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO verdict (repo, path, instance, at, target_instance, target_repo, target_path, subject,
-				allow, reasons, policy_set, caller, rule, warnings, facts, facts_at, moment)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-			v.Ref.Repo, v.Ref.Path, v.Ref.Instance, micros(v.At), v.Target.Instance, v.Target.Repo, v.Target.Path,
-			digestText(v.Subject), allow, reasons, digestText(v.PolicySet), v.Caller,
-			v.Rule, warnings, facts.text, facts.at, facts.moment)
+		_, err = tx.ExecContext(ctx, insertVerdict, v.Ref.Repo, v.Ref.Path, v.Ref.Instance, facts, moment,
+			micros(v.At), v.Target.Instance, v.Target.Repo, v.Target.Path, digestText(v.Subject), allow, reasons, digestText(v.PolicySet), v.Caller, v.Rule, warnings)
 		if err != nil {
 			return fmt.Errorf("recording the verdict: %w", err)
 		}
