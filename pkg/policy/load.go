@@ -195,7 +195,7 @@ func (c *compiler) document(set *Set, src source, doc *strictyaml.Doc) error {
 	if err != nil {
 		return err
 	}
-	c.source = src
+	c.source, doc.Filled = src, true // kinds: [] reads as none and would mean all
 	switch kind {
 	case kindSigning:
 		var p SigningPolicy

@@ -138,3 +138,17 @@ func TestManyExpressions(t *testing.T) {
 	require.NoError(t, loading(t, policies(func(_, i int) int { return i })))
 	require.ErrorContains(t, loading(t, policies(func(p, i int) int { return 1000*p + i })), "more than 4000 different expressions")
 }
+
+// An empty list reads as "none" and would mean "all": it is refused wherever a policy has one.
+func TestEmptyListsAreRefused(t *testing.T) {
+	t.Parallel()
+	signing := "kind: SigningPolicy\nname: p\nowner: o\nmatch: {repositories: [staging], %s}\nsign: [{key: release-2026, formats: [raw]}]\n"
+	for _, line := range []string{"kinds: []", "projects: []", "instances: []", "paths: []", "exclude: []", "events: []", "properties: {}"} {
+		require.ErrorContains(t, loading(t, fmt.Sprintf(signing, line)), "is empty, which is the same as if it were not there", line)
+	}
+	for _, check := range []string{`property: {name: qa, values: []}`, `build: {names: []}`, `window: {days: [], from: "08:00"}`, `signatures: {keys: [release-2026], formats: []}`} {
+		require.ErrorContains(t, loading(t, requiring("{name: c, "+check+"}")), "is empty", check)
+	}
+	require.ErrorContains(t, loading(t, "kind: SigningConfiguration\nname: c\nowner: o\nlane: release\nsubmitters: {users: [ci], as: []}\nsign: [{key: release-2026, formats: [raw]}]\n"), "is empty")
+	require.ErrorContains(t, loading(t, "kind: SigningConfiguration\nname: c\nowner: o\nlane: release\nmanagers: {users: []}\nsign: [{key: release-2026, formats: [raw]}]\n"), "is empty")
+}

@@ -14,6 +14,7 @@ import (
 // decoder walks one document and gathers every error on the way.
 type decoder struct {
 	file   string
+	filled bool // empty lists and tables are mistakes
 	budget *int // nodes that may still be visited in this file
 	spent  bool // a limit was reached; do not look further
 	errs   []error
@@ -141,9 +142,17 @@ func (d *decoder) constraints(n *yaml.Node, v reflect.Value, f field, path strin
 			d.fail(n, path, "is empty%s", f.ask())
 			return
 		}
+		d.fill(n, v, path)
 	}
 	if v.Kind() == reflect.String && len(f.oneof) > 0 && !contains(f.oneof, v.String()) {
 		d.fail(n, path, "%q is not one of %s; %s", v.String(), strings.Join(f.oneof, ", "), Hint(v.String(), f.oneof))
+	}
+}
+
+// fill refuses what is empty where that could be taken for the opposite of what it is.
+func (d *decoder) fill(n *yaml.Node, v reflect.Value, path string) {
+	if d.filled && v.Kind() != reflect.String && v.Len() == 0 {
+		d.fail(n, path, "is empty, which is the same as if it were not there; write what is meant, or remove the key")
 	}
 }
 

@@ -71,7 +71,8 @@ func DecodeAll(file string, data []byte, each func(*Doc) error) error {
 
 // Doc is one document of a stream.
 type Doc struct {
-	Pos    Pos // of its first key
+	Pos    Pos  // of its first key
+	Filled bool // Decode refuses keys whose list or table is empty
 	root   *yaml.Node
 	budget *int
 }
@@ -82,7 +83,7 @@ func (doc *Doc) Decode(into any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("decoding %s: %T is not a pointer to a struct", doc.Pos.File, into)
 	}
-	d := &decoder{file: doc.Pos.File, budget: doc.budget}
+	d := &decoder{file: doc.Pos.File, budget: doc.budget, filled: doc.Filled}
 	d.value(doc.root, v.Elem(), "", 0)
 	return d.err()
 }
