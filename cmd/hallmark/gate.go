@@ -95,7 +95,14 @@ func verdictText(w io.Writer, v gate.Verdict) {
 	}
 	for _, s := range v.Signatures {
 		if s.Problem == "" {
-			fmt.Fprintf(w, "  verified  %s by key %s\n", s.File, s.Key)
+			made, worth := "", ""
+			if !s.At.IsZero() {
+				made = ", made " + s.At.UTC().Format("2006-01-02 15:04 UTC")
+			}
+			if !s.Counts {
+				worth = ", which does not count there"
+			}
+			fmt.Fprintf(w, "  verified  %s by key %s%s%s\n", s.File, s.Key, made, worth)
 		}
 	}
 	if len(v.Warnings) > 0 {

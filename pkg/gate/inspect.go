@@ -145,10 +145,12 @@ func (in *inspection) spot(ctx context.Context, spot shelf.Spot) (policy.Evidenc
 		}
 	}
 	e.File, e.SHA256 = spot.Name, q.content
-	if id, ok := envelopeOf(content); ok && e.Problem == "" && spot.Format == artifactory.EvidenceFormat {
-		in.mu.Lock()
-		in.envelopes[e.SHA256] = id
-		in.mu.Unlock()
+	if e.Problem == "" && spot.Format == artifactory.EvidenceFormat {
+		if id, ok := envelopeOf(content); ok {
+			in.mu.Lock()
+			in.envelopes[e.SHA256] = id
+			in.mu.Unlock()
+		}
 	}
 	return e, content, nil
 }
