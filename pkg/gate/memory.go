@@ -18,7 +18,7 @@ import (
 const (
 	// memoryTime bounds each look into the ledger. A verdict makes one when a signature verified or keys are forbidden; a
 	// refusal one more when a signature file is at fault.
-	memoryTime = time.Second
+	memoryTime = 2 * time.Second
 	// trustPinned is the level of trust of a signature that verified with a pinned key.
 	trustPinned = 2
 )
