@@ -69,6 +69,7 @@ func (r *reader) signing(s Signing) *Case {
 	facts, size, at := r.given(s.Given, c.request.Subject.Ref, nil)
 	facts.Signatures = r.evidence(s.Signatures, at)
 	c.request.Facts, c.request.Subject.Size, c.request.At = facts, size, at
+	c.request.Subject.Created, c.request.Subject.Modified = r.moment("created", s.Created), r.moment("modified", s.Modified)
 	if c.request.Event = s.Event.Value; c.request.Event != "" {
 		r.known("event", s.Event, r.l.Events)
 	}
@@ -107,7 +108,7 @@ func (r *reader) gate(g Gate) *Case {
 	c.evidence = r.evidence(g.Evidence, at)
 	facts.Signatures = c.evidence
 	c.request = policy.Request{At: at, Facts: facts, Subject: artifact.Subject{
-		Kind: artifact.Kind(cmp.Or(g.Kind.Value, string(artifact.KindFile))), Info: artifact.Info{Ref: about, SHA256: someDigest, Size: size},
+		Kind: artifact.Kind(cmp.Or(g.Kind.Value, string(artifact.KindFile))), Info: artifact.Info{Ref: about, SHA256: someDigest, Size: size, Created: r.moment("created", g.Created), Modified: r.moment("modified", g.Modified)},
 	}}
 	c.want = want{outcome: g.Expect.Outcome.Value, rule: g.Expect.Rule, reasons: r.reasons(g.Expect.Reasons), warns: r.reasons(g.Expect.Warnings)}
 	r.belongs(g.Expect.Pos, "reasons", len(c.want.reasons), c.want.outcome, "refuse", "["+string(reason.SignatureMissing)+"]")

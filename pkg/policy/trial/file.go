@@ -85,9 +85,10 @@ type EvidenceLine struct {
 	Problem text `yaml:"problem" doc:"why it does not verify, a reason code such as signature-wrong-bytes"`
 	File    text `yaml:"file" doc:"its file, for messages"`
 
-	Age   *policy.Span `yaml:"age" default:"just made" doc:"how long ago it was made, such as 30d"`
-	Dated text         `yaml:"dated" default:"yes" oneof:"yes,no" doc:"whether the ledger knows when it was made"`
-	Level *int         `yaml:"level" default:"2" doc:"its level of trust"`
+	Age    *policy.Span `yaml:"age" default:"just made" doc:"how long ago it was made, such as 30d"`
+	Dated  text         `yaml:"dated" default:"yes" oneof:"yes,no" doc:"whether the ledger knows when it was made"`
+	Stands text         `yaml:"stands" default:"yes" oneof:"yes,no" doc:"whether its file stands with the artifact; no: only the ledger knows of it, which counts against the artifact alone"`
+	Level  *int         `yaml:"level" default:"2" doc:"its level of trust"`
 }
 
 // GateExpect is what a case about a gate must come to.

@@ -15,6 +15,8 @@ import (
 type Given struct {
 	At           text              `yaml:"at" default:"2026-01-05T12:00:00Z, a Monday" doc:"the moment at which it is decided"`
 	Size         *policy.Bytes     `yaml:"size" default:"1KiB" doc:"the artifact's size"`
+	Created      text              `yaml:"created" default:"unknown" doc:"when it was created, as Artifactory reports it"`
+	Modified     text              `yaml:"modified" default:"unknown" doc:"when its bytes were last written, as Artifactory reports it"`
 	Properties   map[string][]text `yaml:"properties" default:"none" doc:"its properties, each with its values"`
 	Project      text              `yaml:"project" default:"none" doc:"key of the project that the repository belongs to"`
 	Build        *GivenBuild       `yaml:"build" default:"none" doc:"the build whose record lists the bytes"`
@@ -26,6 +28,9 @@ type Given struct {
 type GivenBuild struct {
 	Name   text `yaml:"name" required:"true" doc:"its name"`
 	Number text `yaml:"number" required:"true" doc:"its number"`
+
+	Project text `yaml:"project" default:"none" doc:"key of its project"`
+	Started text `yaml:"started" default:"unknown" doc:"when it started"`
 }
 
 // GivenActor is a user.
@@ -54,10 +59,7 @@ func (r *reader) given(g Given, ref artifact.Ref, signatures []policy.Evidence) 
 	facts, size, at = nothingElse(ref), someSize, someMoment
 	facts.Project, facts.Signatures = g.Project.Value, signatures
 	if g.At.Value != "" {
-		var err error
-		if at, err = time.Parse(time.RFC3339, g.At.Value); err != nil {
-			r.fail(g.At.Pos, "at: %q is no moment; write for example 2026-12-01T06:00:00Z", g.At.Value)
-		}
+		at = r.moment("at", g.At)
 	}
 	if g.Size != nil {
 		size = int64(*g.Size)
@@ -69,7 +71,7 @@ func (r *reader) given(g Given, ref artifact.Ref, signatures []policy.Evidence) 
 		facts.Properties[name] = texts(values)
 	}
 	if g.Build != nil {
-		facts.Build = &policy.BuildFacts{Name: g.Build.Name.Value, Number: g.Build.Number.Value}
+		facts.Build = &policy.BuildFacts{Name: g.Build.Name.Value, Number: g.Build.Number.Value, Project: g.Build.Project.Value, Started: r.moment("started", g.Build.Started)}
 	}
 	for _, a := range g.Actors {
 		facts.Actors = append(facts.Actors, policy.Actor{User: a.User.Value, Role: a.Role.Value, Groups: texts(a.Groups)})
@@ -78,6 +80,18 @@ func (r *reader) given(g Given, ref artifact.Ref, signatures []policy.Evidence) 
 		facts.Repositories = texts(g.Repositories)
 	}
 	return facts, size, at
+}
+
+// moment reads a time; zero when none is written.
+func (r *reader) moment(field string, written text) time.Time {
+	if written.Value == "" {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, written.Value)
+	if err != nil {
+		r.fail(written.Pos, "%s: %q is no moment; write for example 2026-12-01T06:00:00Z", field, written.Value)
+	}
+	return at
 }
 
 func texts(written []text) []string {
@@ -105,6 +119,7 @@ func (r *reader) evidence(lines []EvidenceLine, at time.Time) []policy.Evidence 
 		e := policy.Evidence{
 			File:   cmp.Or(line.File.Value, "the signature on line "+strconv.Itoa(line.Pos.Line)),
 			Format: line.Format.Value, Key: line.Key.Value, Problem: reason.Code(line.Problem.Value), At: at,
+			Kept: line.Stands.Value == "no",
 		}
 		if line.Age != nil {
 			e.At = at.Add(-time.Duration(*line.Age))

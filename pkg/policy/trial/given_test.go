@@ -2,10 +2,13 @@ package trial_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/policy/trial"
 )
 
@@ -95,4 +98,55 @@ func TestUntestedChecksAreListed(t *testing.T) {
 		"policies/p.yaml:18 (careful/signed-before)", "policies/p.yaml:19 (careful/acme)",
 		"policies/p.yaml:27 (strict)", "policies/p.yaml:30 (strict/approved)", "policies/p.yaml:29 (strict)", "policies/p.yaml:37 (soon)",
 	}, rules)
+}
+
+// Whatever checks look at, cases can tell.
+func TestCasesTellAllThatChecksLookAt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(`kind: SigningPolicy
+name: p
+owner: o
+match: {repositories: [r]}
+require:
+  - {name: quiet, message: m, fix: f, expression: 'now - artifact.modified > duration("1h") && artifact.created < artifact.modified'}
+  - {name: built, message: m, fix: f, expression: 'build.project == "acme" && build.started < artifact.created'}
+sign: [{key: k, formats: [raw]}]
+---
+kind: GatePolicy
+name: g
+owner: o
+target: {repositories: [r]}
+require: {signatures: [{keys: [k]}], forbidden: {keys: [d]}}
+`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "p_test.yaml"), []byte(`keys: [{name: k, lane: release}, {name: d, lane: development}]
+noMatch: skip
+signing:
+  - name: a quiet one
+    artifact: r/a
+    created: 2026-01-05T08:00:00Z
+    modified: 2026-01-05T09:00:00Z
+    build: {name: b, number: "1", project: acme, started: 2026-01-05T07:00:00Z}
+    expect: {outcome: sign, sign: [{key: k, formats: [raw]}]}
+  - name: one that is written to
+    artifact: r/a
+    created: 2026-01-05T08:00:00Z
+    modified: 2026-01-05T11:30:00Z
+    build: {name: b, number: "1", project: other}
+    expect: {outcome: deny, reasons: [check-failed, check-failed]}
+gates:
+  - name: what the ledger alone remembers counts against it
+    target: r/a
+    evidence: [{key: k, format: raw}, {key: d, format: raw, stands: "no"}]
+    expect: {outcome: refuse, reasons: [key-forbidden]}
+  - name: and never for it
+    target: r/a
+    evidence: [{key: k, format: raw, stands: "no"}]
+    expect: {outcome: refuse, reasons: [signature-missing]}
+`), 0o600))
+	one, err := trial.Read(dir, trial.Language{Vocabulary: policy.Vocabulary{Formats: []string{"raw"}}})
+	require.NoError(t, err)
+	report := one.Run(nil)
+	require.True(t, report.OK, "%+v", report.Cases)
+	require.Empty(t, report.Untested)
 }
