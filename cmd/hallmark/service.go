@@ -16,6 +16,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/job"
@@ -99,6 +100,7 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	}
 	s.promotion = &promotion.Service{
 		Instances: s.promoting, Policies: s.policySet, Gate: s.gate.Check, Inspect: s.gate.Inspect, Ledger: s.ledger, Follow: s.request, Log: log,
+		Facts: (&facts.Gatherer{Instances: s.instances, Ledger: s.ledger, Trust: s.keys.Keys()}).Gather,
 	}
 	for _, k := range s.keys.Keys() {
 		s.promotion.Keys = append(s.promotion.Keys, k.Name)

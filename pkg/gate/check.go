@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
@@ -34,6 +35,7 @@ type Gate struct {
 	Ledger    *ledger.Ledger
 	Log       *slog.Logger
 
+	facts    *facts.Gatherer
 	waits    chan struct{} // holds an element for everybody who waits
 	stopping chan struct{} // closed by Stop
 
@@ -47,6 +49,7 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 	if g.Instances == nil || g.Policies == nil || g.Ledger == nil || g.Log == nil {
 		return errors.New("starting the gate: a dependency is missing")
 	}
+	g.facts = &facts.Gatherer{Instances: g.Instances, Ledger: g.Ledger, Trust: g.Trust}
 	g.waits, g.stopping = make(chan struct{}, maxWaits), make(chan struct{})
 	g.verdicts = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
 		Name: "hallmark_gate_verdicts_total",
@@ -207,7 +210,11 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	}
 
 	// 4 policy, for a release bundle its contents, too. Then the artifact once more: a yes must be about bytes that still stand.
-	demand = demand.About(subject, policy.Facts{}, v.At)
+	known, err := g.facts.Gather(ctx, demand.Needs(), subject, subject)
+	if err != nil {
+		return err
+	}
+	demand = demand.About(subject, known, v.At)
 	refused, warnings := demand.Weigh(found)
 	if len(refused) > 0 {
 		named, err := in.trace(ctx, found)

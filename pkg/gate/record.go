@@ -10,6 +10,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
@@ -39,7 +40,7 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 	var missing *artifact.MissingError
 	again := "hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo
 	switch {
-	case err == nil:
+	case err == nil, isUnavailable(err):
 		return reason.Reason{}, false
 	case errors.Is(err, artifact.ErrGone):
 		return reason.Reason{
@@ -132,6 +133,12 @@ func refusal(req Request, err error) (_ reason.Reason, known bool) {
 	return reason.Reason{}, false
 }
 
+// isUnavailable reports whether a fact that the policies ask for could not be learnt; why not is no answer about the artifact.
+func isUnavailable(err error) bool {
+	_, ok := errors.AsType[*facts.Unavailable](err)
+	return ok
+}
+
 // undecided turns whatever was found so far into a no that says what could not be learnt.
 func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error) {
 	g.Log.WarnContext(ctx, "the gate could not decide", slog.String("artifact", v.Artifact), slog.String("target", v.Target), slog.Any("error", err))
@@ -157,12 +164,16 @@ func (g *Gate) undecided(ctx context.Context, req Request, v *Verdict, err error
 		Expected: "Artifactory and the ledger answer in time",
 		Fix:      "try again: hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo, Who: "platform engineers",
 	}
+	if unknown, ok := errors.AsType[*facts.Unavailable](err); ok {
+		why = unknown.Reason("hallmark gate check " + req.Artifact.String() + " --target " + req.Target.Repo)
+	}
 	tooMuch, isLoad := errors.AsType[*contentsError](err)
 	switch {
 	case isLoad:
 		why.Message, why.Found = "the release bundle's contents could not all be judged for one verdict, so the answer is no", tooMuch.found
 		why.Expected = "contents that are judged within the time that a verdict may take"
 		why.Fix, why.Who = "promote it, or judge it alone, with what takes its time; without --confirm nothing is changed: "+dryRun(req.Artifact, req.Target.Repo), "the caller"
+	case isUnavailable(err):
 	case errors.Is(err, artifactory.ErrReferrers):
 		why.Found = err.Error()
 		why.Expected = "the right Read on " + req.Artifact.Repo + " for the service's token, the referrers API of its images included"

@@ -3,16 +3,19 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
 // Known is what the ledger knows about one place, in short.
 type Known struct {
 	State   State           // of the newest outcome; "" when no work has ended
 	Subject artifact.Digest // of that outcome
+	Asked   *policy.Asked   // what that outcome was decided on; nil when nothing was, or nothing is on record
 	Events  []Arrived
 }
 
@@ -46,16 +49,18 @@ func (l *Ledger) Known(ctx context.Context, instance, repo string, paths []strin
 			return err
 		}
 		return l.each(ctx, knownOutcomes, args, func(rows *sql.Rows) error {
-			var path, subject, state string
-			if err := rows.Scan(&path, &subject, &state); err != nil {
+			var path, subject, state, facts string
+			var moment int64
+			if err := rows.Scan(&path, &subject, &state, &moment, &facts); err != nil {
 				return err
 			}
 			k := known[path]
-			var err error
+			var errs [2]error
 			k.State = State(state)
-			k.Subject, err = parseDigest(subject)
+			k.Subject, errs[0] = parseDigest(subject)
+			k.Asked, errs[1] = policy.ParseAsked(facts, fromMicros(moment))
 			known[path] = k
-			return err
+			return errors.Join(errs[:]...)
 		})
 	})
 	if err != nil {
@@ -108,8 +113,8 @@ func (l *Ledger) Waiting(ctx context.Context, ref artifact.Ref) (bool, error) {
 var (
 	knownEvents = `SELECT path, sha256, MAX(received_at) FROM event
 		WHERE path IN (` + placeholders() + `) AND repo = $101 AND instance = $102 GROUP BY path, sha256`
-	knownOutcomes = `SELECT path, subject, state FROM outcome o WHERE path IN (` + placeholders() + `) AND repo = $101 AND instance = $102
-		AND at = (SELECT MAX(at) FROM outcome x WHERE x.repo = o.repo AND x.path = o.path AND x.instance = o.instance)`
+	knownOutcomes = `SELECT path, subject, state, moment, ` + outcomeFacts + ` FROM outcome t WHERE path IN (` + placeholders() + `) AND repo = $101 AND instance = $102
+		AND at = (SELECT MAX(at) FROM outcome x WHERE x.repo = t.repo AND x.path = t.path AND x.instance = t.instance)`
 	keptSignatures = `SELECT subject, key_spki, format, key_name, content FROM signature WHERE subject IN (` + placeholders() + `)`
 )
 

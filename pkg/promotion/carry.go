@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/signing"
@@ -207,9 +209,10 @@ func (r *run) mark(ctx context.Context, it *item) error {
 			set[key] = values
 		}
 	}
-	follow := r.policies.Decide(policy.Request{
-		Subject: it.atTarget(), Event: "request/sign",
-	}).Grant != nil
+	follow, err := r.follows(ctx, it)
+	if err != nil {
+		return err
+	}
 	if !follow {
 		demand, _ := r.policies.Demand(it.target)
 		for key, values := range signing.Mark(it.digest, it.keys, strings.ReplaceAll(demand.Policy(), ", ", " ")) {
@@ -225,4 +228,31 @@ func (r *run) mark(ctx context.Context, it *item) error {
 		return r.Follow(ctx, it.target, r.req.Caller)
 	}
 	return nil
+}
+
+// follows reports whether a signing policy covers what stands at the target now. Only where policies want to know more of it
+// is Artifactory asked. Where facts cannot be learnt, one may: then the signing tells, which looks again.
+func (r *run) follows(ctx context.Context, it *item) (bool, error) {
+	const event = "request/sign"
+	request := policy.Request{Subject: it.atTarget(), Event: event, At: time.Now()}
+	needs := r.policies.Needs(it.target, event)
+	if d := r.policies.Decide(request); needs == 0 && (d.Grant != nil || d.Rule == "") {
+		return d.Grant != nil, nil
+	}
+	info, err := r.client.Info(ctx, it.target) // its size and times, and who brought it
+	if err != nil {
+		return false, err
+	}
+	if info.SHA256 != request.Subject.SHA256 {
+		return false, &arrivedError{at: it.target, was: request.Subject.SHA256, is: info.SHA256, standing: errStands}
+	}
+	request.Subject.Info = info
+	request.Facts, err = r.Facts(ctx, needs, request.Subject, request.Subject)
+	if _, unknown := errors.AsType[*facts.Unavailable](err); unknown {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return r.policies.Decide(request).Grant != nil, nil
 }

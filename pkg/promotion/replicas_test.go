@@ -35,7 +35,7 @@ func TestReplicasPromoteOneAfterTheOther(t *testing.T) {
 	p.ledger = first
 	other := &promotion.Service{
 		Instances: p.clients(promoter), Policies: p.policies.Load, Ledger: second, Log: p.service.Log, Keys: p.service.Keys,
-		Inspect: p.service.Inspect, Gate: p.service.Gate, Follow: p.service.Follow,
+		Inspect: p.service.Inspect, Gate: p.service.Gate, Follow: p.service.Follow, Facts: p.service.Facts,
 	}
 	require.NoError(t, other.Init(prometheus.NewRegistry()))
 	one, two := p.ask(":1.0", true, false), p.ask(":2.0", true, false)

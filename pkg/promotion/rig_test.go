@@ -18,6 +18,7 @@ import (
 	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
@@ -112,6 +113,7 @@ func newRig(t *testing.T, d ledger.Dialect) *rig {
 	r.setPolicy(gatePolicy)
 	require.NoError(t, r.gate.Init(prometheus.NewRegistry()))
 	r.service = &promotion.Service{
+		Facts:     (&facts.Gatherer{Instances: r.gate.Instances, Ledger: r.ledger, Trust: r.gate.Trust}).Gather,
 		Instances: r.clients(promoter), Policies: r.policies.Load, Ledger: r.ledger, Log: log, Keys: []string{keyA, keyB, dev},
 		Inspect: func(ctx context.Context, req gate.Request) gate.Verdict { return r.gate.Inspect(ctx, req) },
 		Gate: func(ctx context.Context, req gate.Request) gate.Verdict {

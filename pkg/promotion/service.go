@@ -28,7 +28,9 @@ type Service struct {
 	// Inspect looks at what goes along with what the gate let in, such as the manifests of an index; it records nothing.
 	Inspect func(ctx context.Context, req gate.Request) gate.Verdict
 	Keys    []string // names of all configured keys
-	Ledger  *ledger.Ledger
+	// Facts looks up what signing policies ask about what stands at a target.
+	Facts  func(ctx context.Context, needs policy.Needs, subject, whole artifact.Subject) (policy.Facts, error)
+	Ledger *ledger.Ledger
 	// Follow has the signing policy of the target carried out on a promoted artifact. It returns when the wish is durable.
 	Follow func(ctx context.Context, ref artifact.Ref, caller string) error
 	Log    *slog.Logger
@@ -40,7 +42,7 @@ type Service struct {
 
 // Init registers the service's metrics and checks that nothing was left out.
 func (s *Service) Init(reg prometheus.Registerer) error {
-	if s.Instances == nil || s.Policies == nil || s.Gate == nil || s.Inspect == nil || s.Ledger == nil || s.Follow == nil || s.Log == nil {
+	if s.Instances == nil || s.Policies == nil || s.Gate == nil || s.Inspect == nil || s.Facts == nil || s.Ledger == nil || s.Follow == nil || s.Log == nil {
 		return errors.New("starting the promotion service: a dependency is missing")
 	}
 	s.busy = map[string]chan struct{}{}

@@ -58,6 +58,7 @@ const (
 	SignatureStale      Code = "signature-stale"
 	SignatureUndated    Code = "signature-undated"
 	TrustLevelLow       Code = "trust-level-low"
+	FactsUnavailable    Code = "facts-unavailable"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -116,6 +117,7 @@ var Codes = map[Code]string{
 	SignatureSwapped:    "A signature file is stored that belongs to another artifact.",
 	SignatureStale:      "The artifact is signed, longer ago than the gate accepts.",
 	SignatureUndated:    "The artifact is signed, and nothing trustworthy tells when.",
+	FactsUnavailable:    "What a policy asks about the artifact, such as its build or who uploaded it, could not be learnt; the answer is no.",
 	TrustLevelLow:       "The artifact is signed, with less trust than the gate demands.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 }

@@ -37,6 +37,9 @@ func (r *run) judge(cause error) (ledger.State, reason.Reason, error) {
 		}, job.Permanent(cause)
 	case errors.Is(cause, context.Canceled):
 		return "", reason.Reason{}, cause // the process ends; the job comes back by itself
+	case isA[*factsError](cause):
+		errors.As(cause, &said)
+		return ledger.Failed, said.reason(r), after(cause)
 	case errors.Is(cause, artifactory.ErrPath), errors.Is(cause, artifactory.ErrOtherItem):
 		return ledger.Failed, (&pathError{cause}).reason(r), job.Permanent(cause)
 	case errors.Is(cause, artifactory.ErrNotFile):

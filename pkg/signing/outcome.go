@@ -32,6 +32,7 @@ func (r *run) signed(ctx context.Context, w *work) error {
 	if err := r.finish(ctx, out); err != nil {
 		return err
 	}
+	r.warn(ctx, w.decision)
 	if !r.event.ReceivedAt.IsZero() {
 		r.metrics.eventToSigned.Observe(time.Since(r.event.ReceivedAt).Seconds())
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/job"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
@@ -33,6 +34,7 @@ type Service struct {
 	Order func(ctx context.Context, events []ledger.Event) error
 
 	metrics   *metrics
+	facts     *facts.Gatherer
 	expanding chan struct{} // a place for each expansion under way
 }
 
@@ -42,6 +44,7 @@ func (s *Service) Init(reg prometheus.Registerer) error {
 		return fmt.Errorf("starting the signing service: a dependency is missing")
 	}
 	s.metrics, s.expanding = newMetrics(reg), make(chan struct{}, maxExpanding)
+	s.facts = &facts.Gatherer{Instances: s.Instances, Ledger: s.Ledger, Trust: s.Keys.Keys()}
 	return nil
 }
 
@@ -145,6 +148,7 @@ type metrics struct {
 	stepSeconds       *prometheus.HistogramVec
 	outcomes          *prometheus.CounterVec
 	eventToSigned     prometheus.Histogram
+	warnings          *prometheus.CounterVec
 	reused            prometheus.Counter
 	selfCheckFailures prometheus.Counter
 
@@ -163,6 +167,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "hallmark_signing_outcomes_total",
 			Help: "Artifacts settled, by state.",
 		}, []string{"state"}),
+		warnings: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "hallmark_policy_warnings_total",
+			Help: "Artifacts that were signed although a signing policy with mode warn would have refused them, by that policy.",
+		}, []string{"policy"}),
 		eventToSigned: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hallmark_event_to_signed_seconds",
 			Help:    "Time from the receipt of an event to the properties that say signed.",

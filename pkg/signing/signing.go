@@ -5,11 +5,9 @@ package signing
 
 import (
 	"context"
-	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
-	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
 // Do takes what one event points at through the eight steps. The event is a hint: it decides only where to look.
@@ -54,11 +52,13 @@ func (s *Service) Do(ctx context.Context, ev ledger.Event) error {
 func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 	r.ref, r.digest = subject.Ref, subject.SHA256
 
-	// 2 decide: pure; most events end here and nothing was downloaded.
+	// 2 decide: pure, over the facts that policies about this artifact ask for, most for none; most events end here and
+	// nothing was downloaded.
 	r.enter(stepDecide)
-	request := policy.Request{Subject: subject, Whole: r.whole.Ref, Event: r.event.Domain + "/" + r.event.Type, At: time.Now()}
-	decision := r.policies.Decide(request)
-	r.asked = request.Record(decision)
+	decision, err := r.decide(ctx, subject)
+	if err != nil {
+		return err
+	}
 	if decision.Grant == nil {
 		return r.settle(ctx, subject, decision)
 	}

@@ -11,9 +11,9 @@ import (
 
 // bundle judges a file of a repository of release bundles. It costs nothing but for a bundle's record that a policy names:
 // the requests of one look at its evidence (a search, and one for each piece of our kind).
-func (p *pass) bundle(ctx context.Context, f *finding, known facts) error {
+func (p *pass) bundle(ctx context.Context, f *finding, known seen) error {
 	subject := artifact.Subject{Kind: artifact.KindBundle, Info: f.item.Info}
-	if f.name = foundUncovered; !artifact.IsBundleRecord(f.item.Ref) || !p.concerns(subject) {
+	if f.name = foundUncovered; !artifact.IsBundleRecord(f.item.Ref) || !p.concerns(subject, known.known[f.item.Ref.Path]) {
 		return nil
 	}
 	err := p.artifact(ctx, f, subject, known)

@@ -12,17 +12,17 @@ import (
 )
 
 // image judges a file of an image. What it costs: nothing for layers and for what no policy names; for a manifest that the
-// ledger knows as signed with these bytes, the requests of one look at its signatures (the list of referrers, two for each
+// ledger knows with these bytes, once policies have answered, the requests of one look at its signatures (the list of referrers, two for each
 // bundle in it, one for the older tag); for any other manifest also those of resolving it (two, and one for each manifest
 // that an index lists).
-func (p *pass) image(ctx context.Context, f *finding, known facts) error {
+func (p *pass) image(ctx context.Context, f *finding, known seen) error {
 	at, ok := artifact.ImageAt(f.item.Ref)
 	k, claims := known.known[f.item.Ref.Path], known.marks[f.item.Ref.Path].state == "signed"
 	subject := artifact.Subject{Kind: artifact.KindImage, Info: f.item.Info, Image: at}
-	if f.name = foundUncovered; !ok || !claims && !p.concerns(subject) {
+	if f.name = foundUncovered; !ok || !claims && !p.concerns(subject, k) {
 		return nil
 	}
-	if k.State != ledger.Signed || k.Subject != f.item.SHA256 { // else it was seen to be an image
+	if !settled(k, f.item.SHA256) && (k.State != ledger.Signed || k.Subject != f.item.SHA256) { // else it was seen to be an image
 		meaning, err := artifact.Resolve(ctx, p.client, f.item.Ref)
 		if err != nil {
 			return p.unresolved(ctx, f, at.Name, err)
@@ -39,9 +39,14 @@ func (p *pass) image(ctx context.Context, f *finding, known facts) error {
 	return nil
 }
 
-// concerns reports whether any policy has something to say about a manifest.
-func (p *pass) concerns(subject artifact.Subject) bool {
-	d := p.policies.Decide(policy.Request{Subject: subject, Event: "sweep/repair"})
+// concerns reports whether any policy has something to say about a manifest. Where that takes facts which are not at hand,
+// one may have.
+func (p *pass) concerns(subject artifact.Subject, k ledger.Known) bool {
+	request := policy.Request{Subject: subject, Event: sweepEvent}
+	if settled(k, subject.SHA256) {
+		p.remembered(&request, k, p.policies.Needs(subject.Ref, sweepEvent))
+	}
+	d := p.policies.Decide(request)
 	_, guarded := p.policies.Demand(subject.Ref)
 	return guarded || d.Grant != nil || len(d.Denied) > 0
 }

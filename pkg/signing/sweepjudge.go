@@ -57,8 +57,8 @@ func (f *finding) tellable() bool {
 	return !slices.Contains([]string{foundSigned, foundUncovered, foundSignature}, f.name)
 }
 
-// facts are what is known about the artifacts of a page without asking for each.
-type facts struct {
+// seen is what is known about the artifacts of a page without asking for each.
+type seen struct {
 	known map[string]ledger.Known
 	kept  map[artifact.Digest][]ledger.Signature
 	marks map[string]mark
@@ -102,7 +102,7 @@ func (p *pass) judge(ctx context.Context) ([]*finding, error) {
 	return found, nil
 }
 
-func (p *pass) gather(ctx context.Context) (facts, error) {
+func (p *pass) gather(ctx context.Context) (seen, error) {
 	var paths []string
 	var digests []artifact.Digest
 	for _, item := range p.held.Items {
@@ -110,7 +110,7 @@ func (p *pass) gather(ctx context.Context) (facts, error) {
 			paths, digests = append(paths, item.Ref.Path), append(digests, item.SHA256)
 		}
 	}
-	f := facts{marks: make(map[string]mark)}
+	f := seen{marks: make(map[string]mark)}
 	if len(paths) == 0 {
 		return f, nil
 	}
@@ -131,9 +131,12 @@ func (p *pass) gather(ctx context.Context) (facts, error) {
 }
 
 // artifact judges what may have to be signed.
-func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subject, known facts) error {
+func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subject, known seen) error {
 	item, k, m := f.item, known.known[f.item.Ref.Path], known.marks[f.item.Ref.Path]
-	d := p.policies.Decide(policy.Request{Subject: subject, Event: "sweep/repair"})
+	d, err := p.decide(ctx, f, subject, k)
+	if err != nil {
+		return p.unknown(f, k, err)
+	}
 	claims := m.state == "signed"
 	switch {
 	case len(d.Denied) > 0:
