@@ -97,6 +97,7 @@ func examineInstance(ctx context.Context, a artifactory.Config, set *policy.Set)
 		return checks
 	}
 	checks = append(checks, examineRepositories(ctx, client, a.Name, set)...)
+	checks = append(checks, examineFacts(ctx, client, a.Name, set)...)
 	return append(checks, examinePromoting(ctx, a, set)...)
 }
 

@@ -83,6 +83,22 @@ func (s *Set) Needs(about artifact.Ref, event string) Needs {
 	return n
 }
 
+// Asks tells which facts any policy about an instance may look at.
+func (s *Set) Asks(instance string) Needs {
+	var n Needs
+	for _, p := range s.signing {
+		if p.match.about(instance) {
+			n |= p.needs
+		}
+	}
+	for _, g := range s.gates {
+		if g.target.about(instance) {
+			n |= needsAll(g.checks)
+		}
+	}
+	return n
+}
+
 // Needs tells which facts the demand looks at beyond the signatures themselves.
 func (d Demand) Needs() Needs {
 	var n Needs
