@@ -70,6 +70,12 @@ func statusText(w io.Writer, s api.Status) {
 		for _, r := range c.Reasons {
 			fmt.Fprint(w, r.Text())
 		}
+		if len(c.Warnings) > 0 {
+			fmt.Fprintf(w, "  warnings  of a policy that only warns; signed nevertheless\n")
+		}
+		for _, r := range c.Warnings {
+			fmt.Fprint(w, r.Text())
+		}
 	}
 	if len(s.Signatures) > 0 {
 		rows := make([][]string, len(s.Signatures))

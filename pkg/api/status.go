@@ -31,6 +31,7 @@ type Outcome struct {
 	Files      []string        `json:"files,omitempty"`
 	Parts      int             `json:"parts,omitempty"` // of a build or bundle: for how many, work was ordered
 	Reasons    []reason.Reason `json:"reasons,omitempty"`
+	Warnings   []reason.Reason `json:"warnings,omitempty"` // what a policy that only warns would have refused
 	ReceivedAt *time.Time      `json:"receivedAt,omitempty"`
 	At         time.Time       `json:"at"`
 }
@@ -84,7 +85,7 @@ func StatusOf(ref artifact.Ref, known ledger.Status) Status {
 func outcomeOf(o ledger.Outcome) Outcome {
 	out := Outcome{
 		State: string(o.State), SHA256: o.Subject, Policy: o.Policy, Rule: o.Rule, PolicySet: o.PolicySet,
-		Keys: o.Keys, Files: o.Files, Parts: o.Parts, Reasons: o.Reasons, At: o.At,
+		Keys: o.Keys, Files: o.Files, Parts: o.Parts, Reasons: o.Reasons, Warnings: o.Warnings, At: o.At,
 	}
 	if !o.ReceivedAt.IsZero() {
 		out.ReceivedAt = &o.ReceivedAt
