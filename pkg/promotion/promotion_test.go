@@ -258,3 +258,44 @@ func TestPoliciesChangeMeanwhile(t *testing.T) {
 		require.Equal(t, began, verdicts[0].PolicySet, path)
 	}
 }
+
+// A policy of the target that asks for facts is carried out where they are met, or may be: what is denied keeps the mark of
+// what was promoted.
+func TestTheTargetsSigningPolicyAsksForFacts(t *testing.T) {
+	t.Parallel()
+	asking := func(require string) string {
+		return gatePolicy + `---
+kind: SigningPolicy
+name: release-copies
+owner: release-managers
+match: {repositories: [` + release + `]}
+require: [{name: asked, ` + require + `}]
+sign: [{key: release-b, formats: [raw]}]
+`
+	}
+	for name, tt := range map[string]struct {
+		require string
+		status  int // of every look at where bytes are
+		follows bool
+	}{
+		"met":              {require: "history: {repositories: [" + staging + "]}", follows: true},
+		"not met":          {require: "history: {repositories: [elsewhere]}"},
+		"not to be learnt": {require: "history: {repositories: [elsewhere]}", status: 403, follows: true},
+		"of the size":      {require: "size: {min: 1B}", follows: true},
+		"not of the size":  {require: "size: {min: 1GiB}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ledger.SQLite)
+			r.setPolicy(asking(tt.require))
+			r.signed("a.tgz")
+			if tt.status != 0 {
+				r.fail(standin.Fault{Path: "/artifactory/api/search/aql", Status: tt.status, Times: -1})
+			}
+			require.Equal(t, promotion.StateDone, r.confirm(staging+"/a.tgz").State)
+			require.Equal(t, tt.follows, len(r.followed) == 1)
+			f, _ := r.art.File(release, "a.tgz")
+			require.Equal(t, !tt.follows, len(f.Properties["hallmark.state"]) == 1)
+		})
+	}
+}
