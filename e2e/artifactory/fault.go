@@ -108,7 +108,7 @@ func (f *Fault) serve(w *response, r *http.Request, next http.HandlerFunc) {
 	}
 	switch {
 	case f.Reset:
-		w.status = 0
+		w.begin(0)
 		cutConnection(w, true)
 	case f.Status != 0:
 		f.refuse(w)

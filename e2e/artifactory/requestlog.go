@@ -29,8 +29,8 @@ func (l *requestLog) add(r *http.Request, status int) {
 	l.mu.Unlock()
 }
 
-// Requests returns the latest requests, oldest first, as many as Config.KeepRequests. A request is listed when its
-// answer is complete.
+// Requests returns the latest requests, oldest first, as many as Config.KeepRequests. A request is listed
+// before any of its answer is sent.
 func (s *Server) Requests() []Request {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()

@@ -89,14 +89,14 @@ func (s *Server) table() []route {
 
 // ServeHTTP answers one request, through a fault if one is set for it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &response{ResponseWriter: w, status: http.StatusOK}
+	out := &response{ResponseWriter: w, request: r, log: s.log}
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if f := s.faults.take(r); f != nil {
 		f.serve(out, r, s.serve)
 	} else {
 		s.serve(out, r)
 	}
-	s.log.add(r, out.status)
+	out.begin(http.StatusOK)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -166,14 +166,32 @@ func (s *Server) route(method, path string) (route, bool) {
 // response remembers the status. It keeps the fast path for files (sendfile).
 type response struct {
 	http.ResponseWriter
-	status int
+	request *http.Request
+	log     *requestLog
+	begun   bool
+}
+
+// begin lists the request before its client can see any of the answer: whoever has been answered finds it in the log.
+func (w *response) begin(status int) {
+	if !w.begun {
+		w.begun = true
+		w.log.add(w.request, status)
+	}
 }
 
 func (w *response) WriteHeader(status int) {
-	w.status = status
+	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *response) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
+func (w *response) Write(p []byte) (int, error) {
+	w.begin(http.StatusOK)
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	w.begin(http.StatusOK)
+	return io.Copy(w.ResponseWriter, r)
+}
 
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
