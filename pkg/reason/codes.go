@@ -52,6 +52,8 @@ const (
 	CheckFailed         Code = "check-failed"
 	TriggerRefused      Code = "trigger-refused"
 	KeyRetired          Code = "key-retired"
+	KeyNotYet           Code = "key-not-yet"
+	KeyDistrusted       Code = "key-distrusted"
 	KeyDevelopment      Code = "key-development"
 	KeyForbidden        Code = "key-forbidden"
 	SignatureSwapped    Code = "signature-swapped"
@@ -59,6 +61,13 @@ const (
 	SignatureUndated    Code = "signature-undated"
 	TrustLevelLow       Code = "trust-level-low"
 	FactsUnavailable    Code = "facts-unavailable"
+
+	CertificateUntrusted Code = "certificate-untrusted"
+	CertificateExpired   Code = "certificate-expired"
+	LogProofInvalid      Code = "log-proof-invalid"
+	TimestampInvalid     Code = "timestamp-invalid"
+	LogUnavailable       Code = "log-unavailable"
+	TimeUnavailable      Code = "time-unavailable"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -112,6 +121,8 @@ var Codes = map[Code]string{
 	CheckFailed:         "A check that the policy requires does not hold.",
 	TriggerRefused:      "Somebody brought the artifact who may not have it signed, or nobody is known to have brought it.",
 	KeyRetired:          "The key is retired: it signs nothing any more, and what it signed after its time does not count.",
+	KeyNotYet:           "The key's time has not begun: it signs nothing yet, and a signature from before its time does not count.",
+	KeyDistrusted:       "The key is distrusted: it signs nothing, and what it signed from then on, or at a time that nothing trustworthy tells, does not count.",
 	KeyDevelopment:      "The artifact is signed with a development key where a release key is demanded.",
 	KeyForbidden:        "The artifact is signed with a key that the gate forbids.",
 	SignatureSwapped:    "A signature file is stored that belongs to another artifact.",
@@ -120,4 +131,11 @@ var Codes = map[Code]string{
 	FactsUnavailable:    "What a policy asks about the artifact, such as its build or who uploaded it, could not be learnt; the answer is no.",
 	TrustLevelLow:       "The artifact is signed, with less trust than the gate demands.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
+
+	CertificateUntrusted: "A signature's certificate does not chain to the root of trust, or is not of the key that signed.",
+	CertificateExpired:   "A signature was time-stamped outside the life of its certificate.",
+	LogProofInvalid:      "What should prove that a signature stands in the log does not prove it.",
+	TimestampInvalid:     "A signature's time-stamp is not of that signature, or is by no authority that is trusted.",
+	LogUnavailable:       "The log of key use cannot be written now; nothing is signed that it does not hold.",
+	TimeUnavailable:      "No time-stamping authority gives a time-stamp that holds; nothing is signed without one.",
 }
