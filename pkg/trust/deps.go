@@ -1,4 +1,3 @@
-// Package trust holds what a verifier must believe: certificate chains, the trusted root, time-stamps.
 package trust
 
 import (
