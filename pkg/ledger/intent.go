@@ -35,6 +35,9 @@ type Intent struct {
 	PolicySet artifact.Digest
 	EventID   int64
 	StartedAt time.Time // zero: now
+
+	LogOrigin string // of the log that will tell of it; empty: none
+	LogFrom   uint64 // how large that log was before it was told
 }
 
 type beginOp struct {
@@ -130,11 +133,11 @@ func (op *beginOp) sealed(ctx context.Context, tx *sql.Tx) (bool, error) {
 func (op *beginOp) insert(ctx context.Context, tx *sql.Tx) (took bool, err error) {
 	in := &op.intent
 	res, err := tx.ExecContext(ctx, `INSERT INTO intent (id, grant_id, instance, repo, path, subject, key_name, key_spki,
-			formats, policy, rule, policy_set, event_id, replica, started_at, held_at, state, ended_at, why)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, 0, 0, '')
+			formats, policy, rule, policy_set, event_id, replica, started_at, held_at, state, ended_at, why, log_origin, log_from)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, 0, 0, '', $16, $17)
 		ON CONFLICT (subject, key_spki) WHERE state = 0 DO NOTHING`,
 		in.ID, in.GrantID, in.Ref.Instance, in.Ref.Repo, in.Ref.Path, in.Subject.String(), in.KeyName, in.KeySPKI.String(),
-		strings.Join(in.Formats, ","), in.Policy, in.Rule, digestText(in.PolicySet), in.EventID, op.replica, micros(in.StartedAt))
+		strings.Join(in.Formats, ","), in.Policy, in.Rule, digestText(in.PolicySet), in.EventID, op.replica, micros(in.StartedAt), in.LogOrigin, int64(in.LogFrom))
 	if err != nil {
 		return false, fmt.Errorf("recording the intent: %w", err)
 	}

@@ -53,6 +53,10 @@ type Ledger struct {
 	promotions *Group[promotionOp]
 	heartbeats *Group[time.Time]
 	sweeps     *Group[sweepWrite]
+
+	checkpoints  *Group[*checkpointOp]
+	certificates *Group[*certificateOp]
+	accounts     *Group[*Accounted]
 }
 
 // Open connects, brings the schema up to date and releases the leases that an earlier run of the same replica left
@@ -98,6 +102,9 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.promotions = NewGroup(l, "promotion", writePromotions)
 	l.heartbeats = NewGroup(l, "ping", heartbeat(cfg.Replica))
 	l.sweeps = NewGroup(l, "sweep", applySweeps)
+	l.checkpoints = NewGroup(l, "checkpoint", rememberCheckpoints)
+	l.certificates = NewGroup(l, "certificate", noteCertificates)
+	l.accounts = NewGroup(l, "account", account)
 	l.commit.start()
 	return l, nil
 }

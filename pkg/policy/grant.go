@@ -24,13 +24,19 @@ type Grant struct {
 	rule    string
 	set     artifact.Digest
 	orders  []Order
+
+	configuration string
 }
 
 // newGrant draws the random name of the grant. It is called in Set.Decide and nowhere else.
 func newGrant(s artifact.Subject, p *signingRule, orders []Order, set artifact.Digest) *Grant {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process rather than return an error
-	return &Grant{id: hex.EncodeToString(id[:]), subject: s, policy: p.name, rule: p.rule, set: set, orders: cloneOrders(orders)}
+	g := &Grant{id: hex.EncodeToString(id[:]), subject: s, policy: p.name, rule: p.rule, set: set, orders: cloneOrders(orders)}
+	if p.configuration != nil {
+		g.configuration = p.configuration.name
+	}
+	return g
 }
 
 // ID is the grant's random 128-bit name in hexadecimal; the ledger records it before a key is used.
@@ -63,6 +69,14 @@ func (g *Grant) Rule() string {
 		return ""
 	}
 	return g.rule
+}
+
+// Configuration is the name of the signing configuration that the policy signs through; empty when it lists keys itself.
+func (g *Grant) Configuration() string {
+	if g == nil {
+		return ""
+	}
+	return g.configuration
 }
 
 // SetDigest names the exact policy files that were in force.

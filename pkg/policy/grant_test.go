@@ -28,6 +28,15 @@ func TestGrant(t *testing.T) {
 	require.NotEqual(t, g.ID(), policytest.Grant(t, artifact.Subject{}, policy.Order{Key: "a", Formats: []string{"raw"}}).ID())
 }
 
+// The configuration decides the identity in certificates, so it is named by the policy that granted and nothing else.
+func TestGrantTellsItsConfiguration(t *testing.T) {
+	t.Parallel()
+	set := load(t, policy.Skip, configured)
+	d := set.Decide(asked(t, policy.Facts{Actors: []policy.Actor{{User: "ci", Role: policy.Creator}}}))
+	require.Equal(t, "releases", d.Grant.Configuration())
+	require.Empty(t, policytest.Grant(t, artifact.Subject{}, policy.Order{Key: "a", Formats: []string{"raw"}}).Configuration())
+}
+
 func TestGrantCannotBeWidened(t *testing.T) {
 	t.Parallel()
 	g := policytest.Grant(t, artifact.Subject{}, policy.Order{Key: "a", Formats: []string{"raw"}})
@@ -46,6 +55,7 @@ func TestEmptyGrantsAllowNothing(t *testing.T) {
 		require.Empty(t, g.Orders())
 		require.Empty(t, g.Policy())
 		require.Empty(t, g.Rule())
+		require.Empty(t, g.Configuration())
 		require.True(t, g.Subject().SHA256.IsZero())
 		require.True(t, g.SetDigest().IsZero())
 	}
