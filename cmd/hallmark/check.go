@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
@@ -31,8 +33,11 @@ func (c *Config) check() error {
 	if len(c.Artifactory) == 0 {
 		k.missing("artifactory", "list at least one instance")
 	}
-	if len(c.Keys) == 0 {
+	switch {
+	case len(c.Keys) == 0:
 		k.missing("keys", "list at least one; make one with: hallmark keys generate")
+	case !slices.ContainsFunc(values(c.Keys), func(key hsm.KeyConfig) bool { return key.UseOrDefault() == hsm.UseArtifact }):
+		k.found(c.Keys[0].Pos, "keys", errors.New("none of them signs artifacts; make one with: hallmark keys generate"))
 	}
 	k.found(c.Queue.Pos, "queue", c.Queue.Value.Validate())
 	k.found(c.Sweep.Pos, "sweep", c.Sweep.Value.Validate())

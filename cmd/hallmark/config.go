@@ -159,11 +159,13 @@ func (c *Config) instanceNames() []string {
 	return names
 }
 
-// vocabulary is what policies may name.
+// vocabulary is what policies may name. The service's own keys are not in it.
 func (c *Config) vocabulary() policy.Vocabulary {
 	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
-	for _, k := range c.Keys {
-		v.Keys = append(v.Keys, policy.Key{Name: k.Value.Name, Lane: k.Value.Lane, Retired: k.Value.Retired.Time})
+	for _, k := range values(c.Keys) {
+		if k.UseOrDefault() == hsm.UseArtifact {
+			v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, Retired: k.Retired.Time})
+		}
 	}
 	return v
 }

@@ -48,9 +48,9 @@ func newKeysList() *cobra.Command {
 		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) {
 			rows, now := make([][]string, len(all)), time.Now()
 			for i, k := range all {
-				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Lane), orDash(k.retired(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
+				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Use), orDash(k.Lane), orDash(k.retired(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
 			}
-			table(w, []string{"NAME", "LABEL", "TOKEN", "LANE", "RETIRED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
+			table(w, []string{"NAME", "LABEL", "TOKEN", "USE", "LANE", "RETIRED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
 		})
 	}
 	return cmd
@@ -62,15 +62,22 @@ func newKeysGenerate() *cobra.Command {
 		Short: "Make a key pair on a token",
 		Long: `Make a key pair on a token that can sign and nothing else, sensitive and not extractable. Its
 attributes are read back from the token; a key that could leave it is destroyed and the
-command fails. Prints what to put into the configuration.`,
+command fails. Prints what to put into the configuration.
+
+--use says what the key will do: sign artifacts when policy grants it (artifact, the default), or
+be one of the service's own keys, which no policy can name: log, sct, timestamp, issuer, root.
+hallmark ca init makes those together.`,
 		Example: `  hallmark keys generate release-2026 --token hsm
+  hallmark keys generate log-2026 --token hsm --use log
   hallmark keys generate release-2026 --token hsm --algorithm RSA-3072 -o json`,
 		Args: cobra.ExactArgs(1),
 	}
 	config, output := configFlag(cmd), outputFlag(cmd)
 	token := cmd.Flags().String("token", "", "token of the configuration to make the key on")
 	algorithm := cmd.Flags().String("algorithm", string(hsm.P256), "one of "+algorithmNames())
+	use := cmd.Flags().String("use", string(hsm.UseArtifact), "what the key is for: one of "+useNames())
 	_ = cmd.MarkFlagRequired("token")
+	_ = cmd.RegisterFlagCompletionFunc("use", cobra.FixedCompletions(strings.Split(useNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("token", complete(config, func(c *Config) (names []string) {
 		for _, t := range c.Tokens {
 			names = append(names, t.Value.Name)
@@ -80,6 +87,10 @@ command fails. Prints what to put into the configuration.`,
 	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(strings.Split(algorithmNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := seal.CheckKeyName(args[0]); err != nil {
+			return err
+		}
+		use, err := hsm.UseOf(*use)
+		if err != nil {
 			return err
 		}
 		c, err := loadTokens(*config)
@@ -99,11 +110,15 @@ command fails. Prints what to put into the configuration.`,
 			return err
 		}
 		k := keyView{
-			Label: args[0], Token: *token, Algorithm: string(made.Public.Algorithm), SPKI: made.Public.Pin(), PEM: string(pem),
+			Label: args[0], Token: *token, Use: string(use), Algorithm: string(made.Public.Algorithm), SPKI: made.Public.Pin(), PEM: string(pem),
 			Attributes: made.Attributes,
 		}
 		return show(cmd.OutOrStdout(), *output, k, func(w io.Writer) {
 			keyText(w, k)
+			if use != hsm.UseArtifact {
+				fmt.Fprintf(w, "\nput this under keys: in %s\n  - {name: %s, token: %s, use: %s, spki: %s}\n", *config, k.Label, k.Token, use, k.SPKI)
+				return
+			}
 			fmt.Fprintf(w, "\nput this under keys: in %s (lane: release or development)\n", *config)
 			fmt.Fprintf(w, "  - {name: %s, token: %s, spki: %s, lane: release}\n", k.Label, k.Token, k.SPKI)
 		})

@@ -16,6 +16,7 @@ type keyView struct {
 	Name       string         `json:"name"` // of the configuration; empty for a key that it does not know
 	Label      string         `json:"label"`
 	Token      string         `json:"token"`
+	Use        string         `json:"use,omitempty"` // empty for a key that the configuration does not know
 	Lane       string         `json:"lane,omitempty"`
 	Retired    time.Time      `json:"retired,omitzero"` // from when on it signs nothing
 	Algorithm  string         `json:"algorithm"`
@@ -41,7 +42,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 			}
 			for _, want := range values(c.Keys) {
 				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
-					k.Name, k.Lane, k.Pinned, k.Retired = want.Name, want.Lane, want.SPKI, want.Retired.Time
+					k.Name, k.Use, k.Lane, k.Pinned, k.Retired = want.Name, string(want.UseOrDefault()), want.Lane, want.SPKI, want.Retired.Time
 				}
 			}
 			if k.Pinned != "" && k.Pinned != k.SPKI && k.Problem == "" {
@@ -56,7 +57,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "%s\n", k.Label)
 	for _, f := range [...]struct{ name, value string }{
-		{"name", k.Name}, {"token", k.Token}, {"lane", k.Lane}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
+		{"name", k.Name}, {"token", k.Token}, {"use", k.Use}, {"lane", k.Lane}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
 		{"pinned", k.Pinned}, {"problem", k.Problem},
 	} {
 		if f.value != "" {
@@ -102,6 +103,14 @@ func algorithmNames() string {
 	var names []string
 	for _, a := range hsm.Algorithms() {
 		names = append(names, string(a))
+	}
+	return strings.Join(names, ", ")
+}
+
+func useNames() string {
+	var names []string
+	for _, u := range hsm.Uses() {
+		names = append(names, string(u))
 	}
 	return strings.Join(names, ", ")
 }

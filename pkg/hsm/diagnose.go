@@ -16,6 +16,7 @@ func Diagnose(ctx context.Context, tokens []Config, keys []KeyConfig, opts Optio
 	}
 	opts = opts.withDefaults()
 	opts.Registerer = nil
+	tokens, keys = opened(tokens, keys, opts)
 	results := make(chan []Check) // one batch per token, so that what was learned before a hang is told
 	go func() {
 		defer close(results)

@@ -2,8 +2,8 @@
 // what leaves this package is a signature that was verified in software with the pinned public key.
 //
 // Open connects every configured token once and refuses to start on anything doubtful: a key that is not there exactly
-// once, a public key other than the pinned one, an algorithm outside the table. Keyring.Signer is the only way to a
-// key and demands a policy.Grant. Open and Diagnose sign one random digest per key as a probe; that signature is
+// once, a public key other than the pinned one, an algorithm outside the table. Keyring.Signer is the only way to an
+// artifact key and demands a policy.Grant; Keyring.Service gives the service's own keys, which sign no artifact. Open and Diagnose sign one random digest per key as a probe; that signature is
 // verified and dropped.
 //
 // Signing goes through crypto11. The same module is used directly, beside it, for what crypto11 lacks: listing, reading
@@ -45,7 +45,8 @@ type KeyConfig struct {
 	Token    string `yaml:"token" doc:"Name of the token that holds the key."`
 	Label    string `yaml:"label" doc:"CKA_LABEL of the private and the public key object; the key's name when empty."`
 	SPKI     string `yaml:"spki" doc:"Pinned public key: sha256:<hex of SHA-256 over the DER SubjectPublicKeyInfo>, as 'hallmark keys show' prints it. Required for a key on a token."`
-	Lane     string `yaml:"lane" required:"true" oneof:"development,release" doc:"What the key is for; the two lanes never stand in for each other."`
+	Use      Use    `yaml:"use" default:"artifact" oneof:"artifact,log,sct,timestamp,issuer,root" doc:"What the key does: sign artifacts, the transparency log, the log's promise in certificates (sct), time-stamps, certificates of artifact keys (issuer), or those of issuers and of the time-stamping key (root). A key has one use only; policies name artifact keys. The service neither needs nor opens a root key, so its token may be taken away."`
+	Lane     string `yaml:"lane" oneof:"development,release" doc:"Which artifacts an artifact key is for; the two lanes never stand in for each other. Required for artifact keys, not taken for others."`
 	Retired  Moment `yaml:"retired" default:"never" doc:"When the key's time is over, such as 2026-06-01T00:00:00Z. From then on nothing is signed with it, and gates accept only what the ledger shows to have been signed before. The key stays configured, and on the token, as long as that is to pass."`
 	Software string `yaml:"software" doc:"Path of a PEM private key to use instead of a token. Not for production: refused unless software keys are allowed explicitly."`
 }
@@ -53,6 +54,7 @@ type KeyConfig struct {
 // Options are the surroundings of a Keyring.
 type Options struct {
 	AllowSoftwareKeys bool                  // accept keys with KeyConfig.Software
+	Root              bool                  // hold root keys too, which only hallmark ca needs
 	Log               *slog.Logger          // nil: silent
 	Registerer        prometheus.Registerer // nil: metrics are not exposed
 }
@@ -118,9 +120,7 @@ func (k KeyConfig) Validate() error {
 	if k.Name == "" {
 		say("name is missing")
 	}
-	if k.Lane != "development" && k.Lane != "release" {
-		say("lane is %q, it must be development or release", k.Lane)
-	}
+	k.validateUse(say)
 	switch {
 	case k.Software != "" && k.Token != "":
 		say("has both a token and a software key file; keep one")

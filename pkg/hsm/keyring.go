@@ -37,6 +37,7 @@ func Open(ctx context.Context, tokens []Config, keys []KeyConfig, opts Options) 
 		return nil, fmt.Errorf("configuration of tokens and keys: %w", err)
 	}
 	opts = opts.withDefaults()
+	tokens, keys = opened(tokens, keys, opts)
 	r := newKeyring(tokens, keys, opts)
 	ended := make(chan error, 1)
 	go func() { ended <- r.open(keys, opts) }()
@@ -129,6 +130,10 @@ func (r *Keyring) open(keys []KeyConfig, opts Options) error {
 	}
 	order := func(name string) int { return slices.IndexFunc(keys, func(k KeyConfig) bool { return k.Name == name }) }
 	slices.SortFunc(r.public, func(a, b Public) int { return order(a.Name) - order(b.Name) })
+	if err := distinct(r.public); err != nil {
+		r.disconnect()
+		return err
+	}
 	return nil
 }
 
@@ -149,29 +154,54 @@ func (t *token) open() error {
 	return nil
 }
 
-// Signer gives the use of a key to whoever holds a grant for it. ErrNotGranted, ErrUnknownKey.
+// Signer gives the use of an artifact key to whoever holds a grant for it. ErrNotGranted, ErrUnknownKey, ErrKeyUse.
 func (r *Keyring) Signer(g *policy.Grant, key string) (*Signer, error) {
 	if !g.Allows(key) {
 		return nil, fmt.Errorf("%w: %s", ErrNotGranted, key)
 	}
-	pub, ok := r.Key(key)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrUnknownKey, key)
-	}
-	return &Signer{ring: r, public: pub}, nil
+	return r.signer(key, UseArtifact)
 }
 
-// Key describes the key of this name.
-func (r *Keyring) Key(name string) (Public, bool) {
+// Service gives a key of the service's own, for its one use. Artifact keys are not to be had here: ErrKeyUse, as for any
+// other use than the configured one. ErrUnknownKey.
+func (r *Keyring) Service(name string, use Use) (*Signer, error) {
+	if use == UseArtifact || use == "" {
+		return nil, fmt.Errorf("%w: %s: an artifact key signs under a grant of policy only", ErrKeyUse, name)
+	}
+	return r.signer(name, use)
+}
+
+func (r *Keyring) signer(name string, use Use) (*Signer, error) {
 	i := slices.IndexFunc(r.public, func(p Public) bool { return p.Name == name })
-	if i < 0 {
-		return Public{}, false
+	switch {
+	case i < 0:
+		return nil, fmt.Errorf("%w: %s", ErrUnknownKey, name)
+	case r.public[i].Use != use:
+		return nil, fmt.Errorf("%w: %s has use %s, not %s", ErrKeyUse, name, r.public[i].Use, use)
 	}
-	return r.public[i], true
+	return &Signer{ring: r, public: r.public[i]}, nil
 }
 
-// Keys describes every key, in the configuration's order. The caller owns the slice.
-func (r *Keyring) Keys() []Public { return slices.Clone(r.public) }
+// Key describes the artifact key of this name.
+func (r *Keyring) Key(name string) (Public, bool) {
+	for _, p := range r.public {
+		if p.Name == name && p.Use == UseArtifact {
+			return p, true
+		}
+	}
+	return Public{}, false
+}
+
+// Keys describes every artifact key, in the configuration's order: what signatures of artifacts may be by. The caller
+// owns the slice.
+func (r *Keyring) Keys() []Public {
+	return slices.DeleteFunc(slices.Clone(r.public), func(p Public) bool { return p.Use != UseArtifact })
+}
+
+// ServiceKeys describes every other key, in the configuration's order. The caller owns the slice.
+func (r *Keyring) ServiceKeys() []Public {
+	return slices.DeleteFunc(slices.Clone(r.public), func(p Public) bool { return p.Use == UseArtifact })
+}
 
 // Ready reports whether every token answers. It asks the tokens but uses no key.
 func (r *Keyring) Ready(ctx context.Context) error {

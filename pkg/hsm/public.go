@@ -54,7 +54,8 @@ func Algorithms() []Algorithm {
 // Public is the public half of a signing key: what a verifier needs, without a token.
 type Public struct {
 	Name      string
-	Lane      string
+	Use       Use             // as configured; UseArtifact for a key that was not configured
+	Lane      string          // of an artifact key
 	SPKI      artifact.Digest // SHA-256 over the DER SubjectPublicKeyInfo
 	PublicKey crypto.PublicKey
 	Algorithm Algorithm
@@ -72,7 +73,7 @@ func NewPublic(name, lane string, pub crypto.PublicKey) (Public, error) {
 	if pub, err = x509.ParsePKIXPublicKey(der); err != nil {
 		return Public{}, fmt.Errorf("reading public key: %w", err)
 	}
-	p := Public{Name: name, Lane: lane, SPKI: sha256.Sum256(der), PublicKey: pub}
+	p := Public{Name: name, Use: UseArtifact, Lane: lane, SPKI: sha256.Sum256(der), PublicKey: pub}
 	for _, a := range algorithms {
 		switch k := pub.(type) {
 		case *ecdsa.PublicKey:

@@ -159,6 +159,14 @@ func (tok *Token) Generate(tb testing.TB, name, lane string, algorithm hsm.Algor
 	return hsm.KeyConfig{Name: name, Token: tok.Name, Lane: lane, SPKI: made.Public.Pin()}
 }
 
+// GenerateFor makes a key of the service's own on the token, with name and label alike.
+func (tok *Token) GenerateFor(tb testing.TB, name string, use hsm.Use, algorithm hsm.Algorithm) hsm.KeyConfig {
+	tb.Helper()
+	key := tok.Generate(tb, name, "", algorithm)
+	key.Use = use
+	return key
+}
+
 // CopyModule returns a copy of the SoftHSM module that sees this token and shares no state with any other copy, as a
 // second machine would.
 func (tok *Token) CopyModule(tb testing.TB) string {
