@@ -50,7 +50,7 @@ type openIntent struct {
 // looseEntry is a signature that no outcome has named yet.
 type looseEntry struct {
 	index     uint64
-	made      signed
+	made      keyUse
 	abandoned bool // an intent under which it can have been made was given up since
 }
 
@@ -128,7 +128,7 @@ func (a *account) announcedKey(index uint64, what string, spki artifact.Digest) 
 func (a *account) certificate(index uint64, c Certificate) {
 	a.certs.add(sha256.Sum256(c.DER))
 	cert, err := x509.ParseCertificate(c.DER)
-	if err != nil || cert.IsCA { // a CA may be offline, or somebody else's
+	if err != nil || cert.IsCA || !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) { // authorities may be elsewhere
 		return
 	}
 	a.announcedKey(index, "a certificate", sha256.Sum256(cert.RawSubjectPublicKeyInfo))
@@ -164,7 +164,7 @@ func (a *account) key(spki artifact.Digest) *keyAccount {
 }
 
 // rekord is a use of a key: it must have an intent by now.
-func (a *account) rekord(index uint64, made signed) {
+func (a *account) rekord(index uint64, made keyUse) {
 	a.rekords.set(index)
 	if made.err != nil {
 		a.report.Add(about(index, reason.Reason{
@@ -189,7 +189,7 @@ func (a *account) rekord(index uint64, made signed) {
 	k.loose = append(k.loose, index)
 }
 
-func (a *account) unaccounted(index uint64, made signed, found string) {
+func (a *account) unaccounted(index uint64, made keyUse, found string) {
 	a.report.Add(about(index, reason.Reason{
 		Code: reason.LogEntryUnaccounted, Message: "a key was used, and nothing tells by whose leave", Found: found,
 		Expected: "an intent before the signature, and an outcome that names it",

@@ -24,3 +24,20 @@ var (
 
 // Bits and Recent are the sets that a replay remembers in.
 type Bits = bits
+
+// LongLog is WriteDir for a log that is not to be held.
+type LongLog struct{ w *dirWriter }
+
+// NewLongLog begins one.
+func NewLongLog(dir string) *LongLog { return &LongLog{newDirWriter(dir, nil)} }
+
+// Add adds an entry.
+func (l *LongLog) Add(entry []byte) error { return l.w.add(entry) }
+
+// Finish returns the root.
+func (l *LongLog) Finish() ([]byte, error) {
+	if err := l.w.finish(); err != nil {
+		return nil, err
+	}
+	return l.w.tree.r.GetRootHash(nil)
+}

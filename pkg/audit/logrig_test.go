@@ -130,7 +130,7 @@ func (s *story) uses(n int) *story {
 // certificate is one for the key, of an issuer that nobody asks about here.
 func (s *story) certificate(k *ecdsa.PrivateKey) []byte {
 	s.t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(int64(len(s.leaves) + 1)), Subject: pkix.Name{CommonName: "leaf"}, NotBefore: s.now, NotAfter: s.now.Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(int64(len(s.leaves) + 1)), Subject: pkix.Name{CommonName: "leaf"}, NotBefore: s.now, NotAfter: s.now.Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "issuer"}}, k.Public(), s.log)
 	require.NoError(s.t, err)
 	return der

@@ -34,11 +34,11 @@ type entry struct {
 	raw  []byte
 	leaf Leaf // nil when it is none
 	err  error
-	made signed // of a Rekord
+	made keyUse // of a Rekord
 }
 
-// signed is what a Rekord comes down to.
-type signed struct {
+// keyUse is what a Rekord comes down to.
+type keyUse struct {
 	spki        artifact.Digest
 	certificate artifact.Digest // zero: it names a bare key
 	signature   artifact.Digest
@@ -96,8 +96,8 @@ func (e *entry) parse() {
 
 // open verifies the signature of a Rekord with the key that it names. It is not done by Rekord.Verify, on which the writing
 // of the log rests.
-func open(r Rekord) signed {
-	s := signed{signature: sha256.Sum256(r.Signature)}
+func open(r Rekord) keyUse {
+	s := keyUse{signature: sha256.Sum256(r.Signature)}
 	pub := r.Verifier.PublicKey
 	if der := r.Verifier.Certificate; der != nil {
 		cert, err := x509.ParseCertificate(der)
