@@ -1,0 +1,125 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// unproven are leaves that are in the log and wait for their proof.
+type unproven struct {
+	mu    sync.Mutex
+	some  *sync.Cond
+	list  []*pending
+	ended bool
+}
+
+func newUnproven() *unproven {
+	u := &unproven{}
+	u.some = sync.NewCond(&u.mu)
+	return u
+}
+
+func (u *unproven) add(more []*pending) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.list = append(u.list, more...)
+	u.some.Signal()
+}
+
+// end says that nothing is going to be added any more.
+func (u *unproven) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
+	u.some.Signal()
+}
+
+// take waits for leaves and takes all of them; none when there will be no more.
+func (u *unproven) take() []*pending {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for len(u.list) == 0 && !u.ended {
+		u.some.Wait()
+	}
+	all := u.list
+	u.list = nil
+	return all
+}
+
+// proveAll is the one goroutine that proves: one checkpoint for all that wait while the one before was signed.
+func (l *Log) proveAll() {
+	for {
+		waiting := l.proofs.take()
+		if len(waiting) == 0 {
+			return
+		}
+		err := l.proveThese(context.Background(), waiting)
+		if err == nil {
+			continue
+		}
+		l.metrics.failed("prove")
+		l.log.ErrorContext(context.Background(), "leaves are in the log, but have no proof", slog.String("origin", l.config.Origin), slog.Int("leaves", len(waiting)), slog.Any("error", err))
+		for _, p := range waiting {
+			p.finish(&Unproven{Index: p.index, Err: err})
+		}
+	}
+}
+
+// proveThese finishes all of them, or none and returns an error. The checkpoint is over the tree as it is now, which holds them all.
+func (l *Log) proveThese(ctx context.Context, waiting []*pending) error {
+	size, err := l.reader.IntegratedSize(ctx)
+	if err != nil {
+		return err
+	}
+	tree := l.tree(size)
+	root, err := tree.root(ctx)
+	if err != nil {
+		return err
+	}
+	type result struct {
+		signed
+		error
+	}
+	checkpoint := make(chan result, 1)
+	go func() {
+		s, err := l.guard.sign(ctx, size, root)
+		checkpoint <- result{s, err}
+	}()
+	errs := make([]error, len(waiting))
+	for i, p := range waiting {
+		errs[i] = l.build(ctx, tree, root, p)
+	}
+	c := <-checkpoint
+	if c.error != nil {
+		return c.error
+	}
+	for i, p := range waiting {
+		if errs[i] != nil {
+			l.metrics.failed("prove")
+			p.finish(&Unproven{Index: p.index, Err: errs[i]})
+			continue
+		}
+		p.proof.Checkpoint = c.text
+		p.finish(nil)
+	}
+	return nil
+}
+
+// build makes the proof of one leaf, but for the checkpoint, and verifies it.
+func (l *Log) build(ctx context.Context, tree *nodes, root []byte, p *pending) error {
+	hashes, err := tree.inclusion(ctx, p.index)
+	if err != nil {
+		return err
+	}
+	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.index, tree.size, rfc6962.DefaultHasher.HashLeaf(p.leaf), hashes, root); err != nil {
+		return errors.Join(fmt.Errorf("%w: the leaf at index %d is not the one asked for", errTile, p.index), err)
+	}
+	p.proof = Proof{Index: p.index, Size: tree.size, Root: root, Hashes: hashes, LogID: l.guard.logID}
+	return nil
+}

@@ -1,0 +1,91 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/transparency-dev/tessera/api/layout"
+)
+
+// publishAll keeps the checkpoint that monitors read at most publishEvery behind the log, and publishes the last one at the
+// end. While witnesses fail, it asks them less and less often.
+func (l *Log) publishAll(ctx context.Context) {
+	defer close(l.ended)
+	pause := publishEvery
+	for {
+		ended := false
+		select {
+		case <-l.ending:
+			ended = true
+		case <-time.After(pause):
+		}
+		switch err := l.publishNow(ctx); {
+		case err == nil && pause > publishEvery:
+			l.log.InfoContext(ctx, "the checkpoint of the log is published again", slog.String("origin", l.config.Origin))
+			pause = publishEvery
+		case err != nil:
+			l.metrics.failed("publish")
+			l.log.ErrorContext(ctx, "the checkpoint of the log was not published", slog.String("origin", l.config.Origin), slog.Any("error", err))
+			pause = min(2*pause, time.Minute)
+		}
+		if ended {
+			return
+		}
+	}
+}
+
+// publishNow publishes a checkpoint over all that is in the log, unless that has been done: signed by us, countersigned by
+// witnesses, durable.
+func (l *Log) publishNow(ctx context.Context) error {
+	size, err := l.reader.IntegratedSize(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := l.published()
+	if err != nil {
+		return err
+	}
+	if now.root != nil && now.size == size {
+		return nil
+	}
+	root, err := l.tree(size).root(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := l.publish(ctx, size, root)
+	if err != nil {
+		return err
+	}
+	if err := l.replaceCheckpoint(text); err != nil {
+		return fmt.Errorf("writing the checkpoint: %w", err)
+	}
+	l.metrics.publishedSize.Set(float64(size))
+	l.guard.at("published")
+	return nil
+}
+
+// replaceCheckpoint is atomic, and durable when it returns.
+func (l *Log) replaceCheckpoint(text []byte) (err error) {
+	draft := filepath.Join(l.config.Dir, privateDir, "checkpoint.new")
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // #nosec G302 -- it is for everybody
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, filepath.Join(l.config.Dir, layout.CheckpointPath)); err != nil {
+		return err
+	}
+	d, err := os.Open(l.config.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
