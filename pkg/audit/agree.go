@@ -9,9 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	formats "github.com/transparency-dev/formats/log"
 	"github.com/transparency-dev/merkle/rfc6962"
-	"github.com/transparency-dev/tessera/api"
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
@@ -22,14 +20,14 @@ const (
 )
 
 // lastSigned is the newest checkpoint known to be ours: remembered, or standing in the directory. It refuses a directory that
-// is another log's, and one that holds nothing of what was signed, before anything is written there.
-func (l *Log) lastSigned(ctx context.Context) (remembered []signed, err error) {
+// is another log's, and one that holds nothing of what was checkpoint, before anything is written there.
+func (l *Log) lastSigned(ctx context.Context) (remembered []checkpoint, err error) {
 	size, root, err := l.guard.memory.LastCheckpoint(ctx, l.config.Origin)
 	if err != nil {
 		return nil, fmt.Errorf("reading which checkpoint was signed last: %w", err)
 	}
 	if size > 0 {
-		remembered = append(remembered, signed{size: size, root: root})
+		remembered = append(remembered, checkpoint{size: size, root: root})
 	}
 	published, err := l.published()
 	if err != nil {
@@ -51,31 +49,24 @@ func (l *Log) lastSigned(ctx context.Context) (remembered []signed, err error) {
 }
 
 // published reads the checkpoint that stands in the directory; its size is 0 when there is none.
-func (l *Log) published() (signed, error) {
+func (l *Log) published() (checkpoint, error) {
 	text, err := os.ReadFile(filepath.Join(l.config.Dir, layout.CheckpointPath))
 	if errors.Is(err, fs.ErrNotExist) {
-		return signed{}, nil
+		return checkpoint{}, nil
 	}
 	if err != nil {
-		return signed{}, err
+		return checkpoint{}, err
 	}
-	var found formats.Checkpoint
-	if _, err := found.Unmarshal(text); err != nil {
-		return signed{}, fmt.Errorf("%w: its checkpoint cannot be read: %w", errTile, err)
-	}
-	if found.Origin != l.config.Origin {
-		return signed{}, fmt.Errorf("%w: its origin is %.100q, the configuration says %q; give every log its own directory", ErrForeign, found.Origin, l.config.Origin)
-	}
-	c, _, _, err := formats.ParseCheckpoint(text, l.config.Origin, l.guard.proves)
+	c, err := ParseHead(text, []Key{{Origin: l.config.Origin, Public: l.guard.key.Public()}})
 	if err != nil {
-		return signed{}, fmt.Errorf("%w: its checkpoint is not signed by the configured key (%w); a new key needs a new log with another directory and origin", ErrForeign, err)
+		return checkpoint{}, fmt.Errorf("%w: %w; give every log its own directory, and begin a new log, with another origin, for a new key", ErrForeign, err)
 	}
-	return signed{size: c.Size, root: c.Hash}, nil
+	return checkpoint{size: c.Size, root: c.Root}, nil
 }
 
-// agree holds the tree in the directory against each checkpoint that was signed, and the leaves that came after them against the
+// agree holds the tree in the directory against each checkpoint that was checkpoint, and the leaves that came after them against the
 // tree.
-func (l *Log) agree(ctx context.Context, before []signed) error {
+func (l *Log) agree(ctx context.Context, before []checkpoint) error {
 	size, err := l.reader.IntegratedSize(ctx)
 	if err != nil {
 		return err
@@ -104,7 +95,7 @@ func (l *Log) agree(ctx context.Context, before []signed) error {
 	return nil
 }
 
-func same(ctx context.Context, tree *nodes, root []byte, s signed) error {
+func same(ctx context.Context, tree *nodes, root []byte, s checkpoint) error {
 	if tree.size > s.size {
 		return tree.extends(ctx, s.size, s.root, root)
 	}
@@ -126,17 +117,17 @@ func (l *Log) tailHolds(ctx context.Context, tree *nodes) error {
 		if err != nil {
 			return fmt.Errorf("reading leaves: %w", err)
 		}
-		var bundle api.EntryBundle
-		if err := bundle.UnmarshalText(raw); err != nil {
-			return fmt.Errorf("%w: bundle %d: %w", errTile, ri.Index, err)
+		leaves, err := splitBundle(raw, layout.EntryBundleWidth)
+		if err != nil {
+			return fmt.Errorf("bundle %d: %w", ri.Index, err)
 		}
 		rows, err := tree.tile(ctx, tileID{0, ri.Index})
 		if err != nil {
 			return err
 		}
 		for i := range ri.N {
-			if i >= uint(len(bundle.Entries)) || i >= uint(len(rows[0])) || !bytes.Equal(rfc6962.DefaultHasher.HashLeaf(bundle.Entries[i]), rows[0][i]) {
-				return fmt.Errorf("%w: the leaf at index %d is missing or is not the one that was logged", errTile, ri.Index*layout.EntryBundleWidth+uint64(i))
+			if i >= uint(len(leaves)) || i >= uint(len(rows[0])) || !bytes.Equal(rfc6962.DefaultHasher.HashLeaf(leaves[i]), rows[0][i]) {
+				return fmt.Errorf("%w: the leaf at index %d is missing or is not the one that was logged", ErrDamaged, ri.Index*layout.EntryBundleWidth+uint64(i))
 			}
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // signTimeout bounds what a checkpoint waits for, the memory and the key together.
 const signTimeout = 30 * time.Second
 
-// signed is a checkpoint with our signature.
-type signed struct {
+// checkpoint is a checkpoint with our signature.
+type checkpoint struct {
 	size      uint64
 	root      []byte
 	text      string // the note: origin, size, root and signature; "" when only size and root are known
@@ -28,7 +28,7 @@ type signed struct {
 }
 
 // guard is the one way to a signature over a checkpoint. It signs nothing but trees that are proven to continue the last one
-// that was signed, in this process or before, and remembers each before it is used: whatever becomes of the directory,
+// that was checkpoint, in this process or before, and remembers each before it is used: whatever becomes of the directory,
 // the log has one history. Safe for concurrent use.
 type guard struct {
 	origin  string
@@ -42,7 +42,7 @@ type guard struct {
 	at      func(point string) // where tests end the process
 
 	mu      sync.Mutex
-	last    signed
+	last    checkpoint
 	covered atomic.Uint64 // last.size, for those who cannot wait for a signature
 }
 
@@ -71,7 +71,7 @@ func newGuard(origin string, key Signer, memory Memory, m *metrics) (*guard, err
 
 // sign returns the signed checkpoint of the tree of a size. ErrForked means that this tree and one that was signed before do not
 // belong to one history; then nothing was signed.
-func (g *guard) sign(ctx context.Context, size uint64, root []byte) (signed, error) {
+func (g *guard) sign(ctx context.Context, size uint64, root []byte) (checkpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, signTimeout)
 	defer cancel()
 	g.mu.Lock()
@@ -83,19 +83,19 @@ func (g *guard) sign(ctx context.Context, size uint64, root []byte) (signed, err
 		if errors.Is(err, ErrForked) || errors.Is(err, ErrRolledBack) {
 			g.metrics.refused.Inc()
 		}
-		return signed{}, err
+		return checkpoint{}, err
 	}
 	if size > 0 && size >= g.last.size {
 		if err := g.memory.RememberCheckpoint(ctx, g.origin, size, root); err != nil {
-			return signed{}, fmt.Errorf("remembering the checkpoint of %d leaves: %w", size, err)
+			return checkpoint{}, fmt.Errorf("remembering the checkpoint of %d leaves: %w", size, err)
 		}
 		// From here on nothing else may be signed for this size, whether or not the key answers.
-		g.know(signed{size: size, root: root})
+		g.know(checkpoint{size: size, root: root})
 		g.at("remembered")
 	}
 	s, err := g.make(ctx, size, root)
 	if err != nil {
-		return signed{}, fmt.Errorf("signing the checkpoint of %d leaves: %w", size, err)
+		return checkpoint{}, fmt.Errorf("signing the checkpoint of %d leaves: %w", size, err)
 	}
 	if size >= g.last.size {
 		g.know(s)
@@ -125,24 +125,24 @@ func (g *guard) continues(ctx context.Context, size uint64, root []byte) error {
 	return g.tree(size).extends(ctx, last.size, last.root, root)
 }
 
-func (g *guard) make(ctx context.Context, size uint64, root []byte) (signed, error) {
+func (g *guard) make(ctx context.Context, size uint64, root []byte) (checkpoint, error) {
 	body := formats.Checkpoint{Origin: g.origin, Size: size, Hash: root}.Marshal()
 	h := g.key.Hash().New()
 	_, _ = h.Write(body) // a hash never fails
 	sig, err := g.key.Sign(ctx, h.Sum(nil))
 	if err != nil {
-		return signed{}, err
+		return checkpoint{}, err
 	}
 	text, err := note.Sign(&note.Note{Text: string(body)}, made{g, sig})
 	if err != nil {
-		return signed{}, err
+		return checkpoint{}, err
 	}
-	s := signed{size: size, root: root, text: string(text), signature: sig}
+	s := checkpoint{size: size, root: root, text: string(text), signature: sig}
 	return s, g.verify(s)
 }
 
 // verify holds a checkpoint against the public key, before anybody else does.
-func (g *guard) verify(s signed) error {
+func (g *guard) verify(s checkpoint) error {
 	c, _, _, err := formats.ParseCheckpoint([]byte(s.text), g.origin, g.proves)
 	if err != nil {
 		return fmt.Errorf("the signature does not verify: %w", err)
@@ -154,7 +154,7 @@ func (g *guard) verify(s signed) error {
 }
 
 // know sets the newest checkpoint, signed or remembered.
-func (g *guard) know(s signed) {
+func (g *guard) know(s checkpoint) {
 	g.last = s
 	g.covered.Store(s.size)
 }
@@ -191,6 +191,6 @@ func (s asNoteSigner) Sign(msg []byte) ([]byte, error) {
 	return done.signature, err
 }
 
-func (s signed) String() string {
+func (s checkpoint) String() string {
 	return fmt.Sprintf("%d leaves, root %s", s.size, hex.EncodeToString(s.root))
 }

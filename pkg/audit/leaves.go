@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/transparency-dev/tessera/api"
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
 // Leaves hands over every leaf that is in the log by now, from an index on and in order, until each returns an error, which Leaves
-// returns. The leaf is each's to keep. What is read is trusted as it stands on disk.
+// returns. What is read is trusted as it stands on disk.
 func (l *Log) Leaves(ctx context.Context, from uint64, each func(index uint64, leaf []byte) error) error {
 	size, err := l.reader.IntegratedSize(ctx)
 	if err != nil || from >= size {
@@ -20,14 +19,14 @@ func (l *Log) Leaves(ctx context.Context, from uint64, each func(index uint64, l
 		if err != nil {
 			return fmt.Errorf("reading leaves: %w", err)
 		}
-		var bundle api.EntryBundle
-		if err := bundle.UnmarshalText(raw); err != nil {
-			return fmt.Errorf("reading leaves: %w: bundle %d: %w", errTile, ri.Index, err)
+		leaves, err := splitBundle(raw, int(ri.First+ri.N))
+		if err != nil {
+			return fmt.Errorf("reading leaves: bundle %d: %w", ri.Index, err)
 		}
-		if uint(len(bundle.Entries)) < ri.First+ri.N {
-			return fmt.Errorf("reading leaves: %w: bundle %d has %d leaves, expected %d", errTile, ri.Index, len(bundle.Entries), ri.First+ri.N)
+		if uint(len(leaves)) < ri.First+ri.N {
+			return fmt.Errorf("reading leaves: %w: bundle %d has %d leaves, expected %d", ErrDamaged, ri.Index, len(leaves), ri.First+ri.N)
 		}
-		for i, leaf := range bundle.Entries[ri.First : ri.First+ri.N] {
+		for i, leaf := range leaves[ri.First:] {
 			if err := ctx.Err(); err != nil {
 				return context.Cause(ctx)
 			}

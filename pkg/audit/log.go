@@ -30,8 +30,6 @@ var (
 	ErrUnconfirmed = errors.New("the leaf may or may not be in the log")
 	// ErrClosed means that the log was closed; the leaf is not in it.
 	ErrClosed = errors.New("the log is closed")
-
-	errTile = errors.New("the log is damaged")
 )
 
 // Unproven means that a leaf is in the log for good, but that no proof of it can be given now. Prove may succeed later.

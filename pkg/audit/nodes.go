@@ -94,7 +94,7 @@ func (n *nodes) get(ctx context.Context, id compact.NodeID) ([]byte, error) {
 		return nil, err
 	}
 	if row >= uint(len(rows)) || at >= uint64(len(rows[row])) {
-		return nil, fmt.Errorf("%w: tile %d/%d has %d hashes, too few for %d leaves", errTile, level, index, len(rows[0]), n.size)
+		return nil, fmt.Errorf("%w: tile %d/%d has %d hashes, too few for %d leaves", ErrDamaged, level, index, len(rows[0]), n.size)
 	}
 	return rows[row][at], nil
 }
@@ -108,7 +108,7 @@ func (n *nodes) tile(ctx context.Context, id tileID) ([][][]byte, error) {
 		return nil, fmt.Errorf("reading tile %d/%d: %w", id.level, id.index, err)
 	}
 	if len(raw) == 0 || len(raw)%sha256.Size != 0 || len(raw) > layout.TileWidth*sha256.Size {
-		return nil, fmt.Errorf("%w: tile %d/%d has %d bytes", errTile, id.level, id.index, len(raw))
+		return nil, fmt.Errorf("%w: tile %d/%d has %d bytes", ErrDamaged, id.level, id.index, len(raw))
 	}
 	row := make([][]byte, 0, len(raw)/sha256.Size)
 	for ; len(raw) > 0; raw = raw[sha256.Size:] {

@@ -83,21 +83,21 @@ func (l *Log) proveThese(ctx context.Context, waiting []*pending) error {
 		return err
 	}
 	type result struct {
-		signed
-		error
+		checkpoint
+		err error
 	}
-	checkpoint := make(chan result, 1)
+	signing := make(chan result, 1)
 	go func() {
-		s, err := l.guard.sign(ctx, size, root)
-		checkpoint <- result{s, err}
+		c, err := l.guard.sign(ctx, size, root)
+		signing <- result{c, err}
 	}()
 	errs := make([]error, len(waiting))
 	for i, p := range waiting {
 		errs[i] = l.build(ctx, tree, root, p)
 	}
-	c := <-checkpoint
-	if c.error != nil {
-		return c.error
+	c := <-signing
+	if c.err != nil {
+		return c.err
 	}
 	for i, p := range waiting {
 		if errs[i] != nil {
@@ -118,7 +118,7 @@ func (l *Log) build(ctx context.Context, tree *nodes, root []byte, p *pending) e
 		return err
 	}
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.index, tree.size, rfc6962.DefaultHasher.HashLeaf(p.leaf), hashes, root); err != nil {
-		return errors.Join(fmt.Errorf("%w: the leaf at index %d is not the one asked for", errTile, p.index), err)
+		return errors.Join(fmt.Errorf("%w: the leaf at index %d is not the one asked for", ErrDamaged, p.index), err)
 	}
 	p.proof = Proof{Index: p.index, Size: tree.size, Root: root, Hashes: hashes, LogID: l.guard.logID}
 	return nil
