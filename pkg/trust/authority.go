@@ -1,0 +1,266 @@
+package trust
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What can be wrong with certificates. Errors of Authority.Issue wrap ErrCertificateUnavailable and one of the others:
+// nothing may be signed without a certificate where certificates are asked for.
+var (
+	ErrCertificateUnavailable = errors.New("no certificate to be had")
+	ErrProfile                = errors.New("certificate is not of its profile")
+	ErrLint                   = errors.New("certificate breaks rules")
+	ErrChain                  = errors.New("certificate chain does not hold")
+	ErrExpired                = errors.New("certificate has expired")
+	ErrNotYetValid            = errors.New("certificate is not valid yet")
+	ErrClock                  = errors.New("the clock went back")
+)
+
+// AuthorityConfig is an issuing authority. Key and Chain are required.
+type AuthorityConfig struct {
+	Key       Signer
+	Chain     []*x509.Certificate // issuing certificate first, root last
+	SCT       Signer              // promises the log in each leaf (P-256 or RSA); nil: no promise, and stock verifiers then want --insecure-ignore-sct
+	Issuer    string              // URL of the service; identities lie below it
+	Validity  time.Duration       // of a leaf; 0: 24 h. Never beyond the chain's own.
+	Profile   Profile
+	Subject   pkix.Name // of leaves; with ProfileCABF organisation, country and common name are required
+	Addresses Addresses // with ProfileCABF
+	Now       func() time.Time
+}
+
+// Request asks for the certificate of a signing key.
+type Request struct {
+	Public   crypto.PublicKey
+	Identity string // a URI below Issuer: KeyIdentity or ConfigurationIdentity
+}
+
+// Authority issues certificates of signing keys. It is safe for concurrent use.
+type Authority struct {
+	config AuthorityConfig
+	maker  *maker
+	mu     sync.Mutex
+	seen   time.Time // the latest time at which something was issued
+}
+
+// NewAuthority checks that the chain holds now, is the key's, and may issue certificates for code signing.
+func NewAuthority(c AuthorityConfig) (*Authority, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Validity == 0 {
+		c.Validity = defaultLeafLife
+	}
+	if c.Validity < 10*time.Minute {
+		return nil, fmt.Errorf("certificate authority: validity %s is too short for a signature to be time-stamped in; use 24h", c.Validity)
+	}
+	if err := checkIssuer(c.Issuer); err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	if err := CheckChain(c.Chain, KindIssuing, c.Key.Public(), c.Now()); err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	if c.SCT != nil {
+		if err := checkSCTKey(c.SCT); err != nil {
+			return nil, fmt.Errorf("certificate authority: %w", err)
+		}
+	}
+	m, err := newMaker(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	c.Chain = slices.Clone(c.Chain)
+	return &Authority{config: c, maker: m}, nil
+}
+
+// Issuer is the URL that leaves name as their issuer.
+func (a *Authority) Issuer() string { return a.config.Issuer }
+
+// Chain is the authority's own: issuing certificate first, root last. The caller owns the slice.
+func (a *Authority) Chain() []*x509.Certificate { return slices.Clone(a.config.Chain) }
+
+// Issue makes a leaf: digitalSignature, code signing, one URI, the issuer's name, the log's promise. It was linted before
+// the authority's key signed it, and verified afterwards; costs one signature of that key and one of the SCT key.
+// Errors wrap ErrCertificateUnavailable.
+func (a *Authority) Issue(ctx context.Context, req Request) ([]byte, error) {
+	made, err := a.issue(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: for %s: %w", ErrCertificateUnavailable, req.Identity, err)
+	}
+	return made.Raw, nil
+}
+
+func (a *Authority) issue(ctx context.Context, req Request) (*x509.Certificate, error) {
+	identity, err := a.identity(req.Identity)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.tick()
+	if err != nil {
+		return nil, err
+	}
+	parent := a.config.Chain[0]
+	from, to, err := within(now.Add(-backdateLeaf), now.Add(a.config.Validity), now, a.config.Chain)
+	if err != nil {
+		return nil, err
+	}
+	t, err := template(req.Public, a.config.Subject, from, to)
+	if err != nil {
+		return nil, err
+	}
+	if err := asLeaf(t, identity, a.config.Issuer); err != nil {
+		return nil, err
+	}
+	if a.config.Profile == ProfileCABF {
+		if err := asCABF(t, KindLeaf, a.config.Addresses); err != nil {
+			return nil, err
+		}
+	}
+	draft, err := a.maker.draftOf(t, parent, req.Public)
+	if err != nil {
+		return nil, err
+	}
+	if a.config.SCT != nil {
+		if draft, err = a.promise(ctx, t, draft, now); err != nil {
+			return nil, err
+		}
+	}
+	if err := Lint(draft, parent, KindLeaf, a.config.Profile); err != nil {
+		return nil, err
+	}
+	made, err := a.maker.sign(ctx, draft)
+	if err != nil {
+		return nil, err
+	}
+	return made, a.check(made, now)
+}
+
+// promise adds the log's promise to the template as its last extension, and drafts anew.
+func (a *Authority) promise(ctx context.Context, t, draft *x509.Certificate, now time.Time) (*x509.Certificate, error) {
+	parent := a.config.Chain[0]
+	sct, err := signSCT(ctx, a.config.SCT, parent, draft.RawTBSCertificate, now)
+	if err != nil {
+		return nil, err
+	}
+	t.ExtraExtensions = append(t.ExtraExtensions, sct)
+	with, err := a.maker.draftOf(t, parent, draft.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	tbs, err := withoutSCTs(with.RawTBSCertificate)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(tbs, draft.RawTBSCertificate) {
+		return nil, fmt.Errorf("%w: the log's promise is not the only difference between draft and certificate", ErrProfile)
+	}
+	return with, nil
+}
+
+// check judges what was made as a verifier will.
+func (a *Authority) check(made *x509.Certificate, now time.Time) error {
+	if err := verifyChain(append([]*x509.Certificate{made}, a.config.Chain...), x509.ExtKeyUsageCodeSigning, now); err != nil {
+		return err
+	}
+	if a.config.SCT == nil {
+		return nil
+	}
+	_, err := VerifySCT(made, a.config.Chain[0], a.config.SCT.Public())
+	return err
+}
+
+// tick is now, unless the clock went back by more than a leaf is backdated: what was issued before would lie in the
+// future, and nobody knows which of the two times is the right one. A new start forgets the earlier one.
+func (a *Authority) tick() (time.Time, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.config.Now()
+	if now.Before(a.seen.Add(-backdateLeaf)) {
+		return now, fmt.Errorf("%w: a certificate was issued at %s, and now it is %s; set the clock right and restart", ErrClock, moment(a.seen), moment(now))
+	}
+	if now.After(a.seen) {
+		a.seen = now
+	}
+	return now, nil
+}
+
+// identity reads a leaf's identity, which is matched byte by byte later: only what comes out as it went in is taken.
+func (a *Authority) identity(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: identity: %w", ErrProfile, err)
+	case !strings.HasPrefix(s, strings.TrimSuffix(a.config.Issuer, "/")+"/"):
+		return nil, fmt.Errorf("%w: identity %q does not lie below the issuer %s", ErrProfile, s, a.config.Issuer)
+	case u.String() != s || len(s) > 1024 || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%w: identity %q is not a plain URI", ErrProfile, s)
+	}
+	return u, nil
+}
+
+func checkIssuer(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != s || strings.HasSuffix(s, "/") {
+		return fmt.Errorf("issuer %q must be the service's URL, such as https://hallmark.example, without a slash at the end", s)
+	}
+	return nil
+}
+
+// KeyIdentity is who a key is in certificates when no signing configuration granted its use.
+func KeyIdentity(issuer, key string) string { return issuer + "/keys/" + url.PathEscape(key) }
+
+// ConfigurationIdentity is who signs when a signing configuration granted it.
+func ConfigurationIdentity(issuer, name string) string {
+	return issuer + "/configurations/" + url.PathEscape(name)
+}
+
+// within trims a life to that of every certificate above, all of which must be valid now.
+func within(from, to, now time.Time, above []*x509.Certificate) (time.Time, time.Time, error) {
+	for _, c := range above {
+		if err := validAt(c, now); err != nil {
+			return from, to, err
+		}
+		if from.Before(c.NotBefore) {
+			from = c.NotBefore
+		}
+		if to.After(c.NotAfter) {
+			to = c.NotAfter
+		}
+	}
+	return from, to, nil
+}
+
+// validAt says in words when a certificate's time is not now.
+func validAt(c *x509.Certificate, now time.Time) error {
+	switch {
+	case now.Before(c.NotBefore):
+		return fmt.Errorf("%w: %s begins at %s, and now it is %s; is the clock right?", ErrNotYetValid, nameOf(c), moment(c.NotBefore), moment(now))
+	case now.After(c.NotAfter):
+		return fmt.Errorf("%w: %s ended at %s, and now it is %s; renew it (hallmark ca issue), or set the clock right", ErrExpired, nameOf(c), moment(c.NotAfter), moment(now))
+	}
+	return nil
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// nameOf is a certificate as messages call it.
+func nameOf(c *x509.Certificate) string {
+	if s := c.Subject.String(); s != "" {
+		return fmt.Sprintf("the certificate of %q", s)
+	}
+	for _, u := range c.URIs {
+		return fmt.Sprintf("the certificate of %q", u)
+	}
+	return fmt.Sprintf("the certificate with serial number %x", c.SerialNumber)
+}
