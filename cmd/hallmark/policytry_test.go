@@ -95,9 +95,9 @@ func TestPolicyDiff(t *testing.T) {
 	}
 	require.Contains(t, diff(exitOK, "same"), "none added, removed or changed")
 	require.Contains(t, diff(exitOK, "open"), "+ target: repositories release, vault", "no case and no inventory speaks of the vault")
-	require.Contains(t, diff(exitRefused, "open", "--inventory", at("vault.txt")), "NEWLY ALLOWED by a gate: 1\n  vault/app.tgz, release-2026 (sigstore)\n")
+	require.Contains(t, diff(exitRefused, "open", "--inventory", at("vault.txt")), "NEWLY ALLOWED by a gate: 1\n  vault/app.tgz, release-2026 (sigstore-key)\n")
 	require.Contains(t, diff(exitOK, "open", "--inventory", at("vault.txt"), "--allow-newly-allowed"), "1 newly allowed")
-	require.Contains(t, diff(exitRefused, "laneless"), "dev-2026 (sigstore)", "the case has no signature; a development key's opens the gate all the same")
+	require.Contains(t, diff(exitRefused, "laneless"), "dev-2026 (sigstore-key)", "the case has no signature; a development key's opens the gate all the same")
 
 	var d trial.Diff
 	require.NoError(t, json.Unmarshal([]byte(diff(exitRefused, "laneless", "-o", "json")), &d))

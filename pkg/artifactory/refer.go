@@ -26,8 +26,8 @@ const (
 	emptyConfigType = "application/vnd.oci.empty.v1+json"
 )
 
-// Refer stores one signature of a manifest and returns where it stands: the digest of the referrer (format cosign) or
-// the tag (format cosign-tag). It returns without an error only when the signature was read back, whole and listed. The
+// Refer stores one signature of a manifest and returns where it stands: the digest of the referrer (formats cosign and
+// cosign-key) or the tag (format cosign-tag). It returns without an error only when the signature was read back, whole and listed. The
 // same content gives the same referrer or layer, so a repetition changes nothing; signatures of others stay.
 //
 // A server without the referrers API gets the index at the tag sha256-<hex> instead. That index, like the tag of the
@@ -62,8 +62,8 @@ func (c *Client) refer(ctx context.Context, image artifact.Subject, format strin
 		return "", context.Cause(ctx)
 	}
 	switch format {
-	case formatCosign:
-		return r.refer(image, content)
+	case formatCosign, formatCosignKey:
+		return r.refer(image, format, content)
 	case formatCosignTag:
 		return r.tag(content)
 	}
@@ -71,9 +71,9 @@ func (c *Client) refer(ctx context.Context, image artifact.Subject, format strin
 }
 
 // refer stores a bundle as referrer.
-func (r *registry) refer(image artifact.Subject, content []byte) (string, error) {
+func (r *registry) refer(image artifact.Subject, format string, content []byte) (string, error) {
 	config, layer := static.NewLayer([]byte(emptyConfig), emptyConfigType), static.NewLayer(content, bundleType+".v0.3+json")
-	m, err := newReferrer(image, content)
+	m, err := newReferrer(image, format, content)
 	if err != nil {
 		return "", err
 	}
@@ -145,7 +145,14 @@ func newManifest(m v1.Manifest) (*ownManifest, error) {
 }
 
 // newReferrer is the manifest that binds a bundle to its subject.
-func newReferrer(image artifact.Subject, content []byte) (*ownManifest, error) {
+func newReferrer(image artifact.Subject, format string, content []byte) (*ownManifest, error) {
+	annotations := map[string]string{
+		"dev.sigstore.bundle.content":       "dsse-envelope",
+		"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1",
+	}
+	if format != formatCosign {
+		annotations[formatAnnotation] = format
+	}
 	return newManifest(v1.Manifest{
 		ArtifactType: bundleType + ".v0.3+json",
 		Config:       describe(emptyConfigType, []byte(emptyConfig)),
@@ -153,10 +160,7 @@ func newReferrer(image artifact.Subject, content []byte) (*ownManifest, error) {
 		Subject: &v1.Descriptor{
 			MediaType: types.MediaType(image.Image.MediaType), Size: image.Size, Digest: v1.Hash{Algorithm: "sha256", Hex: image.SHA256.String()},
 		},
-		Annotations: map[string]string{
-			"dev.sigstore.bundle.content":       "dsse-envelope",
-			"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1",
-		},
+		Annotations: annotations,
 	})
 }
 

@@ -280,7 +280,7 @@ func TestImagesThatCannotBeNamed(t *testing.T) {
 			require.False(t, artifactory.Temporary(err))
 		})
 	}
-	for format, content := range map[string]string{"sigstore": "{}", "cosign": "", "cosign-tag": strings.Repeat(" ", 1<<20+1)} {
+	for format, content := range map[string]string{"sigstore": "{}", "cosign": "", "cosign-key": "", "cosign-tag": strings.Repeat(" ", 1<<20+1)} {
 		_, err := c.Refer(t.Context(), someImage(t), format, []byte(content))
 		require.Error(t, err, format)
 		require.False(t, artifactory.Temporary(err))

@@ -10,8 +10,8 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
-// Referred reads again what Refer has stored of a format and returned the place of: one signature of the format cosign, or
-// none when the referrer is not listed any more; of the format cosign-tag all that share the tag. Nothing else that is
+// Referred reads again what Refer has stored of a format and returned the place of: one signature of a format that is
+// kept as a referrer, or none when it is not listed any more; of the format cosign-tag all that share the tag. Nothing else that is
 // attached to the manifest is read. What Signatures says of damaged ones, and its errors, hold here, too.
 func (c *Client) Referred(ctx context.Context, image artifact.Subject, format, where string) ([]StoredSignature, error) {
 	found, err := c.referred(ctx, image, format, where)

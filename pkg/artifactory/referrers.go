@@ -20,8 +20,13 @@ import (
 // The formats that images carry, as pkg/seal names them.
 const (
 	formatCosign    = "cosign"
+	formatCosignKey = "cosign-key"
 	formatCosignTag = "cosign-tag"
 )
+
+// formatAnnotation tells, in the manifest of a referrer of ours, the format where it is not cosign. Like everything that
+// stands there, it is a claim of whoever pushed it, to know by what rules to verify.
+const formatAnnotation = "hallmark.format"
 
 // bundleType begins the media type of a Sigstore bundle of any version.
 const bundleType = "application/vnd.dev.sigstore.bundle"
@@ -120,6 +125,14 @@ func (r *registry) referrers() (v1.IndexManifest, error) {
 	return *m, nil
 }
 
+// formatOf is the format that a referrer with a bundle says it has.
+func formatOf(annotations map[string]string) string {
+	if annotations[formatAnnotation] == formatCosignKey {
+		return formatCosignKey
+	}
+	return formatCosign
+}
+
 // bundle reads the signature that a referrer holds; false when it is something else.
 func (r *registry) bundle(d v1.Descriptor) (StoredSignature, bool, error) {
 	s := StoredSignature{Name: d.Digest.String(), Format: formatCosign}
@@ -133,6 +146,7 @@ func (r *registry) bundle(d v1.Descriptor) (StoredSignature, bool, error) {
 	if len(m.Layers) != 1 || !strings.HasPrefix(string(m.Layers[0].MediaType), bundleType) {
 		return s, false, nil
 	}
+	s.Format = formatOf(m.Annotations)
 	if s.Content, err = r.blob(m.Layers[0].Digest); err != nil && !damaged(err) {
 		return s, false, fmt.Errorf("reading referrer %s: %w", d.Digest, err)
 	}

@@ -100,7 +100,7 @@ func sealed(t testing.TB, key *sealtest.Key, format string, image artifact.Subje
 }
 
 // formats are those of images.
-var formats = []string{"cosign", "cosign-tag"}
+var formats = []string{"cosign", "cosign-tag", "cosign-key"}
 
 func TestFormatsOfImagesAreThoseOfSeal(t *testing.T) {
 	t.Parallel()

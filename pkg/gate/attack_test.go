@@ -226,6 +226,6 @@ func swapDigest(bundle, content string) string {
 
 func certified(r *rig) string {
 	return edit(r.made(r.keys["release-a"], "sigstore", content), func(m map[string]any) {
-		m["verificationMaterial"] = map[string]any{"certificate": map[string]any{"rawBytes": "AAAA"}}
+		m["verificationMaterial"] = map[string]any{"certificate": map[string]any{"rawBytes": sealtest.Certificate(r.t, stranger(r).Public())}}
 	})
 }

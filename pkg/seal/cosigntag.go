@@ -86,7 +86,7 @@ func draftCosignTag(k key, d Digests) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	return draft{digest: hashed(h, payload), finish: func(sig []byte) ([]byte, error) {
+	return draft{digest: hashed(h, payload), finish: func(sig []byte, _ material) ([]byte, error) {
 		return json.Marshal(taggedSignature{Payload: payload, Signature: sig})
 	}}, nil
 }

@@ -51,7 +51,7 @@ func draftEvidence(k key, d Digests) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	return draft{digest: statementDigest(h, payload), finish: func(sig []byte) ([]byte, error) {
+	return draft{digest: statementDigest(h, payload), finish: func(sig []byte, _ material) ([]byte, error) {
 		return json.Marshal(envelope{
 			Payload: payload, PayloadType: inTotoType,
 			Signatures: []envelopeSignature{{KeyID: k.name, Sig: base64.StdEncoding.EncodeToString(sig)}},

@@ -3,6 +3,7 @@ package seal_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func newDesk(t *testing.T, algorithm string) desk {
 	d := desk{dir: t.TempDir(), key: sealtest.NewKey(t, algorithm, "judged")}
 	d.key.WritePEM(t, d.dir, "release.pub")
 	d.write(t, "app.tgz", []byte("what was built"))
-	sealed, err := seal.SealAll(t.Context(), d.key, digestsOf([]byte("what was built")), all(t))
+	sealed, err := seal.SealAll(t.Context(), d.key, digestsOf([]byte("what was built")), all(t), seal.Context{})
 	require.NoError(t, err)
 	for name, content := range sealed {
 		file := seal.FileName("app.tgz", name, "", true)
@@ -56,9 +57,12 @@ func judges(t *testing.T, algorithm string) map[string]judge {
 		cosign = append(cosign, "--signature-digest-algorithm", "sha384")
 		digest = "-sha384"
 	}
+	keyed := slices.Clone(cosign)
+	keyed[4] = "app.tgz.sigstore-key.json"
 	return map[string]judge{
-		"sigstore": {tooltest.Cosign(t), append(cosign, "app.tgz"), "Verified OK"},
-		"raw":      {tooltest.OpenSSL(t), []string{"dgst", digest, "-verify", "release.pub", "-signature", "app.tgz.sig", "app.tgz"}, "Verified OK"},
+		"sigstore":     {tooltest.Cosign(t), append(cosign, "app.tgz"), "Verified OK"},
+		"sigstore-key": {tooltest.Cosign(t), append(keyed, "app.tgz"), "Verified OK"},
+		"raw":          {tooltest.OpenSSL(t), []string{"dgst", digest, "-verify", "release.pub", "-signature", "app.tgz.sig", "app.tgz"}, "Verified OK"},
 	}
 }
 

@@ -23,7 +23,7 @@ func draftRaw(k key, d Digests) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	return draft{digest: digest, finish: func(sig []byte) ([]byte, error) { return slices.Clone(sig), nil }}, nil
+	return draft{digest: digest, finish: func(sig []byte, _ material) ([]byte, error) { return slices.Clone(sig), nil }}, nil
 }
 
 func openRaw(pub crypto.PublicKey, d Digests, content []byte) (claim, error) {

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 
+	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
+
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
@@ -36,6 +38,7 @@ type Format struct {
 	Kinds     []artifact.Kind // of the subjects that it can sign
 	Suffix    string          // added to the artifact's file name, with its leading dot; "" when it is not kept as a file beside it
 	MediaType string          // of the signature file
+	Seldom    bool            // whoever looks for any signature looks for files of other formats first
 
 	draft func(k key, d Digests) (draft, error)
 	open  func(pub crypto.PublicKey, d Digests, content []byte) (claim, error) // all of Verify but the signature
@@ -50,12 +53,13 @@ type key struct {
 
 // draft is a signature file that waits for its signature. Two drafts with one digest can share one signature.
 type draft struct {
-	digest []byte                                 // what the key signs
-	finish func(signature []byte) ([]byte, error) // the file around it
+	digest []byte // what the key signs
+	naming naming
+	finish func(signature []byte, m material) ([]byte, error) // the file around it
 }
 
 // formats is the table of formats. A format is one line here, one file beside this one, one golden file.
-var formats = []Format{sigstore, raw, evidence, cosign, cosignTag}
+var formats = []Format{sigstore, raw, evidence, cosign, cosignTag, sigstoreKey, cosignKey}
 
 // Formats returns the names of all formats, in the order of the table.
 func Formats() []string {
@@ -96,9 +100,9 @@ func Lookup(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Seal makes the content of one signature file; it uses the key once.
+// Seal makes the content of one signature file, without certificate, log and time; it uses the key once.
 func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
-	sealed, err := SealAll(ctx, s, d, []Format{f})
+	sealed, err := SealAll(ctx, s, d, []Format{f}, Context{})
 	if err != nil {
 		return nil, err
 	}
@@ -109,15 +113,21 @@ func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
 // sign the same digest. Either all files are made or none. The output is not verified here: whoever publishes it calls
 // VerifyAll with the pinned key first.
 //
+// With a notary, no signature is in what SealAll returns that its log does not hold, whatever the format; bundles carry
+// the certificate (or, in formats made for that, the key's hint), the entry and the time-stamp. Each signature is
+// verified before the notary learns of it, stamped at most once, and recorded once for each way of naming its key. The
+// same signature and material give the same files. An error wraps ErrCertificate, ErrNotStamped or ErrNotLogged when the
+// notary is to blame.
+//
 //nolint:revive // Seal is the verb of the whole house: SealAll is Seal for several formats.
-func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string][]byte, error) {
+func SealAll(ctx context.Context, s Signer, d Digests, fs []Format, c Context) (map[string][]byte, error) {
 	pub := s.Public()
-	want, err := HashFor(pub)
+	h, err := HashFor(pub)
 	if err != nil {
 		return nil, err
 	}
-	if s.Hash() != want {
-		return nil, fmt.Errorf("sealing: the signer hashes with %s, its key goes with %s", s.Hash(), want)
+	if s.Hash() != h {
+		return nil, fmt.Errorf("sealing: the signer hashes with %s, its key goes with %s", s.Hash(), h)
 	}
 	k := key{public: pub}
 	if named, ok := s.(interface{ Name() string }); ok {
@@ -133,28 +143,46 @@ func SealAll(ctx context.Context, s Signer, d Digests, fs []Format) (map[string]
 			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
 		}
 	}
+	certificate, err := c.certified(ctx, pub)
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
 
-	signatures := map[string][]byte{} // by the digest that was signed
-	sealed := make(map[string][]byte, len(fs))
+	made := map[string]*signed{} // by the digest that was signed
 	for i, f := range fs {
 		digest := string(drafts[i].digest)
-		sig, ok := signatures[digest]
-		if !ok {
-			sig, err = s.Sign(ctx, slices.Clone(drafts[i].digest))
-			if err != nil {
-				return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
-			}
-			signatures[digest] = sig
+		if made[digest] != nil {
+			continue
 		}
-		if sealed[f.Name], err = drafts[i].finish(sig); err != nil {
+		sig, err := s.Sign(ctx, slices.Clone(drafts[i].digest))
+		if err != nil {
+			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
+		}
+		made[digest] = &signed{claim: claim{hash: h, digest: drafts[i].digest, signature: sig}, entries: map[bool]*rekor.TransparencyLogEntry{}}
+	}
+	if c.Notary != nil {
+		if err := notarize(ctx, c.Notary, pub, certificate, drafts, made); err != nil {
+			return nil, fmt.Errorf("sealing: %w", err)
+		}
+	}
+
+	sealed := make(map[string][]byte, len(fs))
+	for i, f := range fs {
+		by := made[string(drafts[i].digest)]
+		m := material{token: by.token}
+		if drafts[i].naming == byCertificate {
+			m.certificate = certificate
+		}
+		m.entry = by.entries[m.certificate != nil]
+		if sealed[f.Name], err = drafts[i].finish(by.signature, m); err != nil {
 			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
 		}
 	}
 	return sealed, nil
 }
 
-// KeyHint returns the SHA-256 of the SubjectPublicKeyInfo that the file says it was made with, if the format carries
-// one and the file can be read. It is a claim to pick a pinned key by, not evidence.
+// KeyHint returns the SHA-256 of the SubjectPublicKeyInfo that the file says it was made with, in words or by a
+// certificate, if the format carries one and the file can be read. It is a claim to pick a pinned key by, not evidence.
 func (f Format) KeyHint(content []byte) (artifact.Digest, bool) {
 	if f.hint == nil || len(content) > MaxSize {
 		return artifact.Digest{}, false

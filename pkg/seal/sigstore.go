@@ -12,6 +12,7 @@ import (
 
 	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -23,38 +24,62 @@ const (
 	sigstoreTypeOld = "application/vnd.dev.sigstore.bundle+json;version=0.3"
 )
 
-// sigstore is a Sigstore bundle, version 0.3, as cosign verify-blob --key takes it: a message signature and the hint of
-// the public key. The signature inside is the same as the raw format's.
+// sigstore is a Sigstore bundle, version 0.3, as cosign verify-blob takes it: a message signature with the certificate of
+// the key where there is one, else with the hint of the public key. The signature inside is the same as the raw format's.
 var sigstore = Format{
 	Name: "sigstore", Kinds: []artifact.Kind{artifact.KindFile}, Suffix: ".sigstore.json", MediaType: sigstoreType,
-	draft: draftSigstore, open: openSigstore, hint: hintSigstore,
+	draft: draftSigstore(byCertificate), open: openSigstore(byCertificate), hint: hintSigstore,
 }
 
-func draftSigstore(k key, d Digests) (draft, error) {
-	details, err := detailsFor(k.public)
-	if err != nil {
-		return draft{}, err
+// sigstoreKey is the same around the same signature, for cosign verify-blob --key, which takes no certificate.
+var sigstoreKey = Format{
+	Name: "sigstore-key", Kinds: []artifact.Kind{artifact.KindFile}, Suffix: ".sigstore-key.json", MediaType: sigstoreType, Seldom: true,
+	draft: draftSigstore(byKey), open: openSigstore(byKey), hint: hintSigstore,
+}
+
+func draftSigstore(n naming) func(k key, d Digests) (draft, error) {
+	return func(k key, d Digests) (draft, error) {
+		details, err := detailsFor(k.public)
+		if err != nil {
+			return draft{}, err
+		}
+		digest, err := d.pick(details.GetHashType())
+		if err != nil {
+			return draft{}, err
+		}
+		hint, err := keyHint(k.public)
+		if err != nil {
+			return draft{}, err
+		}
+		return draft{digest: digest, naming: n, finish: func(sig []byte, m material) ([]byte, error) {
+			return marshalBundle(&bundle.Bundle{
+				MediaType: sigstoreType, VerificationMaterial: m.around(hint),
+				Content: &bundle.Bundle_MessageSignature{MessageSignature: &common.MessageSignature{
+					MessageDigest: &common.HashOutput{Algorithm: details.GetProtoHashType(), Digest: digest},
+					Signature:     sig,
+				}},
+			})
+		}}, nil
 	}
-	digest, err := d.pick(details.GetHashType())
-	if err != nil {
-		return draft{}, err
+}
+
+// around is the material as bundles carry it; hint names the key where no certificate does.
+func (m material) around(hint string) *bundle.VerificationMaterial {
+	v := &bundle.VerificationMaterial{
+		Content: &bundle.VerificationMaterial_PublicKey{PublicKey: &common.PublicKeyIdentifier{Hint: hint}},
 	}
-	hint, err := keyHint(k.public)
-	if err != nil {
-		return draft{}, err
+	if m.certificate != nil {
+		v.Content = &bundle.VerificationMaterial_Certificate{Certificate: &common.X509Certificate{RawBytes: m.certificate}}
 	}
-	return draft{digest: digest, finish: func(sig []byte) ([]byte, error) {
-		return marshalBundle(&bundle.Bundle{
-			MediaType: sigstoreType,
-			VerificationMaterial: &bundle.VerificationMaterial{
-				Content: &bundle.VerificationMaterial_PublicKey{PublicKey: &common.PublicKeyIdentifier{Hint: hint}},
-			},
-			Content: &bundle.Bundle_MessageSignature{MessageSignature: &common.MessageSignature{
-				MessageDigest: &common.HashOutput{Algorithm: details.GetProtoHashType(), Digest: digest},
-				Signature:     sig,
-			}},
-		})
-	}}, nil
+	if m.entry != nil {
+		v.TlogEntries = []*rekor.TransparencyLogEntry{m.entry}
+	}
+	if m.token != nil {
+		v.TimestampVerificationData = &bundle.TimestampVerificationData{
+			Rfc3161Timestamps: []*common.RFC3161SignedTimestamp{{SignedTimestamp: m.token}},
+		}
+	}
+	return v
 }
 
 // marshalBundle returns the same bytes for the same bundle: protojson adds blanks at random, on purpose.
@@ -72,45 +97,62 @@ func marshalBundle(b *bundle.Bundle) ([]byte, error) {
 }
 
 // openSigstore asks for the key before the bytes, so that a caller who tries several keys learns from the right one.
-func openSigstore(pub crypto.PublicKey, d Digests, content []byte) (claim, error) {
-	details, err := detailsFor(pub)
-	if err != nil {
-		return claim{}, err
+func openSigstore(n naming) func(crypto.PublicKey, Digests, []byte) (claim, error) {
+	return func(pub crypto.PublicKey, d Digests, content []byte) (claim, error) {
+		details, err := detailsFor(pub)
+		if err != nil {
+			return claim{}, err
+		}
+		b, err := parseFileBundle(content)
+		if err != nil {
+			return claim{}, err
+		}
+		if err := madeWith(pub, b, n); err != nil {
+			return claim{}, err
+		}
+		digest, err := d.pick(details.GetHashType())
+		if err != nil {
+			return claim{}, err
+		}
+		said := b.GetMessageSignature().GetMessageDigest()
+		if said.GetAlgorithm() != details.GetProtoHashType() {
+			return claim{}, fmt.Errorf("%w: the digest is %s, this key signs %s", ErrMalformed, said.GetAlgorithm(), details.GetProtoHashType())
+		}
+		if !bytes.Equal(said.GetDigest(), digest) {
+			return claim{}, fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.GetDigest(), digest)
+		}
+		return claim{hash: details.GetHashType(), digest: digest, signature: b.GetMessageSignature().GetSignature()}, nil
 	}
-	b, err := parseFileBundle(content)
-	if err != nil {
-		return claim{}, err
-	}
-	if err := madeWith(pub, b); err != nil {
-		return claim{}, err
-	}
-	digest, err := d.pick(details.GetHashType())
-	if err != nil {
-		return claim{}, err
-	}
-	said := b.GetMessageSignature().GetMessageDigest()
-	if said.GetAlgorithm() != details.GetProtoHashType() {
-		return claim{}, fmt.Errorf("%w: the digest is %s, this key signs %s", ErrMalformed, said.GetAlgorithm(), details.GetProtoHashType())
-	}
-	if !bytes.Equal(said.GetDigest(), digest) {
-		return claim{}, fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.GetDigest(), digest)
-	}
-	return claim{hash: details.GetHashType(), digest: digest, signature: b.GetMessageSignature().GetSignature()}, nil
 }
 
-// madeWith refuses a bundle that says it was made with another key.
-func madeWith(pub crypto.PublicKey, b *bundle.Bundle) error {
+// madeWith refuses a bundle that says it was made with another key, be it in words or by the key in its certificate. Who
+// issued the certificate, and what log and time say, is not looked at: the key is pinned. A format that names the bare key
+// has no certificate.
+func madeWith(pub crypto.PublicKey, b *bundle.Bundle, n naming) error {
 	want, err := keyHint(pub)
 	if err != nil {
 		return err
 	}
-	if b.GetVerificationMaterial().GetCertificate() != nil || b.GetVerificationMaterial().GetX509CertificateChain() != nil {
-		return fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, want)
+	switch said := b.GetVerificationMaterial().GetContent().(type) {
+	case *bundle.VerificationMaterial_PublicKey:
+		if hint := said.PublicKey.GetHint(); hint != "" && hint != want {
+			return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
+		}
+		return nil
+	case *bundle.VerificationMaterial_Certificate:
+		if n != byCertificate {
+			return fmt.Errorf("%w: the bundle has a certificate, expected the hint of a key", ErrMalformed)
+		}
+		spki, err := spkiOf(said.Certificate.GetRawBytes())
+		if err != nil {
+			return fmt.Errorf("%w: %.200s", ErrMalformed, err.Error())
+		}
+		if key := base64.StdEncoding.EncodeToString(spki[:]); key != want {
+			return fmt.Errorf("%w: the bundle's certificate is of the key %q, the key here is %q", ErrWrongKey, key, want)
+		}
+		return nil
 	}
-	if hint := b.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" && hint != want {
-		return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, want)
-	}
-	return nil
+	return fmt.Errorf("%w: the bundle has a chain of certificates, expected one certificate or the hint of a key", ErrMalformed)
 }
 
 // parseFileBundle reads a bundle that holds a message signature.
@@ -168,6 +210,10 @@ func hintSigstore(content []byte) (artifact.Digest, bool) {
 // hintIn is the SHA-256 of the SubjectPublicKeyInfo that the bundle names.
 func hintIn(b *bundle.Bundle) (artifact.Digest, bool) {
 	var d artifact.Digest
+	if c := b.GetVerificationMaterial().GetCertificate(); c != nil {
+		spki, err := spkiOf(c.GetRawBytes())
+		return spki, err == nil
+	}
 	hint, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
 	if err != nil || len(hint) != len(d) {
 		return d, false

@@ -2,6 +2,7 @@ package shelf
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
@@ -13,14 +14,20 @@ import (
 var files = shelf{kind: artifact.KindFile, look: lookBeside, put: putBeside, back: backBeside}
 
 func lookBeside(_ context.Context, c *artifactory.Client, s artifact.Subject, q Query) (likely, rest []Spot, err error) {
-	all := seal.Candidates(s.Ref.Name(), nil, q.Formats) // the names without a key are the likeliest
-	n := len(all)
-	all = seal.Candidates(s.Ref.Name(), q.Keys, q.Formats)
-	spots := make([]Spot, len(all))
-	for i, candidate := range all {
-		spots[i] = Beside(c, s.Ref, candidate.Name, candidate.Format)
+	often := slices.DeleteFunc(slices.Clone(q.Formats), func(name string) bool {
+		f, _ := seal.Lookup(name)
+		return f.Seldom
+	})
+	first := seal.Candidates(s.Ref.Name(), nil, often) // the names without a key are the likeliest
+	for _, candidate := range first {
+		likely = append(likely, Beside(c, s.Ref, candidate.Name, candidate.Format))
 	}
-	return spots[:n], spots[n:], nil
+	for _, candidate := range seal.Candidates(s.Ref.Name(), q.Keys, q.Formats) {
+		if !slices.Contains(first, candidate) {
+			rest = append(rest, Beside(c, s.Ref, candidate.Name, candidate.Format))
+		}
+	}
+	return likely, rest, nil
 }
 
 // Beside is the spot of one signature file.

@@ -14,8 +14,8 @@ import (
 // in one look; which key made one is not in its name.
 var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInRegistry, back: backInRegistry}
 
-// listed is the format of the signatures that the list of referrers leads to.
-const listed = "cosign"
+// listed are the formats of the signatures that the list of referrers leads to.
+var listed = []string{"cosign", "cosign-key"}
 
 // lookInRegistry holds what it found. Where the registry forbids the list of referrers, or more refer to the manifest than
 // are read (anybody who may push can bring that about), that is a spot of its own that cannot be read, behind what is found otherwise: it matters to whom that is not enough.
@@ -24,13 +24,17 @@ func lookInRegistry(ctx context.Context, c *artifactory.Client, s artifact.Subje
 	if unread != nil && !errors.Is(unread, artifactory.ErrReferrers) && !errors.Is(unread, artifactory.ErrTooMany) {
 		return nil, nil, unread
 	}
+	i := slices.IndexFunc(listed, func(f string) bool { return slices.Contains(q.Formats, f) })
 	for _, f := range found {
+		if len(f.Content) == 0 && i >= 0 && slices.Contains(listed, f.Format) { // nobody knows which of them it is
+			f.Format = listed[i]
+		}
 		if slices.Contains(q.Formats, f.Format) {
 			likely = append(likely, inHand(f))
 		}
 	}
-	if unread != nil && slices.Contains(q.Formats, listed) {
-		rest = []Spot{{Name: "the list of referrers", Format: listed, Read: func(context.Context) ([]byte, error) { return nil, unread }}}
+	if unread != nil && i >= 0 {
+		rest = []Spot{{Name: "the list of referrers", Format: listed[i], Read: func(context.Context) ([]byte, error) { return nil, unread }}}
 	}
 	return likely, rest, nil
 }

@@ -21,7 +21,7 @@ type Spot struct {
 	Read func(ctx context.Context) ([]byte, error)
 }
 
-// MaxSignature bounds a signature in bytes; ours have two thousand at most.
+// MaxSignature bounds a signature in bytes; ours have ten thousand at most.
 const MaxSignature = 128 << 10
 
 // Query says which signatures are of interest: those that one of the keys made in one of the formats.

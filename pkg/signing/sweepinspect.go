@@ -14,7 +14,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
-// maxSignature bounds a signature file in bytes; ours have two thousand at most.
+// maxSignature bounds a signature file in bytes; ours have ten thousand at most.
 const maxSignature = 128 << 10
 
 // inspection is what stands beside an artifact, held against what policy wants there.

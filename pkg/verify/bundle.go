@@ -3,6 +3,8 @@ package verify
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -15,8 +17,8 @@ import (
 // bundleTypes are the two spellings of version 0.3.
 var bundleTypes = [...]string{"application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"}
 
-// readBundle takes a Sigstore bundle of version 0.3 that is signed with a bare key. What it says about logs and time-stamps
-// is not judged: with a pinned key nothing rests on them.
+// readBundle takes a Sigstore bundle of version 0.3. What it says about logs and time-stamps is not judged here: with a
+// pinned key nothing rests on them.
 func readBundle(content []byte) (*bundle.Bundle, error) {
 	b := new(bundle.Bundle)
 	if err := protojson.Unmarshal(content, b); err != nil {
@@ -33,7 +35,8 @@ func readBundle(content []byte) (*bundle.Bundle, error) {
 	return b, nil
 }
 
-// claimed refuses a bundle that says it was made with another key. A bundle need not say anything.
+// claimed refuses a bundle that says it was made with another key, in words or by the key in its certificate. A bundle
+// need not say anything. Who issued the certificate is not judged here.
 func (k key) claimed(b *bundle.Bundle) error {
 	ours := base64.StdEncoding.EncodeToString(k.spki[:])
 	switch said := b.VerificationMaterial.Content.(type) {
@@ -42,8 +45,20 @@ func (k key) claimed(b *bundle.Bundle) error {
 			return fmt.Errorf("%w: the bundle names the key %.64q, the key here is %q", ErrWrongKey, hint, ours)
 		}
 		return nil
+	case *bundle.VerificationMaterial_Certificate:
+		if k.bare {
+			return fmt.Errorf("%w: the bundle names a certificate, expected the hint of a key", ErrMalformed)
+		}
+		leaf, err := x509.ParseCertificate(said.Certificate.GetRawBytes())
+		if err != nil {
+			return fmt.Errorf("%w: the certificate cannot be read: %.200s", ErrMalformed, err.Error())
+		}
+		if sha256.Sum256(leaf.RawSubjectPublicKeyInfo) != k.spki {
+			return fmt.Errorf("%w: the bundle's certificate is of another key, the key here is %s", ErrWrongKey, ours)
+		}
+		return nil
 	default:
-		return fmt.Errorf("%w: the bundle names a certificate, the key here is %s", ErrWrongKey, ours)
+		return fmt.Errorf("%w: the bundle has a chain of certificates, expected one certificate or the hint of a key", ErrMalformed)
 	}
 }
 
@@ -92,7 +107,7 @@ func readCosign(k key, d Digests, content []byte) (proof, error) {
 	e := b.GetDsseEnvelope()
 	switch {
 	case e == nil:
-		return proof{}, fmt.Errorf("%w: the bundle holds a signature of a file, expected a statement about an image", ErrMalformed)
+		return proof{}, fmt.Errorf("%w: the bundle holds a signature of a file, expected a statement", ErrMalformed)
 	case len(e.Signatures) != 1:
 		return proof{}, fmt.Errorf("%w: the envelope has %d signatures, expected one", ErrMalformed, len(e.Signatures))
 	case e.PayloadType != statementMedia:

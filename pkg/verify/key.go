@@ -15,6 +15,7 @@ type key struct {
 	public crypto.PublicKey
 	hash   crypto.Hash // that it signs with
 	spki   [32]byte    // SHA-256 of its SubjectPublicKeyInfo
+	bare   bool        // bundles have to name it itself, not by a certificate
 }
 
 func pinned(pub crypto.PublicKey) (key, error) {

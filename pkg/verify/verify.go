@@ -47,11 +47,21 @@ type proof struct {
 
 // formats is the table of formats, by the names that policies use.
 var formats = map[string]func(k key, d Digests, content []byte) (proof, error){
-	"sigstore":   readSigstore,
-	"raw":        readRaw,
-	"cosign":     readCosign,
-	"cosign-tag": readCosignTag,
-	"evidence":   readEvidence,
+	"sigstore":     readSigstore,
+	"sigstore-key": keyed(readSigstore),
+	"raw":          readRaw,
+	"cosign":       readCosign,
+	"cosign-key":   keyed(readCosign),
+	"cosign-tag":   readCosignTag,
+	"evidence":     readEvidence,
+}
+
+// keyed is the same for a format that names the bare key and has no certificate.
+func keyed(read func(k key, d Digests, content []byte) (proof, error)) func(k key, d Digests, content []byte) (proof, error) {
+	return func(k key, d Digests, content []byte) (proof, error) {
+		k.bare = true
+		return read(k, d, content)
+	}
 }
 
 // Signature returns nil only if content is a file of the named format whose signature verifies under pub over the

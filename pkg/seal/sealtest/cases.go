@@ -32,6 +32,7 @@ func Cases(t testing.TB) []Case {
 	var all []Case
 	for format, cases := range map[string]map[string]asked{
 		"raw": w.raw(), "sigstore": w.sigstore(), "cosign": w.cosign(), "cosign-tag": w.cosignTag(), "evidence": w.evidence(),
+		"sigstore-key": w.sigstoreKey(), "cosign-key": w.cosignKey(),
 	} {
 		for name, c := range cases {
 			all = append(all, Case{format + "/" + name, format, c.key.Public(), c.digests, c.content, c.want})
@@ -71,6 +72,23 @@ func (w *world) seal(format string, key *Key, d seal.Digests) []byte {
 	content, err := f.Seal(w.Context(), key, d)
 	require.NoError(w, err)
 	return content
+}
+
+// notarized is the same with certificate, log entry and time-stamp, by the key over the bytes.
+func (w *world) notarized(format string) []byte {
+	w.Helper()
+	f, ok := seal.Lookup(format)
+	require.True(w, ok)
+	made, err := seal.SealAll(w.Context(), w.key, w.bytes, []seal.Format{f}, seal.Context{Notary: NewNotary(w, w.key)})
+	require.NoError(w, err)
+	return made[format]
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // sha256 is all that Artifactory tells of some bytes.

@@ -39,6 +39,21 @@ func (w *world) raw() map[string]asked {
 	}
 }
 
+// sigstoreKey are the cases of a format that has no certificate.
+func (w *world) sigstoreKey() map[string]asked {
+	key, d := w.key, w.bytes
+	good := w.seal("sigstore-key", key, d)
+	return map[string]asked{
+		"as sealed":           {key, d, good, nil},
+		"of the other format": {key, d, w.seal("sigstore", key, d), nil},
+		"other bytes":         {key, w.otherBytes, good, seal.ErrWrongBytes},
+		"other key":           {w.other, d, good, seal.ErrWrongKey},
+		"with log and time":   {key, d, w.notarized("sigstore-key"), nil},
+		"a certificate":       {key, d, w.notarized("sigstore"), seal.ErrMalformed},
+		"about an image":      {key, d, w.notarized("cosign-key"), seal.ErrMalformed},
+	}
+}
+
 func (w *world) sigstore() map[string]asked {
 	key, other, d := w.key, w.other, w.bytes
 	good, forOther, by384 := w.seal("sigstore", key, d), w.seal("sigstore", key, w.otherBytes), w.seal("sigstore", w.p384, d)
@@ -47,6 +62,9 @@ func (w *world) sigstore() map[string]asked {
 	require.NoError(w, err)
 	edit := func(v any, path ...string) []byte { return Set(w, good, v, path...) }
 	hint := []string{"verificationMaterial", "publicKey", "hint"}
+	noted := w.notarized("sigstore")
+	renote := func(v any, path ...string) []byte { return Set(w, noted, v, path...) }
+	raw := []string{"verificationMaterial", "certificate", "rawBytes"}
 	return map[string]asked{
 		"as sealed":                  {key, d, good, nil},
 		"with blanks":                {key, d, Indent(w, good), nil},
@@ -61,8 +79,19 @@ func (w *world) sigstore() map[string]asked {
 		"other key and bytes":        {other, w.otherBytes, good, seal.ErrWrongKey},
 		"other key's, no digest":     {key, sha256(d), by384, seal.ErrWrongKey},
 		"no digest":                  {w.p384, sha256(d), by384, seal.ErrNoDigest},
-		"certificate":                {key, d, edit(json.RawMessage(`{"certificate":{"rawBytes":"MAA="}}`), "verificationMaterial"), seal.ErrWrongKey},
-		"certificate chain":          {key, d, edit(json.RawMessage(`{"x509CertificateChain":{"certificates":[]}}`), "verificationMaterial"), seal.ErrWrongKey},
+		"no certificate":             {key, d, edit(json.RawMessage(`{"certificate":{"rawBytes":"MAA="}}`), "verificationMaterial"), seal.ErrMalformed},
+		"an empty certificate":       {key, d, edit(json.RawMessage(`{"certificate":{}}`), "verificationMaterial"), seal.ErrMalformed},
+		"certificate chain":          {key, d, edit(json.RawMessage(`{"x509CertificateChain":{"certificates":[]}}`), "verificationMaterial"), seal.ErrMalformed},
+		"certificate":                {key, d, noted, nil},
+		"certificate, other bytes":   {key, w.otherBytes, noted, seal.ErrWrongBytes},
+		"certificate of another":     {other, d, noted, seal.ErrWrongKey},
+		"certificate for another":    {key, d, renote(Certificate(w, other.Public()), raw...), seal.ErrWrongKey},
+		"lent certificate":           {other, d, renote(Certificate(w, other.Public()), raw...), seal.ErrInvalid},
+		"certificate of a P-384 key": {key, d, renote(Certificate(w, w.p384.Public()), raw...), seal.ErrWrongKey},
+		"certificate and more":       {key, d, renote(append(Certificate(w, key.Public()), 0), raw...), seal.ErrMalformed},
+		"key and certificate":        {key, d, renote(json.RawMessage(`{"hint":""}`), "verificationMaterial", "publicKey"), seal.ErrMalformed},
+		"an entry without any sense": {key, d, renote(json.RawMessage(`[{}]`), "verificationMaterial", "tlogEntries"), nil},
+		"chain around it":            {key, d, renote(json.RawMessage(`{"x509CertificateChain":{"certificates":[`+string(must(json.Marshal(map[string][]byte{"rawBytes": Certificate(w, key.Public())})))+`]}}`), "verificationMaterial"), seal.ErrMalformed},
 		"forged hint":                {other, d, edit(HintOf(w, other), hint...), seal.ErrInvalid},
 		"without a hint, other key":  {other, d, edit("", hint...), seal.ErrInvalid},
 		"forged digest":              {key, w.otherBytes, edit(Get(w, forOther, "messageSignature", "messageDigest"), "messageSignature", "messageDigest"), seal.ErrInvalid},

@@ -24,7 +24,7 @@ func (w *world) cosign() map[string]asked {
 	set := func(v any, path ...string) []byte { return Set(w, good, v, path...) }
 	signedWith := func(v any) []byte { return set([]any{map[string]any{"sig": v}}, "dsseEnvelope", "signatures") }
 	edit := func(old, other string) []byte { return w.edited(good, old, other, "dsseEnvelope", "payload") }
-	named := d.SHA256().String()
+	named, noted := d.SHA256().String(), w.notarized("cosign")
 	return map[string]asked{
 		"as sealed":                   {key, d, good, nil},
 		"with blanks around":          {key, d, Indent(w, good), nil},
@@ -37,7 +37,11 @@ func (w *world) cosign() map[string]asked {
 		"other curve":                 {w.p384, d, good, seal.ErrWrongKey},
 		"no digest":                   {key, seal.Digests{}, good, seal.ErrNoDigest},
 		"forged hint":                 {other, d, set(HintOf(w, other), "verificationMaterial", "publicKey", "hint"), seal.ErrInvalid},
-		"certificate":                 {key, d, set(json.RawMessage(`{"certificate":{"rawBytes":"MAA="}}`), "verificationMaterial"), seal.ErrWrongKey},
+		"no certificate":              {key, d, set(json.RawMessage(`{"certificate":{"rawBytes":"MAA="}}`), "verificationMaterial"), seal.ErrMalformed},
+		"certificate":                 {key, d, noted, nil},
+		"certificate, other manifest": {key, w.otherBytes, noted, seal.ErrWrongBytes},
+		"certificate of another":      {other, d, noted, seal.ErrWrongKey},
+		"certificate for another":     {key, d, Set(w, noted, Certificate(w, other.Public()), "verificationMaterial", "certificate", "rawBytes"), seal.ErrWrongKey},
 		"payload of another":          {key, w.otherBytes, set(Get(w, forOther, "dsseEnvelope", "payload"), "dsseEnvelope", "payload"), seal.ErrInvalid},
 		"signature of another":        {key, d, signedWith(sig(forOther)), seal.ErrInvalid},
 		"signature over the digest":   {key, d, signedWith(overDigest), seal.ErrInvalid},
@@ -60,6 +64,21 @@ func (w *world) cosign() map[string]asked {
 		"two documents":               {key, d, append(bytes.Clone(good), good...), seal.ErrMalformed},
 		"empty":                       {key, d, nil, seal.ErrMalformed},
 		"too large":                   {key, d, append(bytes.Clone(good), bytes.Repeat([]byte(" "), seal.MaxSize)...), seal.ErrMalformed},
+	}
+}
+
+// cosignKey are the cases of a format that has no certificate.
+func (w *world) cosignKey() map[string]asked {
+	key, d := w.key, w.bytes
+	good := w.seal("cosign-key", key, d)
+	return map[string]asked{
+		"as sealed":             {key, d, good, nil},
+		"of the other format":   {key, d, w.seal("cosign", key, d), nil},
+		"other manifest":        {key, w.otherBytes, good, seal.ErrWrongBytes},
+		"other key":             {w.other, d, good, seal.ErrWrongKey},
+		"with log and time":     {key, d, w.notarized("cosign-key"), nil},
+		"a certificate":         {key, d, w.notarized("cosign"), seal.ErrMalformed},
+		"a signature of a file": {key, d, w.notarized("sigstore-key"), seal.ErrMalformed},
 	}
 }
 
