@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -42,9 +41,8 @@ func newKey(t testing.TB, curve elliptic.Curve) *memoryKey {
 
 func newRSAKey(t testing.TB) *memoryKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 3072)
-	require.NoError(t, err)
-	return &memoryKey{Signer: key, hash: crypto.SHA256}
+	k := rsaKey(t, 1)
+	return &memoryKey{Signer: k.key, hash: k.hash}
 }
 
 func (k *memoryKey) Hash() crypto.Hash { return k.hash }
@@ -183,4 +181,11 @@ func certificatesPEM(certs ...*x509.Certificate) []byte {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
 	return out
+}
+
+func publicPEM(t testing.TB, pub crypto.PublicKey) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }

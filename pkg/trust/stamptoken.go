@@ -20,6 +20,9 @@ import (
 // ErrTimestamp says that a time-stamp is not one of the signature, or by no authority that is believed.
 var ErrTimestamp = errors.New("time-stamp does not hold")
 
+// errSigner says that another authority made a time-stamp.
+var errSigner = errors.New("signed by another certificate")
+
 // Bounds of a time-stamp that is looked at. Those of public authorities have about 6 kB and three certificates.
 const (
 	maxToken        = 32 << 10
@@ -181,7 +184,7 @@ func namesSigner(p7 *pkcs7.PKCS7, signer *x509.Certificate) error {
 	h := alg.New()
 	h.Write(signer.Raw)
 	if !bytes.Equal(h.Sum(nil), sum.Bytes) {
-		return fmt.Errorf("signed by another certificate than that of %s", signer.Subject)
+		return fmt.Errorf("%w than that of %s", errSigner, signer.Subject)
 	}
 	return nil
 }
