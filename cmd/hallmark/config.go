@@ -164,7 +164,7 @@ func (c *Config) vocabulary() policy.Vocabulary {
 	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
 	for _, k := range values(c.Keys) {
 		if k.UseOrDefault() == hsm.UseArtifact {
-			v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, Retired: k.Retired.Time})
+			v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, From: k.From.Time, Retired: k.Retired.Time})
 		}
 	}
 	return v

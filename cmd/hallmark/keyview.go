@@ -18,6 +18,7 @@ type keyView struct {
 	Token      string         `json:"token"`
 	Use        string         `json:"use,omitempty"` // empty for a key that the configuration does not know
 	Lane       string         `json:"lane,omitempty"`
+	From       time.Time      `json:"from,omitzero"`    // before when it signs nothing
 	Retired    time.Time      `json:"retired,omitzero"` // from when on it signs nothing
 	Algorithm  string         `json:"algorithm"`
 	SPKI       string         `json:"spki,omitempty"`
@@ -42,7 +43,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 			}
 			for _, want := range values(c.Keys) {
 				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
-					k.Name, k.Use, k.Lane, k.Pinned, k.Retired = want.Name, string(want.UseOrDefault()), want.Lane, want.SPKI, want.Retired.Time
+					k.Name, k.Use, k.Lane, k.Pinned, k.From, k.Retired = want.Name, string(want.UseOrDefault()), want.Lane, want.SPKI, want.From.Time, want.Retired.Time
 				}
 			}
 			if k.Pinned != "" && k.Pinned != k.SPKI && k.Problem == "" {
@@ -57,7 +58,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "%s\n", k.Label)
 	for _, f := range [...]struct{ name, value string }{
-		{"name", k.Name}, {"token", k.Token}, {"use", k.Use}, {"lane", k.Lane}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
+		{"name", k.Name}, {"token", k.Token}, {"use", k.Use}, {"lane", k.Lane}, {"from", k.from()}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
 		{"pinned", k.Pinned}, {"problem", k.Problem},
 	} {
 		if f.value != "" {
@@ -67,6 +68,14 @@ func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "  %-12s sensitive %s, extractable %s, made on the token %s, modifiable %s\n", "attributes",
 		said(k.Attributes.Sensitive), said(k.Attributes.Extractable), said(k.Attributes.Local), said(k.Attributes.Modifiable))
 	fmt.Fprint(w, k.PEM)
+}
+
+// from says when the key's time begins; empty for a key that always was in use.
+func (k keyView) from() string {
+	if k.From.IsZero() {
+		return ""
+	}
+	return k.From.Format("2006-01-02 15:04 UTC")
 }
 
 // retired says since when the key is retired, or from when on it will be; empty for a key whose time does not end.

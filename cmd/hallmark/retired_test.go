@@ -45,10 +45,17 @@ func TestRetiredKeys(t *testing.T) {
 	_, err = loadConfig(filepath.Join(dir, "date.yaml"))
 	require.ErrorContains(t, err, "for example 2026-06-01T00:00:00Z")
 
-	k := keyView{Label: "release-2026", Retired: end}
+	begins := strings.Replace(sound, "lane: release}", "lane: release, from: 2026-06-01T00:00:00Z}", 1)
+	dir = write(t, map[string]string{"hallmark.yaml": begins, "policies/a.yaml": soundPolicy})
+	c, err = loadConfig(filepath.Join(dir, "hallmark.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, end, c.vocabulary().Keys[0].From)
+
+	k := keyView{Label: "release-2026", From: end, Retired: end}
 	var shown strings.Builder
 	keyText(&shown, k)
 	require.Contains(t, shown.String(), "retired      since 2026-06-01 00:00 UTC")
+	require.Contains(t, shown.String(), "from         2026-06-01 00:00 UTC")
 	require.Equal(t, "from 2026-06-01 00:00 UTC", k.retired(end.Add(-time.Second)))
 	require.Empty(t, keyView{}.retired(end))
 }

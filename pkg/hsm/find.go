@@ -39,7 +39,7 @@ func (c *conn) hold(k KeyConfig, tr *trail) (*held, error) {
 	if err != nil {
 		return nil, tr.fail(stepKey, fmt.Errorf("label %q: %w", label, err), "make a new key with 'hallmark keys generate'")
 	}
-	pub.Use = k.UseOrDefault()
+	pub.Use, pub.From, pub.Retired = k.UseOrDefault(), k.From.Time, k.Retired.Time
 	h.public = pub
 	tr.pass(stepKey, "label %q, %s, CKA_ID %s", label, pub.Algorithm, h.attributes.ID)
 	if err := checkPin(k, pub, tr); err != nil {

@@ -47,7 +47,8 @@ type KeyConfig struct {
 	SPKI     string `yaml:"spki" doc:"Pinned public key: sha256:<hex of SHA-256 over the DER SubjectPublicKeyInfo>, as 'hallmark keys show' prints it. Required for a key on a token."`
 	Use      Use    `yaml:"use" default:"artifact" oneof:"artifact,log,sct,timestamp,issuer,root" doc:"What the key does: sign artifacts, the transparency log, the log's promise in certificates (sct), time-stamps, certificates of artifact keys (issuer), or those of issuers and of the time-stamping key (root). A key has one use only; policies name artifact keys. The service neither needs nor opens a root key, so its token may be taken away."`
 	Lane     string `yaml:"lane" oneof:"development,release" doc:"Which artifacts an artifact key is for; the two lanes never stand in for each other. Required for artifact keys, not taken for others."`
-	Retired  Moment `yaml:"retired" default:"never" doc:"When the key's time is over, such as 2026-06-01T00:00:00Z. From then on nothing is signed with it, and gates accept only what the ledger shows to have been signed before. The key stays configured, and on the token, as long as that is to pass."`
+	From     Moment `yaml:"from" default:"always" doc:"When the key's time begins, such as 2026-05-01T00:00:00Z. Before then nothing is signed with it, and gates refuse what is dated earlier. Of several keys on a line of a policy the one signs whose time began last."`
+	Retired  Moment `yaml:"retired" default:"never" doc:"When the key's time is over, such as 2026-06-01T00:00:00Z. From then on nothing is signed with it, and gates accept only what a time-stamp or the ledger shows to have been signed before. The key stays configured, and on the token, as long as that is to pass."`
 	Software string `yaml:"software" doc:"Path of a PEM private key to use instead of a token. Not for production: refused unless software keys are allowed explicitly."`
 }
 
@@ -121,6 +122,9 @@ func (k KeyConfig) Validate() error {
 		say("name is missing")
 	}
 	k.validateUse(say)
+	if !k.From.IsZero() && !k.Retired.IsZero() && !k.From.Before(k.Retired.Time) {
+		say("its time ends before it begins: from is %s, retired is %s", k.From.Format(time.RFC3339), k.Retired.Format(time.RFC3339))
+	}
 	switch {
 	case k.Software != "" && k.Token != "":
 		say("has both a token and a software key file; keep one")

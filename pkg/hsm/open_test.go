@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/pkcs11"
 	"github.com/prometheus/client_golang/prometheus"
@@ -256,7 +257,11 @@ func TestValidate(t *testing.T) {
 		"token is missing":               func(_ *hsm.Config, k *hsm.KeyConfig) { k.Token = "" },
 		"not configured":                 func(_ *hsm.Config, k *hsm.KeyConfig) { k.Token = "other" },
 		"both a token and a software":    func(_ *hsm.Config, k *hsm.KeyConfig) { k.Software = "/key.pem" },
-		"does not start with sha256:":    func(_ *hsm.Config, k *hsm.KeyConfig) { k.SPKI = "00" },
+		"its time ends before it begins": func(_ *hsm.Config, k *hsm.KeyConfig) {
+			k.From = hsm.Moment{Time: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+			k.Retired = k.From
+		},
+		"does not start with sha256:": func(_ *hsm.Config, k *hsm.KeyConfig) { k.SPKI = "00" },
 	} {
 		c, k := cfg, key
 		spoil(&c, &k)

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -61,6 +62,8 @@ type Public struct {
 	Algorithm Algorithm
 	Hash      crypto.Hash // the digest that the key signs
 	Software  bool        // the private key is a file, not an object on a token
+	From      time.Time   // when its time begins; zero: it always was
+	Retired   time.Time   // when its time is over; zero: never
 }
 
 // NewPublic describes a public key. ErrAlgorithm when it is outside the table.

@@ -29,7 +29,7 @@ func loadSoftware(k KeyConfig, allowed bool, tr *trail) (*held, error) {
 	if err != nil {
 		return nil, tr.fail(stepKey, err, "use one of %v", Algorithms())
 	}
-	pub.Use, pub.Software = k.UseOrDefault(), true
+	pub.Use, pub.Software, pub.From, pub.Retired = k.UseOrDefault(), true, k.From.Time, k.Retired.Time
 	tr.pass(stepKey, "SOFTWARE KEY %s, %s", k.Software, pub.Algorithm)
 	if k.SPKI != "" {
 		if err := checkPin(k, pub, tr); err != nil {

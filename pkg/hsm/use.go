@@ -63,8 +63,8 @@ func (k KeyConfig) validateUse(say func(format string, args ...any)) {
 		say("lane is %q, it must be development or release", k.Lane)
 	case use != UseArtifact && k.Lane != "":
 		say("lane is %q, but a key with use %s signs no artifacts and stands in no lane; leave lane away", k.Lane, use)
-	case use != UseArtifact && !k.Retired.IsZero():
-		say("retired is for artifact keys; a key with use %s is taken out of the configuration when its time is over", use)
+	case use != UseArtifact && (!k.Retired.IsZero() || !k.From.IsZero()):
+		say("from and retired are for artifact keys; a key with use %s is taken out of the configuration when its time is over", use)
 	}
 }
 

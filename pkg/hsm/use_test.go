@@ -102,12 +102,12 @@ func TestRootKeysAreLeftAlone(t *testing.T) {
 func TestUseValidation(t *testing.T) {
 	t.Parallel()
 	for want, k := range map[string]hsm.KeyConfig{
-		"":                                 {Use: hsm.UseLog},
-		`use "logs" is unknown`:            {Use: "logs"},
-		"stands in no lane":                {Use: hsm.UseIssuer, Lane: "release"},
-		"must be development or release":   {Use: hsm.UseArtifact},
-		"retired is for artifact keys":     {Use: hsm.UseSCT, Retired: hsm.Moment{Time: time.Unix(1, 0)}},
-		`lane is "prod", it must be devel`: {Lane: "prod"},
+		"":                                       {Use: hsm.UseLog},
+		`use "logs" is unknown`:                  {Use: "logs"},
+		"stands in no lane":                      {Use: hsm.UseIssuer, Lane: "release"},
+		"must be development or release":         {Use: hsm.UseArtifact},
+		"from and retired are for artifact keys": {Use: hsm.UseSCT, Retired: hsm.Moment{Time: time.Unix(1, 0)}},
+		`lane is "prod", it must be devel`:       {Lane: "prod"},
 	} {
 		k.Name, k.Token = "k", "hsm"
 		if err := k.Validate(); want == "" {

@@ -17,7 +17,7 @@ type SigningConfiguration struct {
 	Lane       strictyaml.Located[string] `yaml:"lane" required:"true" oneof:"development,release" doc:"the lane of all its keys"`
 	Managers   People                     `yaml:"managers" doc:"who looks after the policies that name it; nobody of them submits"`
 	Submitters Submitters                 `yaml:"submitters" default:"everybody" doc:"whose artifacts are signed, as Artifactory reports it"`
-	Sign       []SignLine                 `yaml:"sign" required:"true" doc:"what to sign with, a key a line"`
+	Sign       []SignLine                 `yaml:"sign" required:"true" doc:"what to sign with, a line for each signature"`
 }
 
 // People are users and groups of Artifactory.
@@ -42,7 +42,7 @@ type configuration struct {
 	managers             people
 	submitters           people
 	as                   []string // roles; none when everybody may submit
-	orders               []Order
+	lines                []line
 }
 
 // anonymous is what Artifactory calls those who did not log in.
@@ -112,10 +112,12 @@ func (c *compiler) configuration(src source, y SigningConfiguration) *configurat
 			}
 		}
 	}
-	r.orders = c.orders(y.Sign)
-	for _, line := range y.Sign {
-		if lane := c.lane(line.Key.Value); lane != "" && r.lane != "" && lane != r.lane {
-			c.fail(line.Key.Pos, "%s is a %s key and the configuration's lane is %s", line.Key.Value, lane, r.lane)
+	r.lines = c.lines(y.Sign)
+	for _, l := range y.Sign {
+		for _, k := range l.named() {
+			if lane := c.lane(k.Value); lane != "" && r.lane != "" && lane != r.lane {
+				c.fail(k.Pos, "%s is a %s key and the configuration's lane is %s", k.Value, lane, r.lane)
+			}
 		}
 	}
 	return r

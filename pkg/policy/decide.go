@@ -72,12 +72,13 @@ func (s *Set) Decide(req Request) Decision {
 	case !c.rule.takes(req.Subject):
 		d.Skip = fmt.Sprintf("%s signs no manifests for the platform %s", c.rule.rule, req.Subject.Image.Platform)
 	default:
-		orders := s.fitting(c.rule.orders, req.Subject.Kind)
-		if len(orders) == 0 {
+		lines := s.fitting(c.rule.lines, req.Subject.Kind)
+		if len(lines) == 0 {
 			d.Denied = []reason.Reason{s.formatUnfit(req.Subject, c.rule)}
 			break
 		}
-		if d.Denied = s.retired(q, c.rule, orders); len(d.Denied) > 0 {
+		orders, shut := s.vocabulary.orders(lines, q.at)
+		if d.Denied = s.outOfTime(q.at, c.rule, shut); len(d.Denied) > 0 {
 			break
 		}
 		against := c.rule.objections(q)
@@ -108,13 +109,13 @@ func (p *signingRule) source() string {
 	return p.rule
 }
 
-// fitting leaves of each order the formats that can sign a kind of artifact.
-func (s *Set) fitting(orders []Order, kind artifact.Kind) []Order {
-	var out []Order
-	for _, o := range orders {
-		fit := slices.DeleteFunc(slices.Clone(o.Formats), func(f string) bool { return !s.vocabulary.fits(f, kind) })
+// fitting leaves of each line the formats that can sign a kind of artifact.
+func (s *Set) fitting(lines []line, kind artifact.Kind) []line {
+	var out []line
+	for _, l := range lines {
+		fit := slices.DeleteFunc(slices.Clone(l.formats), func(f string) bool { return !s.vocabulary.fits(f, kind) })
 		if len(fit) > 0 {
-			out = append(out, Order{Key: o.Key, Formats: fit})
+			out = append(out, line{keys: l.keys, formats: fit})
 		}
 	}
 	return out
@@ -217,13 +218,4 @@ func owners(named []string) string {
 		return "the operator of Hallmark"
 	}
 	return strings.Join(clip(out), ", ")
-}
-
-// ordersText renders a sign list as "release-2026 (sigstore, raw)".
-func ordersText(orders []Order) string {
-	parts := make([]string, len(orders))
-	for i, o := range orders {
-		parts[i] = o.Key + " (" + strings.Join(o.Formats, ", ") + ")"
-	}
-	return strings.Join(parts, " and ")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
@@ -61,7 +62,7 @@ func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reaso
 	return reason.Reason{
 		Code:     reason.FormatUnfit,
 		Message:  fmt.Sprintf("%s is of the kind %s, and the policy names no format for it", subject.Ref, subject.Kind),
-		Found:    ordersText(p.orders),
+		Found:    linesText(p.lines),
 		Expected: "one of the formats " + strings.Join(fit, ", "),
 		Fix:      fmt.Sprintf("add formats: [%s] to the sign list of %s", strings.Join(fit, ", "), p.rule),
 		Who:      p.owner,
@@ -69,19 +70,35 @@ func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reaso
 	}
 }
 
-// retired refuses keys whose time is over.
-func (s *Set) retired(q *question, p *signingRule, orders []Order) []reason.Reason {
+// outOfTime refuses lines of which no key is in use.
+func (s *Set) outOfTime(at time.Time, p *signingRule, shut []line) []reason.Reason {
 	var out []reason.Reason
-	for _, o := range orders {
-		since := s.vocabulary.retired(o.Key)
-		if since.IsZero() || q.at.Before(since) {
-			continue
-		}
-		moment := minute(since)
-		out = append(out, reason.Reason{
-			Code: reason.KeyRetired, Message: fmt.Sprintf("the key %s is retired, so nothing is signed with it", o.Key), Found: o.Key + ", retired since " + moment,
+	for _, l := range shut {
+		r := reason.Reason{
+			Code: reason.KeyRetired, Message: fmt.Sprintf("the key %s is retired, so nothing is signed with it", l.names()), Found: s.vocabulary.shutText(l, at),
 			Expected: "a key that is in use", Would: "with another key", Fix: fmt.Sprintf("name another key in %s", p.source()), Who: p.owner, Rule: p.rule,
-		})
+		}
+		if len(l.keys) > 1 {
+			r.Message, r.Fix = "none of the keys that take turns is in use, so nothing is signed", fmt.Sprintf("add a key that is in use to the list in %s", p.source())
+		}
+		if next := s.vocabulary.next(l, at); !next.IsZero() {
+			r.Code, r.Would = reason.KeyNotYet, "from "+minute(next)+" on, or with another key"
+			if len(l.keys) == 1 {
+				r.Message = fmt.Sprintf("the time of the key %s has not begun, so nothing is signed with it", l.names())
+			}
+		}
+		out = append(out, r)
 	}
 	return out
+}
+
+// next is when the time of one of a line's keys begins; zero when that is not to come.
+func (v Vocabulary) next(l line, at time.Time) time.Time {
+	var next time.Time
+	for _, name := range l.keys {
+		if from := v.key(name).From; at.Before(from) && (next.IsZero() || from.Before(next)) {
+			next = from
+		}
+	}
+	return next
 }

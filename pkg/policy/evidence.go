@@ -67,9 +67,19 @@ func (r requirement) signers(found []Evidence, at time.Time) []string {
 	return have
 }
 
+// early reports whether a signature is from before its key's time. What has no date is judged by the moment of the
+// question: it may have been made since, unless that moment is too early itself.
+func (e Evidence) early(from, at time.Time) bool {
+	made := e.At
+	if made.IsZero() {
+		made = at
+	}
+	return !from.IsZero() && made.Before(from)
+}
+
 // counts says why a signature does not count; empty when it does.
 func (r requirement) counts(e Evidence, at time.Time) reason.Code {
-	retired := r.words.retired(e.Key)
+	key := r.words.key(e.Key)
 	switch {
 	case e.Problem != "":
 		return e.Problem
@@ -81,7 +91,9 @@ func (r requirement) counts(e Evidence, at time.Time) reason.Code {
 		return reason.SignatureWrongKey
 	case !slices.Contains(r.formats, e.Format):
 		return reason.SignatureMissing
-	case !retired.IsZero() && (e.At.IsZero() || !e.At.Before(retired)):
+	case e.early(key.From, at):
+		return reason.KeyNotYet
+	case !key.Retired.IsZero() && (e.At.IsZero() || !e.At.Before(key.Retired)):
 		return reason.KeyRetired
 	case e.level() < r.level:
 		return reason.TrustLevelLow

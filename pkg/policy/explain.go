@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
@@ -28,7 +29,8 @@ type Explanation struct {
 
 // Explain answers like Decide, for a name alone: the artifact need not exist.
 func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
-	c := s.consider(&question{subject: artifact.Subject{Info: artifact.Info{Ref: ref}}, about: ref, event: event}, byNameOnly)
+	now := time.Now()
+	c := s.consider(&question{subject: artifact.Subject{Info: artifact.Info{Ref: ref}}, about: ref, event: event, at: now}, byNameOnly)
 	e := Explanation{
 		Instance: ref.Instance, Artifact: ref.String(), Event: event, Outcome: "sign",
 		Orders: []Order{}, Requires: []string{}, Skip: c.skip, Reasons: []reason.Reason{},
@@ -43,7 +45,17 @@ func (s *Set) Explain(ref artifact.Ref, event string) Explanation {
 	case c.skip != "":
 		e.Outcome = "skip"
 	default:
-		e.Orders, e.Requires = cloneOrders(c.rule.orders), append(e.Requires, c.rule.requires()...)
+		orders, shut := s.vocabulary.orders(c.rule.lines, now)
+		if len(shut) > 0 {
+			e.Outcome, e.Reasons = "deny", s.outOfTime(now, c.rule, shut)
+			break
+		}
+		e.Orders, e.Requires = orders, append(e.Requires, c.rule.requires()...)
+		for _, l := range c.rule.lines {
+			if len(l.keys) > 1 {
+				e.Requires = append(e.Requires, s.vocabulary.turn(l, now))
+			}
+		}
 		if c.rule.warn {
 			e.Mode = modeWarn
 		}

@@ -107,7 +107,7 @@ func TestExamplesAreFormatted(t *testing.T) {
 	t.Parallel()
 	files, err := Files("../../policies")
 	require.NoError(t, err)
-	require.Len(t, files, 6)
+	require.Len(t, files, 7)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)

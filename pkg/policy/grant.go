@@ -12,6 +12,7 @@ import (
 type Order struct {
 	Key     string   `json:"key"`
 	Formats []string `json:"formats"`
+	Others  []string `json:"others,omitempty"` // keys that take turns with it: what they signed in their time serves as well
 }
 
 // Grant is the permission to use keys on one subject. Its only maker is Set.Decide, so whoever holds one holds the
@@ -106,7 +107,7 @@ func (g *Grant) Allows(key string) bool {
 func cloneOrders(in []Order) []Order {
 	out := make([]Order, len(in))
 	for i, o := range in {
-		out[i] = Order{Key: o.Key, Formats: slices.Clone(o.Formats)}
+		out[i] = Order{Key: o.Key, Formats: slices.Clone(o.Formats), Others: slices.Clone(o.Others)}
 	}
 	return out
 }

@@ -19,17 +19,19 @@ const (
 	LaneRelease     = "release"
 )
 
-// Key is a signing key as policies know it: its configured name and its lane. From Retired on it signs nothing, and what
-// it signed later, or at a time nobody knows, does not count; zero means that it is in use.
+// Key is a signing key as policies know it: its configured name, its lane and its time. Before From it signs nothing, and
+// what is dated earlier does not count; zero means always. From Retired on it signs nothing, and what it signed later, or at
+// a time nobody knows, does not count; zero means never.
 type Key struct {
 	Name    string
 	Lane    string
+	From    time.Time
 	Retired time.Time
 }
 
 // Same reports whether two keys are alike.
 func (k Key) Same(o Key) bool {
-	return k.Name == o.Name && k.Lane == o.Lane && k.Retired.Equal(o.Retired)
+	return k.Name == o.Name && k.Lane == o.Lane && k.From.Equal(o.From) && k.Retired.Equal(o.Retired)
 }
 
 // Vocabulary is what policies may speak of. A policy that names anything else does not load. An empty Instances or
@@ -42,24 +44,17 @@ type Vocabulary struct {
 	Events    []string // "domain/type"
 }
 
-// retired is the moment from which a key is retired; zero when it is in use.
-func (v Vocabulary) retired(key string) time.Time {
+// key is what is known of the key of this name; zero when it is none.
+func (v Vocabulary) key(name string) Key {
 	for _, k := range v.Keys {
-		if k.Name == key {
-			return k.Retired
+		if k.Name == name {
+			return k
 		}
 	}
-	return time.Time{}
+	return Key{}
 }
 
-func (v Vocabulary) lane(key string) string {
-	for _, k := range v.Keys {
-		if k.Name == key {
-			return k.Lane
-		}
-	}
-	return ""
-}
+func (v Vocabulary) lane(key string) string { return v.key(key).Lane }
 
 // fits reports whether a format signs a kind of artifact.
 func (v Vocabulary) fits(format string, kind artifact.Kind) bool {
@@ -138,8 +133,8 @@ func (s *Set) Kinds(instance string) []artifact.Kind {
 		if !p.match.about(instance) {
 			continue
 		}
-		for _, o := range p.orders {
-			for _, f := range o.Formats {
+		for _, o := range p.lines {
+			for _, f := range o.formats {
 				out = append(out, s.vocabulary.Kinds[f]...)
 			}
 		}
@@ -168,8 +163,8 @@ func (s *Set) AsksOfBundles(instance, event string) bool {
 		if !p.match.about(instance) || !p.match.takes(event) {
 			return false
 		}
-		signs := slices.ContainsFunc(p.orders, func(o Order) bool {
-			return slices.ContainsFunc(o.Formats, func(f string) bool { return slices.Contains(s.vocabulary.Kinds[f], artifact.KindBundle) })
+		signs := slices.ContainsFunc(p.lines, func(o line) bool {
+			return slices.ContainsFunc(o.formats, func(f string) bool { return slices.Contains(s.vocabulary.Kinds[f], artifact.KindBundle) })
 		})
 		return slices.Contains(p.match.events, event) || signs && slices.ContainsFunc(p.match.repositories, mayHoldBundles)
 	})

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,6 +38,8 @@ func exampleVocabulary() policy.Vocabulary {
 		v.Keys = append(v.Keys, policy.Key{Name: name, Lane: policy.LaneRelease})
 	}
 	v.Keys = append(v.Keys, policy.Key{Name: "firmware-dev", Lane: policy.LaneDevelopment})
+	year := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	v.Keys = append(v.Keys, policy.Key{Name: "tools-2026", Lane: policy.LaneRelease, Retired: year.AddDate(0, 1, 0)}, policy.Key{Name: "tools-2027", Lane: policy.LaneRelease, From: year})
 	v.Formats = []string{"sigstore", "raw", "cosign"}
 	v.Kinds = map[string][]artifact.Kind{"sigstore": {artifact.KindFile}, "raw": {artifact.KindFile}, "cosign": {artifact.KindImage}}
 	return v
@@ -77,8 +80,8 @@ func TestExamplesLoad(t *testing.T) {
 	set, err := policy.Load(examples, policy.Skip, exampleVocabulary())
 	require.NoError(t, err)
 	signed, guarded := set.Repositories("main")
-	require.Equal(t, []string{"firmware-build-local", "firmware-staging-local", "libs-staging-local", "maven-staging-local", "oci-staging-local"}, signed)
-	require.Equal(t, []string{"downloads-local", "firmware-release-local", "libs-release-local", "maven-release-local", "oci-release-local"}, guarded)
+	require.Equal(t, []string{"firmware-build-local", "firmware-staging-local", "libs-staging-local", "maven-staging-local", "oci-staging-local", "tools-staging-local"}, signed)
+	require.Equal(t, []string{"downloads-local", "firmware-release-local", "libs-release-local", "maven-release-local", "oci-release-local", "tools-release-local"}, guarded)
 
 	d := set.Decide(policy.Request{Subject: subject(t, "libs-staging-local/app/1.4.2/app.tgz"), Event: "artifact/deployed"})
 	require.NotNil(t, d.Grant)
@@ -88,7 +91,7 @@ func TestExamplesLoad(t *testing.T) {
 
 	demand, ok := set.Demand(ref(t, "libs-release-local/app/1.4.2/app.tgz"))
 	require.True(t, ok)
-	require.Equal(t, []string{"firmware-a", "firmware-b", "firmware-c", "release-2026", "release-2027"}, demand.Keys())
+	require.Equal(t, []string{"firmware-a", "firmware-b", "firmware-c", "release-2026", "release-2027", "tools-2026", "tools-2027"}, demand.Keys())
 	require.Equal(t, []string{"sigstore"}, demand.Formats())
 	require.Empty(t, demand.Judge([]policy.Evidence{{File: "app.tgz.sigstore.json", Format: "sigstore", Key: "release-2026"}}))
 }

@@ -13,7 +13,7 @@ import (
 
 // gravest orders the problems of evidence: what is told first when several files are at fault.
 var gravest = []reason.Code{
-	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.KeyRetired, reason.TrustLevelLow,
+	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.KeyRetired, reason.KeyNotYet, reason.TrustLevelLow,
 	reason.SignatureUndated, reason.SignatureStale, reason.KeyDevelopment, reason.SignatureWrongKey,
 }
 
@@ -50,6 +50,9 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 		out.Fix = d.remedy(ref, r, have)
 	case reason.KeyRetired:
 		out.Message = fmt.Sprintf("%s is signed with a retired key, and not before it was retired as far as is known", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.KeyNotYet:
+		out.Message = fmt.Sprintf("%s is signed with a key whose time had not begun", ref.Name())
 		out.Fix = d.remedy(ref, r, have)
 	case reason.TrustLevelLow:
 		out.Message = fmt.Sprintf("%s is signed with less trust than %s demands", ref.Name(), d.target.Repo)
@@ -138,7 +141,9 @@ func (e Evidence) text(r requirement, at time.Time) string {
 	case e.Kept:
 		return fmt.Sprintf("%s%s, in the ledger alone", by, made)
 	case code == reason.KeyRetired:
-		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.retired(e.Key)))
+		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.key(e.Key).Retired))
+	case code == reason.KeyNotYet:
+		return fmt.Sprintf("%s%s, which is in use from %s on", by, made, minute(r.words.key(e.Key).From))
 	case code == reason.TrustLevelLow:
 		return fmt.Sprintf("%s%s, at trust level %d", by, made, e.level())
 	case code == reason.SignatureUndated && !e.At.IsZero():
@@ -165,7 +170,8 @@ func (d Demand) remedy(ref artifact.Ref, r requirement, have []string) string {
 		return fmt.Sprintf("no signing policy matches %s; add one that signs with %s, then %s", ref, r.what(), sign)
 	}
 	would := slices.Clone(have)
-	for _, o := range c.rule.orders {
+	orders, _ := d.set.vocabulary.orders(c.rule.lines, d.now())
+	for _, o := range orders {
 		counts := slices.Contains(r.keys, o.Key) && slices.ContainsFunc(o.Formats, func(f string) bool { return slices.Contains(r.formats, f) })
 		if counts && !slices.Contains(would, o.Key) {
 			would = append(would, o.Key)
@@ -179,7 +185,7 @@ func (d Demand) remedy(ref artifact.Ref, r requirement, have []string) string {
 		too = "instead" // one rule never mixes lanes
 	}
 	return fmt.Sprintf("%s signs it with %s only; let %s sign it %s (format %s), then %s",
-		c.rule.rule, ordersText(c.rule.orders), r.others(would), too, formats, sign)
+		c.rule.rule, linesText(c.rule.lines), r.others(would), too, formats, sign)
 }
 
 // others names the keys that are still to sign when those of have did.

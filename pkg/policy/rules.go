@@ -47,7 +47,7 @@ func (s *Set) Rules() []Rule {
 		if p.configuration != nil {
 			means = append(means, "configuration: "+p.configuration.name)
 		}
-		means = append(means, "signs with "+ordersText(p.orders), "owner: "+p.owner)
+		means = append(means, "signs with "+linesText(p.lines), "owner: "+p.owner)
 		out = append(out, Rule{Policy: p.name, Kind: kindSigning, Rule: p.rule, Means: means, Checks: checkPlaces(p.checks)})
 	}
 	for _, g := range s.gates {
@@ -155,5 +155,5 @@ func (r *configuration) means() []string {
 	if !r.managers.empty() {
 		out = append(out, "managers: "+r.managers.all())
 	}
-	return append(out, "signs with "+ordersText(r.orders), "owner: "+r.owner)
+	return append(out, "signs with "+linesText(r.lines), "owner: "+r.owner)
 }

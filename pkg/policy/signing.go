@@ -18,14 +18,23 @@ type SigningPolicy struct {
 
 	Require       []Check                    `yaml:"require" doc:"checks that must hold before anything is signed"`
 	Configuration strictyaml.Located[string] `yaml:"configuration" doc:"name of the SigningConfiguration to sign with; either this or sign"`
-	Sign          []SignLine                 `yaml:"sign" doc:"what to sign with, a key a line, with keys of no configuration"`
+	Sign          []SignLine                 `yaml:"sign" doc:"what to sign with, a line for each signature, with keys of no configuration"`
 }
 
-// SignLine is one key and what it makes.
+// SignLine is one key, or several that take turns, and what it makes.
 type SignLine struct {
 	Pos     strictyaml.Pos
-	Key     strictyaml.Located[string]   `yaml:"key" required:"true" doc:"name of a configured key"`
+	Key     strictyaml.Located[string]   `yaml:"key" doc:"name of a configured key; either this or keys"`
+	Keys    []strictyaml.Located[string] `yaml:"keys" doc:"names of configured keys of one lane that take turns: of those whose time it is (keys[].from, keys[].retired in the configuration) the one signs whose time began last"`
 	Formats []strictyaml.Located[string] `yaml:"formats" required:"true" doc:"one signature file is stored per format"`
+}
+
+// named are the keys of the line.
+func (y SignLine) named() []strictyaml.Located[string] {
+	if y.Key.Value != "" {
+		return append([]strictyaml.Located[string]{y.Key}, y.Keys...)
+	}
+	return y.Keys
 }
 
 // modeWarn tells instead of refusing.
@@ -46,7 +55,7 @@ type signingRule struct {
 	warn          bool
 	checks        []*check
 	configuration *configuration // nil: signs with orders of its own
-	orders        []Order
+	lines         []line
 	lane          string // of its keys
 	needs         Needs
 
@@ -68,10 +77,10 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 	if (p.Configuration.Value != "") == (len(p.Sign) > 0) && !c.partial {
 		c.fail(p.Pos, "write either configuration: the name of a SigningConfiguration, or sign: a list of keys with their formats")
 	}
-	r.orders = c.orders(p.Sign)
+	r.lines = c.lines(p.Sign)
 	var keys []strictyaml.Located[string]
-	for _, line := range p.Sign {
-		keys = append(keys, line.Key)
+	for _, l := range p.Sign {
+		keys = append(keys, l.named()...)
 	}
 	c.oneLane(keys)
 	if len(keys) > 0 {
@@ -80,38 +89,29 @@ func (c *compiler) signing(src source, p SigningPolicy) *signingRule {
 	return r
 }
 
-// orders checks a sign list.
-func (c *compiler) orders(lines []SignLine) []Order {
-	var out []Order
-	for _, line := range lines {
-		c.known("key", line.Key, c.keyNames())
-		if slices.ContainsFunc(out, func(o Order) bool { return o.Key == line.Key.Value }) {
-			c.fail(line.Key.Pos, "the key %q stands twice; list all its formats on one line", line.Key.Value)
-		}
-		out = append(out, Order{Key: line.Key.Value, Formats: c.formats(line.Formats)})
-	}
-	return out
-}
-
 // configured gives the policies the configurations that they name, once all documents are read, and holds that a key of a
 // configuration is used through it alone.
 func (c *compiler) configured(set *Set) {
 	names, owner := []string{}, map[string]*configuration{}
 	for _, conf := range set.configurations {
 		names = append(names, conf.name)
-		for _, o := range conf.orders {
-			owner[o.Key] = conf
+		for _, l := range conf.lines {
+			for _, k := range l.keys {
+				owner[k] = conf
+			}
 		}
 	}
 	for _, p := range set.signing {
-		for _, line := range p.sign {
-			if conf := owner[line.Key.Value]; conf != nil {
-				c.fail(line.Key.Pos, "the key %s belongs to the configuration %s; write configuration: %s instead of sign", line.Key.Value, conf.rule, conf.name)
+		for _, l := range p.sign {
+			for _, k := range l.named() {
+				if conf := owner[k.Value]; conf != nil {
+					c.fail(k.Pos, "the key %s belongs to the configuration %s; write configuration: %s instead of sign", k.Value, conf.rule, conf.name)
+				}
 			}
 		}
 		if p.named.Value != "" && c.known("configuration", p.named, names) {
 			p.configuration = set.configurations[slices.Index(names, p.named.Value)]
-			p.orders, p.lane = p.configuration.orders, p.configuration.lane
+			p.lines, p.lane = p.configuration.lines, p.configuration.lane
 		}
 		p.named, p.sign = strictyaml.Located[string]{}, nil
 		p.needs = p.match.needs() | p.configuration.needs() | needsAll(p.checks)
@@ -155,8 +155,8 @@ func (p *signingRule) decides() []string {
 	if p.configuration != nil {
 		out = append(out, p.configuration.name)
 	}
-	for _, o := range p.orders {
-		out = append(append(out, "key", o.Key), o.Formats...)
+	for _, l := range p.lines {
+		out = append(append(append(append(out, "key"), l.keys...), "formats"), l.formats...)
 	}
 	out = append(append(out, "platforms"), p.platforms...)
 	for _, ch := range p.checks {
@@ -167,7 +167,7 @@ func (p *signingRule) decides() []string {
 
 // outcome is what decides says, for people.
 func (p *signingRule) outcome() string {
-	text := "signs with " + ordersText(p.orders)
+	text := "signs with " + linesText(p.lines)
 	if p.configuration != nil {
 		text += ", configuration " + p.configuration.name
 	}

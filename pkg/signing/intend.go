@@ -83,9 +83,9 @@ func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 
 // plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.
 func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, taken map[string]bool) (part, error) {
-	key, ok := r.Keys.Key(order.Key)
-	if !ok {
-		return part{}, &keyError{key: order.Key, err: hsm.ErrUnknownKey}
+	key, err := r.maker(order, kept)
+	if err != nil {
+		return part{}, &keyError{key: order.Key, err: err}
 	}
 	p := part{key: key, intent: ledger.Intent{
 		GrantID: d.Grant.ID(), Ref: r.ref, Subject: d.Grant.Subject().SHA256, KeyName: key.Name, KeySPKI: key.SPKI,

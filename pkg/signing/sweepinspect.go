@@ -37,9 +37,9 @@ func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []p
 	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
 	taken := make(map[string]bool)
 	for _, order := range orders {
-		key, ok := p.Service.Keys.Key(order.Key)
-		if !ok {
-			return nil, fmt.Errorf("%w: %s", hsm.ErrUnknownKey, order.Key)
+		key, err := p.Service.maker(order, kept)
+		if err != nil {
+			return nil, err
 		}
 		for _, name := range order.Formats {
 			format, ok := seal.Lookup(name)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
@@ -22,7 +21,7 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 	state := &inspection{}
 	var q shelf.Query
 	for _, o := range orders {
-		q.Keys, q.Formats = append(q.Keys, o.Key), append(q.Formats, o.Formats...)
+		q.Keys, q.Formats = append(append(q.Keys, o.Key), o.Others...), append(q.Formats, o.Formats...)
 	}
 	stored, err := p.stored(ctx, subject, q)
 	if errors.Is(err, artifactory.ErrTooMany) {
@@ -37,9 +36,9 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 		return nil, err
 	}
 	for _, order := range orders {
-		key, ok := p.Service.Keys.Key(order.Key)
-		if !ok {
-			return nil, fmt.Errorf("%w: %s", hsm.ErrUnknownKey, order.Key)
+		key, err := p.Service.maker(order, kept)
+		if err != nil {
+			return nil, err
 		}
 		for _, format := range order.Formats {
 			problem := reason.SignatureMissing

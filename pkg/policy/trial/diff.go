@@ -56,22 +56,26 @@ func settings(old, new Language) []string {
 	}
 	for _, k := range old.Keys {
 		if !slices.ContainsFunc(new.Keys, k.Same) {
-			out = append(out, fmt.Sprintf("there was a %s key %s%s", k.Lane, k.Name, retired(k)))
+			out = append(out, fmt.Sprintf("there was a %s key %s%s", k.Lane, k.Name, window(k)))
 		}
 	}
 	for _, k := range new.Keys {
 		if !slices.ContainsFunc(old.Keys, k.Same) {
-			out = append(out, fmt.Sprintf("there is a %s key %s%s", k.Lane, k.Name, retired(k)))
+			out = append(out, fmt.Sprintf("there is a %s key %s%s", k.Lane, k.Name, window(k)))
 		}
 	}
 	return out
 }
 
-func retired(k policy.Key) string {
-	if k.Retired.IsZero() {
-		return ""
+func window(k policy.Key) string {
+	text := ""
+	if !k.From.IsZero() {
+		text = ", in use from " + k.From.UTC().Format(time.RFC3339) + " on"
 	}
-	return ", retired from " + k.Retired.UTC().Format(time.RFC3339) + " on"
+	if !k.Retired.IsZero() {
+		text += ", retired from " + k.Retired.UTC().Format(time.RFC3339) + " on"
+	}
+	return text
 }
 
 // titles are the effects as people read them.

@@ -26,6 +26,7 @@ type KeyLine struct {
 	Name text `yaml:"name" required:"true" doc:"the key's name"`
 	Lane text `yaml:"lane" required:"true" oneof:"development,release" doc:"its lane"`
 
+	From    text `yaml:"from" default:"always" doc:"the moment from which it is in use; cases that do not say at happen on 2026-01-05"`
 	Retired text `yaml:"retired" default:"in use" doc:"the moment from which it is retired"`
 }
 
@@ -134,11 +135,9 @@ func (f files) language(dir string, l Language) (Language, error) {
 			switch {
 			case !known:
 				said[k.Name.Value] = k
-				retired, err := k.moment()
-				if err != nil {
-					errs = append(errs, err)
-				}
-				l.Keys = append(l.Keys, policy.Key{Name: k.Name.Value, Lane: k.Lane.Value, Retired: retired})
+				key, wrong := k.key()
+				errs = append(errs, wrong...)
+				l.Keys = append(l.Keys, key)
 			case first.Lane.Value != k.Lane.Value:
 				errs = append(errs, k.Lane.Pos.Errorf("%s has the lane %s here and %s at %s; write the same lane", k.Name.Value, k.Lane.Value, first.Lane.Value, first.Lane.Pos))
 			}
@@ -173,10 +172,13 @@ func agrees(files []*File, l Language) error {
 			case l.Keys[i].Lane != k.Lane.Value:
 				errs = append(errs, k.Lane.Pos.Errorf("%s has the lane %s in the configuration; write that, or leave keys out", k.Name.Value, l.Keys[i].Lane))
 			default:
-				if at, err := k.moment(); err != nil {
-					errs = append(errs, err)
-				} else if !at.IsZero() && !at.Equal(l.Keys[i].Retired) {
+				key, wrong := k.key()
+				errs = append(errs, wrong...)
+				if !key.Retired.IsZero() && !key.Retired.Equal(l.Keys[i].Retired) {
 					errs = append(errs, k.Retired.Pos.Errorf("%s is not retired at that moment in the configuration; write what it says, or leave keys out", k.Name.Value))
+				}
+				if !key.From.IsZero() && !key.From.Equal(l.Keys[i].From) {
+					errs = append(errs, k.From.Pos.Errorf("the time of %s does not begin at that moment in the configuration; write what it says, or leave keys out", k.Name.Value))
 				}
 			}
 		}

@@ -23,7 +23,7 @@ func FuzzCases(f *testing.F) {
 		f.Add(data)
 	}
 	v := policy.Vocabulary{
-		Keys:    []policy.Key{{Name: "release-2026", Lane: policy.LaneRelease}, {Name: "release-2027", Lane: policy.LaneRelease}, {Name: "dev-2026", Lane: policy.LaneDevelopment}, {Name: "firmware-a", Lane: policy.LaneRelease}, {Name: "firmware-b", Lane: policy.LaneRelease}, {Name: "firmware-c", Lane: policy.LaneRelease}, {Name: "firmware-dev", Lane: policy.LaneDevelopment}},
+		Keys:    []policy.Key{{Name: "release-2026", Lane: policy.LaneRelease}, {Name: "release-2027", Lane: policy.LaneRelease}, {Name: "dev-2026", Lane: policy.LaneDevelopment}, {Name: "firmware-a", Lane: policy.LaneRelease}, {Name: "firmware-b", Lane: policy.LaneRelease}, {Name: "firmware-c", Lane: policy.LaneRelease}, {Name: "firmware-dev", Lane: policy.LaneDevelopment}, {Name: "tools-2026", Lane: policy.LaneRelease}, {Name: "tools-2027", Lane: policy.LaneRelease, From: someMoment}},
 		Formats: []string{"sigstore", "raw", "cosign", "cosign-tag"},
 	}
 	set, err := policy.Load("../../../policies", policy.Skip, v)

@@ -8,7 +8,6 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
-	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 )
 
 // Given is what servers say about the artifact of a case. What is not written is not so: no properties, no build.
@@ -137,14 +136,26 @@ func (r *reader) evidence(lines []EvidenceLine, at time.Time) []policy.Evidence 
 	return out
 }
 
-// moment reads a time at which a key is retired.
-func (k KeyLine) moment() (time.Time, *strictyaml.Error) {
-	if k.Retired.Value == "" {
-		return time.Time{}, nil
+// key is the key with its time.
+func (k KeyLine) key() (key policy.Key, errs []error) {
+	key = policy.Key{Name: k.Name.Value, Lane: k.Lane.Value}
+	for _, m := range []struct {
+		name    string
+		written text
+		to      *time.Time
+	}{{"from", k.From, &key.From}, {"retired", k.Retired, &key.Retired}} {
+		if m.written.Value == "" {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, m.written.Value)
+		if err != nil {
+			errs = append(errs, m.written.Pos.Errorf("%s: %q is no moment; write for example 2026-12-01T06:00:00Z", m.name, m.written.Value))
+			continue
+		}
+		*m.to = at
 	}
-	t, err := time.Parse(time.RFC3339, k.Retired.Value)
-	if err != nil {
-		return time.Time{}, k.Retired.Pos.Errorf("retired: %q is no moment; write for example 2026-12-01T06:00:00Z", k.Retired.Value)
+	if len(errs) == 0 && !key.From.IsZero() && !key.Retired.IsZero() && !key.From.Before(key.Retired) {
+		errs = append(errs, k.Pos.Errorf("the time of %s ends before it begins", key.Name))
 	}
-	return t, nil
+	return key, errs
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,11 +47,23 @@ func (c *Comparison) Inventory(name string, list io.Reader) error {
 
 func (c *Comparison) path(ref artifact.Ref, source string) {
 	c.paths++
-	request := policy.Request{Subject: subjectAt(ref), At: someMoment, Facts: nothingElse(ref)}
+	request := policy.Request{Subject: subjectAt(ref), At: c.moment(), Facts: nothingElse(ref)}
 	c.weigh(false, decided(c.old.Set.Decide(request)), decided(c.new.Set.Decide(request)),
 		Example{Artifact: ref.String(), Source: source, Given: announced("")})
 
 	c.gate(ref, source, false)
+}
+
+// moment is when artifacts of which the name alone is known are signed: some moment, or the latest at which the time of a
+// key begins.
+func (c *Comparison) moment() time.Time {
+	at := someMoment
+	for _, k := range slices.Concat(c.old.Language.Keys, c.new.Language.Keys) {
+		if k.From.After(at) {
+			at = k.From
+		}
+	}
+	return at
 }
 
 // gate looks for any evidence that would fare otherwise at a place; with once, only if these gates were not looked at

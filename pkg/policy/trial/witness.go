@@ -44,19 +44,14 @@ func witnessOf(old, new policy.Demand) witness {
 	return w
 }
 
-// moments are those at which demands are compared: some moment, and one at which every key was in use, because what a
-// retired key signed in its time still counts.
+// moments are those at which demands are compared: some moment, and others at which the keys were in use that are not then,
+// because what a retired key signed in its time still counts.
 func moments(demands ...policy.Demand) []time.Time {
-	early := someMoment
+	at := []time.Time{someMoment}
 	for _, d := range demands {
-		if first := d.FirstRetired(); !first.IsZero() && !early.Before(first) {
-			early = first.Add(-time.Hour)
-		}
+		at = d.Moments(at...)
 	}
-	if early.Equal(someMoment) {
-		return []time.Time{someMoment}
-	}
-	return []time.Time{someMoment, early}
+	return at
 }
 
 // everything is one verified signature by every key in every format that either demand counts or forbids, just made and
