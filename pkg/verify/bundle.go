@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
@@ -22,9 +21,7 @@ var bundleTypes = [...]string{"application/vnd.dev.sigstore.bundle.v0.3+json", "
 func readBundle(content []byte) (*bundle.Bundle, error) {
 	b := new(bundle.Bundle)
 	if err := protojson.Unmarshal(content, b); err != nil {
-		// The blank behind the prefix of such an error changes from build to build.
-		why := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
-		return nil, fmt.Errorf("%w: %.200s", ErrMalformed, why)
+		return nil, fmt.Errorf("%w: %.200s", ErrMalformed, plainly(err))
 	}
 	if b.MediaType != bundleTypes[0] && b.MediaType != bundleTypes[1] {
 		return nil, fmt.Errorf("%w: the media type is %.100q, expected %q", ErrMalformed, b.MediaType, bundleTypes[0])
@@ -89,7 +86,7 @@ func readSigstore(k key, d Digests, content []byte) (proof, error) {
 	if !bytes.Equal(said.Digest, digest) {
 		return proof{}, fmt.Errorf("%w: the bundle is for %.64x, the bytes are %x", ErrWrongBytes, said.Digest, digest)
 	}
-	return proof{signature: signed.MessageSignature.Signature}, nil
+	return proof{signature: signed.MessageSignature.Signature, material: b.VerificationMaterial}, nil
 }
 
 // hashes are those that keys of ours sign with, as bundles name them.
@@ -116,5 +113,7 @@ func readCosign(k key, d Digests, content []byte) (proof, error) {
 	if err := k.claimed(b); err != nil {
 		return proof{}, err
 	}
-	return imageStatement.read(d, e.Payload, e.Signatures[0].GetSig())
+	p, err := imageStatement.read(d, e.Payload, e.Signatures[0].GetSig())
+	p.material = b.VerificationMaterial
+	return p, err
 }

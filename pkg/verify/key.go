@@ -14,7 +14,8 @@ import (
 type key struct {
 	public crypto.PublicKey
 	hash   crypto.Hash // that it signs with
-	spki   [32]byte    // SHA-256 of its SubjectPublicKeyInfo
+	der    []byte      // its SubjectPublicKeyInfo
+	spki   [32]byte    // SHA-256 of that
 	bare   bool        // bundles have to name it itself, not by a certificate
 }
 
@@ -40,7 +41,7 @@ func pinned(pub crypto.PublicKey) (key, error) {
 	if err != nil {
 		return key{}, fmt.Errorf("%w: %w", ErrUnsupportedKey, err)
 	}
-	k.spki = sha256.Sum256(der)
+	k.der, k.spki = der, sha256.Sum256(der)
 	return k, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 
+	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
@@ -43,6 +45,15 @@ var (
 type proof struct {
 	text      []byte // that was signed, seen to be about the caller's bytes; nil when those themselves were signed
 	signature []byte
+	material  *bundle.VerificationMaterial // that came with it, not judged; nil when the format has room for none
+}
+
+// digest is what the key signed.
+func (p proof) digest(k key, d Digests) ([]byte, error) {
+	if p.text != nil {
+		return k.digest(p.text), nil
+	}
+	return d.of(k.hash)
 }
 
 // formats is the table of formats, by the names that policies use.
@@ -64,6 +75,9 @@ func keyed(read func(k key, d Digests, content []byte) (proof, error)) func(k ke
 	}
 }
 
+// bundled are the formats that are Sigstore bundles.
+var bundled = map[string]bool{"sigstore": true, "cosign": true}
+
 // Signature returns nil only if content is a file of the named format whose signature verifies under pub over the
 // caller's own digest. What the file says about itself names the cause of a refusal and never allows anything. The error
 // wraps one of ErrMalformed, ErrWrongKey, ErrWrongBytes and ErrInvalid, which are about the file, or of ErrNoDigest,
@@ -76,31 +90,28 @@ func Signature(format string, pub crypto.PublicKey, d Digests, content []byte) e
 }
 
 func signature(format string, pub crypto.PublicKey, d Digests, content []byte) error {
-	read, ok := formats[format]
+	if err := readable(format, content); err != nil {
+		return err
+	}
+	k, err := pinned(pub)
+	if err != nil {
+		return err
+	}
+	_, err = candidate{key: k}.made(format, d, content)
+	return err
+}
+
+// readable refuses what no format can be read from.
+func readable(format string, content []byte) error {
 	switch {
-	case !ok:
+	case formats[format] == nil:
 		return ErrUnknownFormat
 	case len(content) == 0:
 		return fmt.Errorf("%w: the file is empty", ErrMalformed)
 	case len(content) > MaxSize:
 		return fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxSize)
 	}
-	k, err := pinned(pub)
-	if err != nil {
-		return err
-	}
-	p, err := read(k, d, content)
-	if err != nil {
-		return err
-	}
-	if p.text != nil {
-		return k.verify(k.digest(p.text), p.signature)
-	}
-	digest, err := d.of(k.hash)
-	if err != nil {
-		return err
-	}
-	return k.verify(digest, p.signature)
+	return nil
 }
 
 // readRaw: the signature alone, as openssl dgst -verify takes it. It names neither key nor bytes.
@@ -120,7 +131,20 @@ func Problem(err error) reason.Code {
 		return reason.SignatureWrongBytes
 	case errors.Is(err, ErrWrongKey):
 		return reason.SignatureWrongKey
-	default:
-		return reason.Undecided
 	}
+	for _, c := range problems {
+		if errors.Is(err, c.error) {
+			return c.code
+		}
+	}
+	return reason.Undecided
+}
+
+// problems are the codes of what only Artifact finds.
+var problems = []struct {
+	error
+	code reason.Code
+}{
+	{ErrUntrusted, reason.CertificateUntrusted}, {ErrExpired, reason.CertificateExpired}, {ErrLog, reason.LogProofInvalid}, {ErrTime, reason.TimestampInvalid},
+	{ErrDistrusted, reason.KeyDistrusted}, {ErrRetired, reason.KeyRetired}, {ErrNotYet, reason.KeyNotYet}, {ErrLane, reason.KeyDevelopment},
 }

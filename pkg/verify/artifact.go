@@ -1,0 +1,287 @@
+package verify
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// Levels of trust in one signature. Level 0 is a file that nothing is known of, level 1 one whose hash is as somebody said.
+const (
+	LevelHash        = 1
+	LevelKey         = 2 // a signature by a pinned key
+	LevelCertificate = 3 // one whose certificate chains to the root, which the log holds and a time-stamp dates within its life
+)
+
+// Finding is what a signature file proves.
+type Finding struct {
+	Level    int             `json:"level"`
+	At       time.Time       `json:"at,omitzero"`        // when it existed at the latest, by a time-stamp; zero when nothing tells
+	Key      string          `json:"key,omitempty"`      // name of the pinned key that signed
+	Lane     string          `json:"lane,omitempty"`     // of that key
+	SPKI     artifact.Digest `json:"spki"`               // SHA-256 of the SubjectPublicKeyInfo of the key that signed
+	Identity string          `json:"identity,omitempty"` // of the certificate
+	Issuer   string          `json:"issuer,omitempty"`   // of the certificate's identity
+	Log      string          `json:"log,omitempty"`      // name of the log
+	LogIndex *uint64         `json:"logIndex,omitempty"` // of the entry there
+	Parts    []Part          `json:"parts"`
+}
+
+// Part is one thing that the level rests on.
+type Part struct {
+	Name    string `json:"name"`    // bytes, signature, key, certificate, identity, log or time
+	Rests   string `json:"rests"`   // whom or what one has to believe
+	Checked string `json:"checked"` // what was checked here
+}
+
+func (f *Finding) add(name, rests, checked string) {
+	f.Parts = append(f.Parts, Part{Name: name, Rests: rests, Checked: checked})
+}
+
+// Artifact checks one signature file against everything that the trust holds, and says how far it proves the caller's own
+// digest. What the file brings along, such as a certificate, a log entry or a time-stamp, has to hold: what is wrong is an
+// error, never a lower level. Without a trusted root all that is left aside and the level is 2 at most.
+//
+// The error wraps one of the errors of this package; Problem tells its reason code. Content is untrusted and may be anything.
+func Artifact(t Trust, format string, d Digests, content []byte) (Finding, error) {
+	f, err := t.artifact(format, d, content)
+	if err != nil {
+		return Finding{}, fmt.Errorf("verifying as %s: %w", format, err)
+	}
+	return f, nil
+}
+
+func (t Trust) artifact(format string, d Digests, content []byte) (Finding, error) {
+	if err := readable(format, content); err != nil {
+		return Finding{}, err
+	}
+	candidates, leaf, err := t.candidates(format, content)
+	if err != nil {
+		return Finding{}, err
+	}
+	var failed error
+	for _, c := range candidates {
+		made, err := c.made(format, d, content)
+		if err == nil {
+			return t.judge(made, leaf, d)
+		}
+		failed = more(failed, err)
+	}
+	return Finding{}, failed
+}
+
+// more keeps the error that tells more: with several keys, all but one of them did not sign.
+func more(a, b error) error {
+	if a == nil || errors.Is(a, ErrInvalid) {
+		return b
+	}
+	return a
+}
+
+// candidate is a key that may have signed.
+type candidate struct {
+	key
+	pinned *Key // nil: only a certificate speaks for it
+}
+
+// candidates lists the keys that may have signed: the certificate's, the one that is named, else every pinned one.
+func (t Trust) candidates(format string, content []byte) ([]candidate, *x509.Certificate, error) {
+	named, leaf, err := names(format, content)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []candidate
+	for i := range t.Keys {
+		k, err := pinned(t.Keys[i].Public)
+		if err != nil {
+			return nil, nil, err
+		}
+		if named == nil || *named == k.spki {
+			out = append(out, candidate{k, &t.Keys[i]})
+		}
+	}
+	switch {
+	case len(out) == 0 && leaf != nil && t.Root != nil && len(t.Identities) > 0:
+		k, err := pinned(leaf.PublicKey)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+		}
+		return []candidate{{key: k}}, leaf, nil
+	case len(out) > 0:
+		return out, leaf, nil
+	case named != nil:
+		return nil, nil, fmt.Errorf("%w: the file names the key sha256:%x, which is none of those that are believed", ErrWrongKey, *named)
+	}
+	return nil, nil, fmt.Errorf("%w: the file names no key, and none is pinned that could have made it", ErrWrongKey)
+}
+
+// names tells which key a file says it was made with: the SHA-256 of its SubjectPublicKeyInfo, nil when it does not say, and
+// its certificate.
+func names(format string, content []byte) (*[32]byte, *x509.Certificate, error) {
+	if !bundled[format] {
+		return nil, nil, nil
+	}
+	b, err := readBundle(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	return namedIn(b)
+}
+
+// made is a signature that verifies, and what came with it.
+type made struct {
+	candidate
+	proof
+	digest []byte // that was signed
+}
+
+// made verifies the signature alone.
+func (c candidate) made(format string, d Digests, content []byte) (made, error) {
+	p, err := formats[format](c.key, d, content)
+	if err != nil {
+		return made{}, err
+	}
+	digest, err := p.digest(c.key, d)
+	if err != nil {
+		return made{}, err
+	}
+	if err := c.verify(digest, p.signature); err != nil {
+		return made{}, err
+	}
+	return made{c, p, digest}, nil
+}
+
+// judge looks at all that is not the signature itself.
+func (t Trust) judge(m made, leaf *x509.Certificate, d Digests) (Finding, error) {
+	f := Finding{Level: LevelKey, SPKI: m.spki}
+	f.add("bytes", "SHA-256 "+hex.EncodeToString(d[crypto.SHA256]), "hashed here; the signature is about this digest")
+	f.add("signature", fmt.Sprintf("key sha256:%x", m.spki), "verified here, over the digest or the statement that names it")
+	if t.Root != nil && m.material != nil {
+		if err := t.material(&f, m, leaf); err != nil {
+			return Finding{}, err
+		}
+	} else if m.brings() {
+		f.add("time", "nothing", "there is a certificate, a log entry or a time-stamp, and no trusted root to judge it by")
+	}
+	if m.pinned == nil && f.Level < LevelCertificate {
+		return Finding{}, fmt.Errorf("%w: the key is not pinned, and the file lacks a log entry or a time-stamp, without which a certificate proves nothing", ErrUntrusted)
+	}
+	return f, t.counts(&f, m.pinned)
+}
+
+// brings reports whether the file holds more than a signature.
+func (m made) brings() bool {
+	return m.material.GetCertificate() != nil || len(m.material.GetTlogEntries()) > 0 || len(m.material.GetTimestampVerificationData().GetRfc3161Timestamps()) > 0
+}
+
+// maxMaterial bounds the log entries and the time-stamps of one file.
+const maxMaterial = 8
+
+// material judges time, certificate and log, in this order.
+func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
+	tokens, entries := m.material.GetTimestampVerificationData().GetRfc3161Timestamps(), m.material.GetTlogEntries()
+	if len(tokens) > maxMaterial || len(entries) > maxMaterial {
+		return fmt.Errorf("%w: it holds %d time-stamps and %d log entries, at most %d are read", ErrMalformed, len(tokens), len(entries), maxMaterial)
+	}
+	var clock stamped
+	for _, token := range tokens {
+		s, err := t.Root.stamp(m.signature, token.GetSignedTimestamp())
+		if err != nil {
+			return err
+		}
+		if clock.by == nil || s.at.Before(clock.at) { // the signature existed at the earliest
+			clock = s
+		}
+	}
+	u := use{key: m.key, digest: m.digest, signature: m.signature}
+	if leaf != nil {
+		u.certificate = leaf.Raw
+		if err := t.certificate(f, leaf, clock); err != nil {
+			return err
+		}
+	}
+	for i, e := range entries {
+		l, err := t.Root.logs(u, e)
+		if err != nil {
+			return err
+		}
+		if clock.by != nil && !l.log.holds(clock.at) {
+			return fmt.Errorf("%w: the log's key counts from %s, the signature is of %s", ErrLog, l.log.window, moment(clock.at))
+		}
+		if i == 0 {
+			f.Log, f.LogIndex = l.log.origin, &l.index
+		}
+		f.add("log", "the log "+l.log.origin, fmt.Sprintf("entry %d is about this very signature, and is in the tree of %d entries that the log signed", l.index, l.size))
+	}
+	if clock.by != nil {
+		f.At = clock.at
+		f.add("time", "the time-stamping authority "+clock.by.name, "signed at "+moment(clock.at)+" at the latest, by a time-stamp over the signature; the authority's certificate held then")
+	}
+	if leaf != nil && len(entries) > 0 && clock.by != nil {
+		f.Level = LevelCertificate
+	}
+	return nil
+}
+
+// certificate judges the chain at the time that is proven; without one, at the beginning of the certificate's life, which
+// proves no level.
+func (t Trust) certificate(f *Finding, leaf *x509.Certificate, clock stamped) error {
+	at := clock.at
+	if clock.by == nil {
+		at = leaf.NotBefore
+	}
+	c, err := t.Root.certify(leaf, at)
+	if err != nil {
+		return err
+	}
+	if !t.knows(c) {
+		return fmt.Errorf("%w: it is for %.200q by %.200q, who is none of those that are believed", ErrUntrusted, c.identity, c.issuer)
+	}
+	f.Identity, f.Issuer = c.identity, c.issuer
+	f.add("certificate", "the root "+c.root.Subject.CommonName, fmt.Sprintf("issued by %s for code signing, valid %s to %s; %d log of certificates promised to hold it", c.issuing.Subject.CommonName, moment(leaf.NotBefore), moment(leaf.NotAfter), c.promised))
+	f.add("identity", "the certificate", fmt.Sprintf("it is for %s by %s", c.identity, c.issuer))
+	return nil
+}
+
+func (t Trust) knows(c certified) bool {
+	for _, id := range t.Identities {
+		if id.Issuer.fits(c.issuer) && id.Subject.fits(c.identity) {
+			return true
+		}
+	}
+	return len(t.Identities) == 0 // then the key is pinned
+}
+
+// namedIn is names of a bundle.
+func namedIn(b *bundle.Bundle) (*[32]byte, *x509.Certificate, error) {
+	switch said := b.VerificationMaterial.Content.(type) {
+	case *bundle.VerificationMaterial_PublicKey:
+		return hinted(said.PublicKey.GetHint()), nil, nil
+	case *bundle.VerificationMaterial_Certificate:
+		leaf, err := x509.ParseCertificate(said.Certificate.GetRawBytes())
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: the certificate cannot be read: %.200s", ErrMalformed, err.Error())
+		}
+		spki := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+		return &spki, leaf, nil
+	}
+	return nil, nil, fmt.Errorf("%w: the bundle has a chain of certificates, expected one certificate or the hint of a key", ErrMalformed)
+}
+
+// hinted is the key that a hint names in our way; nil for any other hint.
+func hinted(hint string) *[32]byte {
+	raw, err := base64.StdEncoding.DecodeString(hint)
+	if err != nil || len(raw) != sha256.Size {
+		return nil
+	}
+	return (*[32]byte)(raw)
+}
