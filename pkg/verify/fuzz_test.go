@@ -5,8 +5,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+	"github.com/hallmark-signing/hallmark/pkg/verify"
+	"github.com/hallmark-signing/hallmark/pkg/verify/verifytest"
 )
 
 // FuzzSignature feeds content that nobody vouches for to every format. Whatever it is: no panic, an error that names one
@@ -28,6 +31,59 @@ func FuzzSignature(f *testing.F) {
 			_ = requireAgreed(t, name, pub, right, content)
 			require.Error(t, requireAgreed(t, name, pub, wrong, content))
 			require.Error(t, requireAgreed(t, name, other, right, content))
+		}
+	})
+}
+
+// FuzzArtifact feeds bundles with all that they can carry. Whatever it is: no panic, an error that names one cause, and no
+// level for other bytes.
+func FuzzArtifact(f *testing.F) {
+	r, key := verifytest.New(f), sealtest.NewKey(f, "P-256", "release")
+	trust, both := believing(f, r), pinning(f, r, key)
+	right, wrong := verify.Digests(sealtest.Digests(f, content)), verify.Digests(sealtest.Digests(f, "else"))
+	for _, o := range []verifytest.Order{{}, {Image: true}, {Bare: true}, {Image: true, Bare: true}, {Unnamed: true}, {NoStamp: true}, {NoEntry: true}} {
+		o.Key, o.Content = key, []byte(content)
+		f.Add(r.Bundle(o))
+	}
+	for _, a := range attacks(f, key) {
+		f.Add(a.content)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range []string{"sigstore", "sigstore-key", "cosign", "cosign-key"} {
+			for _, trust := range []verify.Trust{trust, both} {
+				found, err := verify.Artifact(trust, format, right, b)
+				if err != nil {
+					require.NotEqual(t, reason.Undecided, verify.Problem(err), "%v", err)
+					require.Zero(t, found)
+				}
+				_, err = verify.Artifact(trust, format, wrong, b)
+				require.Error(t, err)
+			}
+		}
+	})
+}
+
+// FuzzReadRoot: a trusted root that nobody vouches for is read or refused.
+func FuzzReadRoot(f *testing.F) {
+	r := verifytest.New(f)
+	f.Add(r.TrustedRoot())
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if _, err := verify.ReadRoot(content); err != nil {
+			require.ErrorIs(t, err, verify.ErrTrust)
+			require.Less(t, len(err.Error()), 1000)
+		}
+	})
+}
+
+// FuzzReadTrust is the same of hallmark-trust.json.
+func FuzzReadTrust(f *testing.F) {
+	f.Add(trustFile(f))
+	f.Add([]byte(`{"mediaType":"application/vnd.hallmark.trust.v1+json"}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if _, err := verify.ReadTrust(content, nil); err != nil {
+			require.ErrorIs(t, err, verify.ErrTrust)
+			require.Less(t, len(err.Error()), 1000)
 		}
 	})
 }

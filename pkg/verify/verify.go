@@ -76,7 +76,7 @@ func keyed(read func(k key, d Digests, content []byte) (proof, error)) func(k ke
 }
 
 // bundled are the formats that are Sigstore bundles.
-var bundled = map[string]bool{"sigstore": true, "cosign": true}
+var bundled = map[string]bool{"sigstore": true, "sigstore-key": true, "cosign": true, "cosign-key": true}
 
 // Signature returns nil only if content is a file of the named format whose signature verifies under pub over the
 // caller's own digest. What the file says about itself names the cause of a refusal and never allows anything. The error

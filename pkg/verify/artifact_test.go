@@ -1,0 +1,141 @@
+package verify_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+	"github.com/hallmark-signing/hallmark/pkg/verify"
+	"github.com/hallmark-signing/hallmark/pkg/verify/verifytest"
+)
+
+const content = "what was built"
+
+// believing is a trust in the realm's root and in the identity of its certificates.
+func believing(t testing.TB, r *verifytest.Realm) verify.Trust {
+	t.Helper()
+	root, err := verify.ReadRoot(r.TrustedRoot())
+	require.NoError(t, err)
+	return verify.Trust{Root: root, Identities: []verify.Identity{{Issuer: verify.Exactly(verifytest.Issuer), Subject: verify.Exactly(verifytest.Identity)}}}
+}
+
+// pinning is a trust in the realm's root and in one key.
+func pinning(t testing.TB, r *verifytest.Realm, key *sealtest.Key) verify.Trust {
+	t.Helper()
+	trust := believing(t, r)
+	trust.Identities, trust.Keys = nil, []verify.Key{{Name: "release", Public: key.Public()}}
+	return trust
+}
+
+// Every kind of bundle under every algorithm, by certificate and by key, with all that proves it and with less.
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range sealtest.Algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			r, key := verifytest.New(t), sealtest.NewKey(t, algorithm, "release")
+			d := verify.Digests(sealtest.Digests(t, content))
+			for format, image := range map[string]bool{"sigstore": false, "cosign": true} {
+				order := verifytest.Order{Key: key, Content: []byte(content), Image: image, More: 3}
+				full := r.Bundle(order)
+				f, err := verify.Artifact(believing(t, r), format, d, full)
+				require.NoError(t, err)
+				require.Equal(t, verify.LevelCertificate, f.Level)
+				require.Equal(t, verifytest.Now, f.At)
+				require.Equal(t, []string{verifytest.Identity, verifytest.Issuer, verifytest.Origin}, []string{f.Identity, f.Issuer, f.Log})
+				require.NotNil(t, f.LogIndex)
+				require.Empty(t, f.Key)
+				var parts []string
+				for _, p := range f.Parts {
+					parts = append(parts, p.Name)
+					require.NotEmpty(t, p.Rests)
+					require.NotEmpty(t, p.Checked)
+				}
+				require.Equal(t, []string{"bytes", "signature", "certificate", "identity", "log", "time", "key"}, parts)
+
+				f, err = verify.Artifact(pinning(t, r, key), format, d, full)
+				require.NoError(t, err)
+				require.Equal(t, verify.LevelCertificate, f.Level)
+				require.Equal(t, "release", f.Key)
+
+				f, err = verify.Artifact(verify.Trust{Keys: []verify.Key{{Public: key.Public()}}}, format, d, full)
+				require.NoError(t, err, "the key alone")
+				require.Equal(t, verify.LevelKey, f.Level)
+				require.Zero(t, f.At)
+
+				order.Bare = true
+				f, err = verify.Artifact(pinning(t, r, key), format, d, r.Bundle(order))
+				require.NoError(t, err)
+				require.Equal(t, verify.LevelKey, f.Level)
+				require.Equal(t, verifytest.Now, f.At, "a key's signature has a date too")
+				require.Equal(t, verifytest.Origin, f.Log)
+				_, err = verify.Artifact(believing(t, r), format, d, r.Bundle(order))
+				require.ErrorIs(t, err, verify.ErrWrongKey)
+			}
+		})
+	}
+}
+
+// What a certificate proves without a log entry or a time-stamp is nothing; the pinned key still counts.
+func TestLessThanAll(t *testing.T) {
+	t.Parallel()
+	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
+	d := verify.Digests(sealtest.Digests(t, content))
+	for _, o := range []verifytest.Order{{NoEntry: true}, {NoStamp: true}, {NoEntry: true, NoStamp: true}} {
+		o.Key, o.Content = key, []byte(content)
+		b := r.Bundle(o)
+		f, err := verify.Artifact(pinning(t, r, key), "sigstore", d, b)
+		require.NoError(t, err)
+		require.Equal(t, verify.LevelKey, f.Level)
+		require.Equal(t, o.NoStamp, f.At.IsZero())
+		_, err = verify.Artifact(believing(t, r), "sigstore", d, b)
+		require.ErrorIs(t, err, verify.ErrUntrusted)
+	}
+}
+
+// Keys have their time, and a signature is held against it by what an authority says of its time, never by the clock here.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
+	d := verify.Digests(sealtest.Digests(t, content))
+	dated, undated := r.Bundle(verifytest.Order{Key: key, Content: []byte(content), Bare: true}), r.Bundle(verifytest.Order{Key: key, Content: []byte(content), Bare: true, NoStamp: true})
+	before, after := verifytest.Now.Add(-time.Hour), verifytest.Now.Add(time.Hour)
+	for name, c := range map[string]struct {
+		key            verify.Key
+		lane           string
+		dated, undated error
+	}{
+		"no bounds":            {verify.Key{}, "", nil, nil},
+		"begun":                {verify.Key{From: before}, "", nil, nil},
+		"to begin":             {verify.Key{From: after}, "", verify.ErrNotYet, nil},
+		"to begin tomorrow":    {verify.Key{From: after.AddDate(0, 0, 1)}, "", verify.ErrNotYet, verify.ErrNotYet},
+		"retired since":        {verify.Key{Retired: after}, "", nil, verify.ErrRetired},
+		"retired before":       {verify.Key{Retired: before}, "", verify.ErrRetired, verify.ErrRetired},
+		"to retire":            {verify.Key{Retired: after.AddDate(0, 0, 1)}, "", nil, nil},
+		"at its last moment":   {verify.Key{Retired: verifytest.Now}, "", nil, verify.ErrRetired},
+		"distrusted since":     {verify.Key{Distrusted: after}, "", nil, verify.ErrDistrusted},
+		"distrusted before":    {verify.Key{Distrusted: before}, "", verify.ErrDistrusted, verify.ErrDistrusted},
+		"distrusted from then": {verify.Key{Distrusted: verifytest.Now}, "", verify.ErrDistrusted, verify.ErrDistrusted},
+		"distrusted later on":  {verify.Key{Distrusted: after.AddDate(1, 0, 0)}, "", nil, verify.ErrDistrusted},
+		"retired, distrusted":  {verify.Key{Retired: before, Distrusted: before}, "", verify.ErrDistrusted, verify.ErrDistrusted},
+		"of the lane":          {verify.Key{Lane: "release"}, "release", nil, nil},
+		"of another lane":      {verify.Key{Lane: "development"}, "release", verify.ErrLane, verify.ErrLane},
+		"of no lane":           {verify.Key{}, "release", nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trust := pinning(t, r, key)
+			c.key.Public = key.Public()
+			trust.Keys, trust.Lane, trust.Now = []verify.Key{c.key}, c.lane, verifytest.Now.Add(2*time.Hour)
+			_, err := verify.Artifact(trust, "sigstore", d, dated)
+			require.ErrorIs(t, err, c.dated)
+			_, err = verify.Artifact(trust, "sigstore", d, undated)
+			require.ErrorIs(t, err, c.undated)
+			trust.Root = nil // then nothing is dated
+			_, err = verify.Artifact(trust, "sigstore", d, dated)
+			require.ErrorIs(t, err, c.undated)
+		})
+	}
+}
