@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	// ErrUntrusted: the certificate does not chain to the trusted root, or is not one that such signatures are made with.
+	// ErrUntrusted says that the certificate does not chain to the trusted root, or is not one that such signatures are made with.
 	ErrUntrusted = errors.New("certificate is not trusted")
-	// ErrExpired: the time-stamp lies outside the life of the certificate or of those above it.
+	// ErrExpired says that the time-stamp lies outside the life of the certificate or of those above it.
 	ErrExpired = errors.New("certificate was not valid then")
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
-// ErrLog: what should prove that the log holds the signature does not prove it.
+// ErrLog says that what should prove that the log holds the signature does not prove it.
 var ErrLog = errors.New("log proof does not hold")
 
 // The kind of the entries that logs of Rekor's second version hold.

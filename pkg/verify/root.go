@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// ErrTrust: what should tell whom to believe cannot be read. It is about the question, never about a signature.
+// ErrTrust says that what should tell whom to believe cannot be read. It is about the question, never about a signature.
 var ErrTrust = errors.New("unusable trust material")
 
 // rootType is the media type of trusted_root.json.
@@ -118,11 +117,9 @@ func (r *Root) addLog(l *trustroot.TransparencyLogInstance) error {
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(l.GetBaseUrl())
-	if err != nil || u.Hostname() == "" {
+	if k.origin = hostOf(l.GetBaseUrl()); k.origin == "" {
 		return fmt.Errorf("baseUrl %.100q names no host, which the log's checkpoints are signed as", l.GetBaseUrl())
 	}
-	k.origin = u.Hostname()
 	if k.noteHash, err = k.noteKeyHash(); err != nil {
 		return err
 	}
@@ -214,4 +211,28 @@ func readWindow(r *common.TimeRange) (w window) {
 // plainly is the text of a protojson error without its prefix: the blank behind that changes from build to build.
 func plainly(err error) string {
 	return strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
+}
+
+// hostOf is the host in an address such as https://log.example:8443/2026; "" when it names none. Nothing that could open a
+// connection is linked in for it.
+func hostOf(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok || scheme != "https" && scheme != "http" {
+		return ""
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	if inner, ok := strings.CutPrefix(rest, "["); ok { // an IPv6 address
+		host, _, closed := strings.Cut(inner, "]")
+		if !closed {
+			return ""
+		}
+		return host
+	}
+	host, _, _ := strings.Cut(rest, ":")
+	if strings.ContainsAny(host, "@% \\") {
+		return ""
+	}
+	return host
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrTime: the time-stamp is not one of the signature, or by nobody who is believed about time.
+// ErrTime says that the time-stamp is not one of the signature, or by nobody who is believed about time.
 var ErrTime = errors.New("time-stamp does not hold")
 
 // stamped is a time that an authority vouches for.
