@@ -1,0 +1,161 @@
+package notary_test
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/audit"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/notary"
+	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
+)
+
+func kinds(all []notarytest.Entry) (out []string) {
+	for _, e := range all {
+		out = append(out, e.Leaf.Kind())
+	}
+	return out
+}
+
+// One use of a key: what stands in the log, and in which order.
+func TestAUseInTheLog(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	public, err := hsm.NewPublic("release-2026", "release", k.Public())
+	require.NoError(t, err)
+	r := notarytest.NewWith(t, notarytest.Config{Keys: []hsm.Public{public}})
+	files := r.Seal(k, digests("hello"), "sigstore", "sigstore-key", "raw")
+	require.NoError(t, seal.VerifyAll(k.Public(), digests("hello"), files))
+	require.Equal(t, 1, k.Uses(), "one use of the key")
+
+	for format, level := range map[string]int{"sigstore": trust.LevelRoot, "sigstore-key": trust.LevelKey} {
+		f, err := r.Verifier().Verify(files[format], k.Public(), digests("hello")[crypto.SHA256])
+		require.NoError(t, err)
+		require.Equal(t, level, f.Level)
+		require.Equal(t, r.Origin, f.LogOrigin)
+		require.False(t, f.At.IsZero())
+	}
+
+	all := r.Entries()
+	require.Equal(t, []string{
+		audit.KindStart, audit.KindCertificate, audit.KindCertificate, audit.KindCertificate,
+		audit.KindIntent, audit.KindCertificate, audit.KindRekord, audit.KindRekord, audit.KindOutcome,
+	}, kinds(all))
+	require.Equal(t, []audit.OpenedKey{{Name: "release-2026", SPKI: public.SPKI, Use: "artifact"}}, all[0].Leaf.(audit.Start).Keys)
+	in := all[4].Leaf.(audit.Intent)
+	require.Equal(t, subject("hello"), in.Subject)
+	require.Equal(t, public.SPKI, in.SPKI)
+	require.Equal(t, []string{"sigstore", "sigstore-key", "raw"}, in.Formats)
+	require.Equal(t, notary.Purpose, in.Purpose)
+	issued := all[5].Leaf.(audit.Certificate)
+	cert, err := x509.ParseCertificate(issued.DER)
+	require.NoError(t, err)
+	require.Equal(t, "https://hallmark.example/keys/release-2026", cert.URIs[0].String())
+
+	out := all[8].Leaf.(audit.Outcome)
+	require.Equal(t, uint64(4), out.Intent)
+	require.Equal(t, audit.Sealed, out.Result)
+	require.Equal(t, artifact.Digest(sha256.Sum256(issued.DER)), out.Certificate)
+	require.Len(t, out.Uses, 1)
+	require.Equal(t, artifact.Digest(sha256.Sum256(files["raw"])), out.Uses[0].Signature)
+	require.ElementsMatch(t, []uint64{6, 7}, out.Uses[0].Entries)
+	require.False(t, out.Uses[0].Timestamp.IsZero())
+	requireAccounted(t, r)
+}
+
+// Realms of two names do not believe each other.
+func TestRealmsAreStrangers(t *testing.T) {
+	t.Parallel()
+	ours, theirs := notarytest.New(t), notarytest.NewWith(t, notarytest.Config{Name: "mallory"})
+	k := key(t)
+	file := theirs.Seal(k, digests("hello"), "sigstore")["sigstore"]
+	_, err := theirs.Verifier().Verify(file, k.Public(), digests("hello")[crypto.SHA256])
+	require.NoError(t, err)
+	_, err = ours.Verifier().Verify(file, k.Public(), digests("hello")[crypto.SHA256])
+	require.Error(t, err)
+}
+
+// What is believed without being issued here is logged once, whatever the number of starts.
+func TestConfiguredCertificatesAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	r := notarytest.New(t)
+	r.Restart(nil)
+	require.Len(t, notarytest.Of[audit.Start](r.Entries()), 2)
+	require.Len(t, notarytest.Of[audit.Certificate](r.Entries()), 3)
+}
+
+// A signing configuration is who signs; without one it is the key.
+func TestIdentities(t *testing.T) {
+	t.Parallel()
+	r := notarytest.New(t)
+	public, err := hsm.NewPublic("release 2026", "release", key(t).Public())
+	require.NoError(t, err)
+	for configuration, want := range map[string]string{"router/5": "https://hallmark.example/configurations/router%2F5", "": "https://hallmark.example/keys/release%202026"} {
+		der, err := r.Notary.For(configuration, public).Certificate(t.Context())
+		require.NoError(t, err)
+		cert, err := x509.ParseCertificate(der)
+		require.NoError(t, err)
+		require.Equal(t, want, cert.URIs[0].String())
+		again, err := r.Notary.For(configuration, public).Certificate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, der, again, "one certificate for many signatures")
+	}
+}
+
+// Without a notary nothing is attested, and nothing asks for it.
+func TestNoNotary(t *testing.T) {
+	t.Parallel()
+	var n *notary.Notary
+	in := ledger.Intent{}
+	require.NoError(t, n.Place(t.Context(), &in))
+	require.Equal(t, ledger.Intent{}, in)
+	u := n.For("c", hsm.Public{})
+	require.Nil(t, u)
+	require.NoError(t, u.Intend(t.Context(), in, "ann"))
+	require.Equal(t, seal.Context{}, u.Context())
+	n.Ended(t.Context(), u)
+	n.Close()
+}
+
+// Many at once: each use has one intent before its entries, and one outcome that names them all.
+func TestConcurrentUses(t *testing.T) {
+	t.Parallel()
+	r := notarytest.New(t)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			r.Seal(sealtest.NewKey(t, "P-256", fmt.Sprint("key ", i%4)), digests(fmt.Sprint(i)), "sigstore", "sigstore-key")
+			if i%5 == 0 {
+				require.NoError(t, r.Notary.Recover(t.Context()), "what is under way is left alone")
+			}
+		})
+	}
+	wg.Wait()
+	all := r.Entries()
+	rekords, named := notarytest.Of[audit.Rekord](all), map[uint64]bool{}
+	require.Len(t, rekords, 40)
+	intents := notarytest.Of[audit.Intent](all)
+	for _, o := range notarytest.Of[audit.Outcome](all) {
+		require.Contains(t, intents, o.Intent)
+		delete(intents, o.Intent)
+		for _, e := range o.Uses[0].Entries {
+			require.Greater(t, e, o.Intent)
+			require.False(t, named[e])
+			named[e] = true
+		}
+	}
+	require.Empty(t, intents, "each has an outcome")
+	require.Len(t, named, 40)
+	requireAccounted(t, r)
+}
