@@ -61,7 +61,7 @@ func (l *Log) published() (checkpoint, error) {
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("%w: %w; give every log its own directory, and begin a new log, with another origin, for a new key", ErrForeign, err)
 	}
-	return checkpoint{size: c.Size, root: c.Root}, nil
+	return checkpoint{size: c.Size, root: c.Root, text: string(text)}, nil
 }
 
 // agree holds the tree in the directory against each checkpoint that was checkpoint, and the leaves that came after them against the

@@ -23,8 +23,8 @@ const signTimeout = 30 * time.Second
 type checkpoint struct {
 	size      uint64
 	root      []byte
-	text      string // the note: origin, size, root and signature; "" when only size and root are known
-	signature []byte // alone, as the key made it
+	text      string // the note: origin, size, root and signatures; "" when only size and root are known
+	signature []byte // ours alone, as the key made it; nil when it was made by another process
 }
 
 // guard is the one way to a signature over a checkpoint. It signs nothing but trees that are proven to continue the last one
@@ -76,7 +76,7 @@ func (g *guard) sign(ctx context.Context, size uint64, root []byte) (checkpoint,
 	defer cancel()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.last.text != "" && g.last.size == size && bytes.Equal(g.last.root, root) {
+	if g.last.signature != nil && g.last.size == size && bytes.Equal(g.last.root, root) {
 		return g.last, nil
 	}
 	if err := g.continues(ctx, size, root); err != nil {

@@ -24,7 +24,8 @@ func lock(dir string) (release func() error, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, privateDir), 0o755); err != nil { // #nosec G301 -- monitors may be other users
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, privateDir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	name := filepath.Join(dir, privateDir, lockName)
+	f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +37,9 @@ func lock(dir string) (release func() error, err error) {
 		}
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	if err := f.Truncate(0); err == nil {
-		host, _ := os.Hostname()
-		_, _ = fmt.Fprintf(f, "process %d on %s\n", os.Getpid(), host) // for the message above alone
+	host, _ := os.Hostname()
+	if err := os.WriteFile(name, fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), host), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("the log directory cannot be written: %w", err), f.Close())
 	}
 	return f.Close, nil
 }

@@ -58,7 +58,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are not exposed
 	Client     *http.Client          // to reach witnesses; nil: http.DefaultClient
 
-	at func(point string) // where tests end the process
+	at    func(point string) // where tests end the process
+	every time.Duration      // how often a checkpoint is published; 0: publishEvery
 }
 
 // How Tessera works for us. It collects leaves for batchAge; the writer hands over together what waits, so that there is nothing
@@ -82,10 +83,11 @@ type Log struct {
 	guard   *guard
 	release func() error // the lock
 
-	stop     context.CancelFunc // ends Tessera's goroutines
-	appender *tessera.Appender
-	reader   tessera.LogReader
-	publish  func(ctx context.Context, size uint64, root []byte) ([]byte, error)
+	stop      context.CancelFunc // ends Tessera's goroutines
+	appender  *tessera.Appender
+	reader    tessera.LogReader
+	publish   func(ctx context.Context, size uint64, root []byte) ([]byte, error)
+	witnessed func(checkpoint []byte) bool
 
 	mu     sync.RWMutex // held for reading while a leaf enters the queue
 	closed bool
@@ -104,6 +106,9 @@ type Log struct {
 func Open(ctx context.Context, c Config, key Signer, memory Memory, o Options) (_ *Log, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.every == 0 {
+		o.every = publishEvery
 	}
 	if o.Client == nil {
 		o.Client = http.DefaultClient
@@ -173,20 +178,23 @@ func (l *Log) start(life context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(asNoteSigner{l.guard, life}).
-		WithBatching(batchSize, batchAge).
-		WithCheckpointInterval(never).WithCheckpointRepublishInterval(0).
-		WithGarbageCollectionInterval(collectEvery).
-		WithWitnesses(witnesses, &tessera.WitnessOptions{Timeout: witnessWithin})
+	options := func() *tessera.AppendOptions {
+		return tessera.NewAppendOptions().
+			WithCheckpointSigner(asNoteSigner{l.guard, life}).
+			WithBatching(batchSize, batchAge).
+			WithCheckpointInterval(never).WithCheckpointRepublishInterval(0).
+			WithGarbageCollectionInterval(collectEvery)
+	}
 	if err := writable(l.config.Dir); err != nil {
 		return err
 	}
-	l.appender, _, l.reader, err = tessera.NewAppender(life, driver, options)
+	l.appender, _, l.reader, err = tessera.NewAppender(life, driver, options())
 	if err != nil {
 		return err
 	}
-	l.publish = options.CheckpointPublisher(l.reader, client)
+	// A log opens whether or not witnesses answer: Tessera itself knows of none.
+	l.publish = options().WithWitnesses(witnesses, &tessera.WitnessOptions{Timeout: witnessWithin}).CheckpointPublisher(l.reader, client)
+	l.witnessed = witnesses.Satisfied
 	l.guard.tree = l.tree
 	return nil
 }

@@ -61,8 +61,8 @@ func (n *nodes) extends(ctx context.Context, size uint64, root, whole []byte) er
 	if err != nil {
 		return err
 	}
-	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, n.size, hashes, root, whole); err != nil {
-		return fmt.Errorf("%w: the %d leaves with root %x do not begin with the %d leaves of root %x (%w)", ErrForked, n.size, whole, size, root, err)
+	if proof.VerifyConsistency(rfc6962.DefaultHasher, size, n.size, hashes, root, whole) != nil {
+		return fmt.Errorf("%w: its %d leaves, root %x, do not begin with the %d leaves of root %x", ErrForked, n.size, whole, size, root)
 	}
 	return nil
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
-// publishAll keeps the checkpoint that monitors read at most publishEvery behind the log, and publishes the last one at the
+// publishAll keeps the checkpoint that monitors read at most a second behind the log, and publishes the last one at the
 // end. While witnesses fail, it asks them less and less often.
 func (l *Log) publishAll(ctx context.Context) {
 	defer close(l.ended)
-	pause := publishEvery
+	pause := l.options.every
 	for {
 		ended := false
 		select {
@@ -25,9 +25,9 @@ func (l *Log) publishAll(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		switch err := l.publishNow(ctx); {
-		case err == nil && pause > publishEvery:
+		case err == nil && pause > l.options.every:
 			l.log.InfoContext(ctx, "the checkpoint of the log is published again", slog.String("origin", l.config.Origin))
-			pause = publishEvery
+			pause = l.options.every
 		case err != nil:
 			l.metrics.failed("publish")
 			l.log.ErrorContext(ctx, "the checkpoint of the log was not published", slog.String("origin", l.config.Origin), slog.Any("error", err))
@@ -50,14 +50,17 @@ func (l *Log) publishNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now.root != nil && now.size == size {
+	if now.root != nil && now.size == size && (size == 0 || l.witnessed([]byte(now.text))) {
 		return nil
 	}
 	root, err := l.tree(size).root(ctx)
 	if err != nil {
 		return err
 	}
-	text, err := l.publish(ctx, size, root)
+	if _, err := l.guard.sign(ctx, size, root); err != nil {
+		return err
+	}
+	text, err := l.publish(ctx, size, root) // has the guard's signature again, and asks the witnesses
 	if err != nil {
 		return err
 	}
