@@ -63,6 +63,7 @@ leave an HSM, and answers the promotion gate.
 
   operators          serve, doctor, keys, webhook, sweep, backfill
   release managers   policy, gate, promote, status, why, sign
+  security officers  audit
   everyone           verify
 
 Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not done.`,
@@ -74,7 +75,7 @@ Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not 
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newWebhook(), newCompletion())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newAudit(), newWebhook(), newCompletion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

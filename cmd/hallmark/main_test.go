@@ -72,7 +72,7 @@ func TestEveryCommandHasExamples(t *testing.T) {
 // Whatever lists something does so for programs too.
 func TestEveryAnswerHasJSON(t *testing.T) {
 	t.Parallel()
-	without := map[string]bool{"hallmark serve": true, "hallmark completion": true, "hallmark policy schema": true, "hallmark policy export": true} // its answer is JSON
+	without := map[string]bool{"hallmark serve": true, "hallmark completion": true, "hallmark policy schema": true, "hallmark policy export": true, "hallmark audit export": true} // its answer is JSON
 	walk(newRoot(), func(c *cobra.Command) {
 		if c.RunE != nil && !without[c.CommandPath()] {
 			require.NotNil(t, c.Flag("output"), c.CommandPath())
@@ -98,6 +98,7 @@ func TestCompletion(t *testing.T) {
 		"policy test x --r":                      "--run",
 		"policy diff a b --a":                    "--allow-newly-allowed",
 		"status x -o ":                           "json",
+		"audit list --kind ":                     "signature",
 		"keys show --config nowhere.yaml ":       "",
 		"":                                       "doctor",
 	} {

@@ -14,20 +14,20 @@ import (
 // ErrNotAsSigned means that the entries of a log are not those that its checkpoint was signed over; Replay says more.
 var ErrNotAsSigned = errors.New("the entries are not those that the checkpoint was signed over")
 
-// Copy writes the log as it is under the head into a directory that does not exist or is empty, with a tree made anew from
-// the entries. The checkpoint is written last, and only when it is signed over these entries.
-func (r *Reader) Copy(ctx context.Context, head Head, dir string, progress func(done uint64)) error {
-	if err := emptyDir(dir); err != nil {
-		return fmt.Errorf("copying the log: %w", err)
-	}
-	w := newDirWriter(dir, []uint64{head.Size})
+// Entries hands over every entry's index and bytes, in order, without reading what they say. It returns nil only when the
+// head is signed over what was handed over.
+func (r *Reader) Entries(ctx context.Context, head Head, progress func(done uint64), each func(index uint64, raw []byte) error) error {
+	tree := newTrunk([]uint64{head.Size})
 	for p := range r.pieces(ctx, head.Size, false) {
 		if err := errors.Join(p.err, p.missing); err != nil {
-			return fmt.Errorf("copying the log: %w", err)
+			return fmt.Errorf("reading the log: %w", err)
 		}
-		for _, e := range p.entries {
-			if err := w.add(e.raw); err != nil {
-				return fmt.Errorf("copying the log: %w", err)
+		for i, e := range p.entries {
+			if err := tree.append(p.hashes[i]); err != nil {
+				return err
+			}
+			if err := each(p.first+uint64(i), e.raw); err != nil {
+				return err
 			}
 		}
 		if progress != nil {
@@ -37,13 +37,27 @@ func (r *Reader) Copy(ctx context.Context, head Head, dir string, progress func(
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := w.finish(); err != nil {
+	if !tree.is(head.Size, head.Root) {
+		return fmt.Errorf("%w: they come to %s, expected %s", ErrNotAsSigned, tree.text(head.Size), head)
+	}
+	return nil
+}
+
+// Copy writes the log as it is under the head into a directory that does not exist or is empty, with a tree made anew from
+// the entries. The checkpoint is written last, and only when it is signed over these entries.
+func (r *Reader) Copy(ctx context.Context, head Head, dir string, progress func(done uint64)) error {
+	if err := emptyDir(dir); err != nil {
 		return fmt.Errorf("copying the log: %w", err)
 	}
-	if !w.tree.is(head.Size, head.Root) {
-		return fmt.Errorf("copying the log: %w: they come to %s, expected %s", ErrNotAsSigned, w.tree.text(head.Size), head)
+	w := newDirWriter(dir)
+	err := r.Entries(ctx, head, progress, func(_ uint64, raw []byte) error { return w.add(raw) })
+	if err == nil {
+		err = w.finish()
 	}
-	if err := w.write(layout.CheckpointPath, head.Text); err != nil {
+	if err == nil {
+		err = w.write(layout.CheckpointPath, head.Text)
+	}
+	if err != nil {
 		return fmt.Errorf("copying the log: %w", err)
 	}
 	return nil
@@ -64,13 +78,12 @@ func emptyDir(dir string) error {
 type dirWriter struct {
 	dir    string
 	tiles  tiles
-	tree   *trunk
 	bundle []byte
 	n      uint64 // entries
 }
 
-func newDirWriter(dir string, sizes []uint64) *dirWriter {
-	w := &dirWriter{dir: dir, tree: newTrunk(sizes)}
+func newDirWriter(dir string) *dirWriter {
+	w := &dirWriter{dir: dir}
 	w.tiles.done = func(level, index uint64, p uint8, tile []byte) error {
 		return w.write(layout.TilePath(level, index, p), tile)
 	}
@@ -78,8 +91,7 @@ func newDirWriter(dir string, sizes []uint64) *dirWriter {
 }
 
 func (w *dirWriter) add(entry []byte) error {
-	hash := rfc6962.DefaultHasher.HashLeaf(entry)
-	if err := errors.Join(w.tree.append(hash), w.tiles.append(0, hash)); err != nil {
+	if err := w.tiles.append(0, rfc6962.DefaultHasher.HashLeaf(entry)); err != nil {
 		return err
 	}
 	w.bundle = appendEntry(w.bundle, entry)

@@ -151,6 +151,13 @@ func TestCopy(t *testing.T) {
 		require.True(t, bytes.Equal(want, got), file)
 	}
 	require.ErrorContains(t, r.Copy(t.Context(), head, to, nil), "not empty")
+	var all [][]byte
+	require.NoError(t, r.Entries(t.Context(), head, nil, func(i uint64, raw []byte) error {
+		require.EqualValues(t, len(all), i)
+		all = append(all, raw)
+		return nil
+	}))
+	require.Equal(t, s.leaves, all)
 
 	e := bundleOf(t, dir, "tile/entries/000")
 	e[3] = e[4]

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/audit"
+)
+
+// auditFilter says which entries of a log are listed.
+type auditFilter struct {
+	key   string
+	spki  artifact.Digest // of key, when it is given as sha256:…
+	path  string
+	kind  string
+	since time.Time
+}
+
+func newAuditFilter(key, path, kind string, since time.Time) (auditFilter, error) {
+	f := auditFilter{key: key, path: path, kind: kind, since: since}
+	if hex, ok := strings.CutPrefix(key, "sha256:"); ok {
+		var err error
+		if f.spki, err = artifact.ParseDigest(hex); err != nil {
+			return f, fmt.Errorf("--key: %w", err)
+		}
+	}
+	if !doublestar.ValidatePattern(path) {
+		return f, fmt.Errorf("--path %q is no pattern; write repository/path, with * and **", path)
+	}
+	return f, nil
+}
+
+// takes reports whether the entry is listed.
+func (f auditFilter) takes(e audit.Entry) bool {
+	if e.Leaf == nil {
+		return f == auditFilter{since: f.since} // what nobody knows is of no kind, key or path
+	}
+	if f.kind != "" && e.Leaf.Kind() != f.kind {
+		return false
+	}
+	in, isIntent := e.Leaf.(audit.Intent)
+	if f.path != "" && (!isIntent || !doublestar.MatchUnvalidated(f.path, in.Repo+"/"+in.Path)) {
+		return false
+	}
+	if at := timeOf(e.Leaf); !at.IsZero() && at.Before(f.since) {
+		return false
+	}
+	return f.key == "" || f.ofKey(e.Leaf)
+}
+
+func (f auditFilter) ofKey(l audit.Leaf) bool {
+	switch l := l.(type) {
+	case audit.Intent:
+		return l.Key == f.key || l.SPKI == f.spki
+	case audit.Rekord:
+		return !f.spki.IsZero() && spkiIn(l.Verifier) == f.spki
+	case audit.Certificate:
+		c, err := x509.ParseCertificate(l.DER)
+		return err == nil && !f.spki.IsZero() && sha256.Sum256(c.RawSubjectPublicKeyInfo) == f.spki
+	case audit.Start:
+		for _, k := range l.Keys {
+			if k.Name == f.key || k.SPKI == f.spki {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reaches reports whether what stands before these entries can be late enough. Entries are in order of time but for those
+// that were under way together.
+func (f auditFilter) reaches(entries []audit.Entry) bool {
+	if f.since.IsZero() {
+		return true
+	}
+	told := false
+	for _, e := range entries {
+		if at := timeOf(e.Leaf); !at.IsZero() {
+			if !at.Before(f.since.Add(-audit.Grace)) {
+				return true
+			}
+			told = true
+		}
+	}
+	return !told
+}
+
+// timeOf is when an entry says that it was made; zero when it does not.
+func timeOf(l audit.Leaf) time.Time {
+	switch l := l.(type) {
+	case audit.Start:
+		return l.At
+	case audit.Intent:
+		return l.At
+	case audit.Outcome:
+		return l.At
+	}
+	return time.Time{}
+}
