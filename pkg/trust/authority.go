@@ -65,7 +65,7 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 	if c.Validity < 10*time.Minute {
 		return nil, fmt.Errorf("certificate authority: validity %s is too short for a signature to be time-stamped in; use 24h", c.Validity)
 	}
-	if err := checkIssuer(c.Issuer); err != nil {
+	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, fmt.Errorf("certificate authority: %w", err)
 	}
 	if err := CheckChain(c.Chain, KindIssuing, c.Key.Public(), c.Now()); err != nil {
@@ -209,12 +209,22 @@ func (a *Authority) identity(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func checkIssuer(s string) error {
+// CheckIssuer reports why a URL cannot be the issuer that certificates name.
+func CheckIssuer(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != s || strings.HasSuffix(s, "/") {
 		return fmt.Errorf("issuer %q must be the service's URL, such as https://hallmark.example, without a slash at the end", s)
 	}
 	return nil
+}
+
+// HostOf is the host of an issuer, without a port.
+func HostOf(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // KeyIdentity is who a key is in certificates when no signing configuration granted its use.
