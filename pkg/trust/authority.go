@@ -51,7 +51,9 @@ type Authority struct {
 	config AuthorityConfig
 	maker  *maker
 	mu     sync.Mutex
-	seen   time.Time // the latest time at which something was issued
+	seen   time.Time            // the latest time at which something was issued
+	doubt  time.Duration        // since when the clock is behind that; 0: it is not
+	uptime func() time.Duration // time that went by, whatever the clock says
 }
 
 // NewAuthority checks that the chain holds now, is the key's, and may issue certificates for code signing.
@@ -81,7 +83,8 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 		return nil, fmt.Errorf("certificate authority: %w", err)
 	}
 	c.Chain = slices.Clone(c.Chain)
-	return &Authority{config: c, maker: m}, nil
+	start := time.Now()
+	return &Authority{config: c, maker: m, uptime: func() time.Duration { return time.Since(start) }}, nil
 }
 
 // Issuer is the URL that leaves name as their issuer.
@@ -181,17 +184,26 @@ func (a *Authority) check(made *x509.Certificate, now time.Time) error {
 }
 
 // tick is now, unless the clock went back by more than a leaf is backdated: what was issued before would lie in the
-// future, and nobody knows which of the two times is the right one. A new start forgets the earlier one.
+// future, and nobody knows which of the two times is the right one. When it stays there for settle, it is believed again:
+// then it was the earlier time that was wrong.
 func (a *Authority) tick() (time.Time, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.config.Now()
-	if now.Before(a.seen.Add(-backdateLeaf)) {
-		return now, fmt.Errorf("%w: a certificate was issued at %s, and now it is %s; set the clock right and restart", ErrClock, moment(a.seen), moment(now))
+	now, up := a.config.Now(), a.uptime()
+	if !now.Before(a.seen.Add(-backdateLeaf)) {
+		a.doubt = 0
+		if now.After(a.seen) {
+			a.seen = now
+		}
+		return now, nil
 	}
-	if now.After(a.seen) {
-		a.seen = now
+	if a.doubt == 0 {
+		a.doubt = up
 	}
+	if left := settle - (up - a.doubt); left > 0 {
+		return now, fmt.Errorf("%w: a certificate was issued at %s, and now it is %s; set the clock right, it is believed when it stays where it is for another %s", ErrClock, moment(a.seen), moment(now), left.Round(time.Second))
+	}
+	a.seen, a.doubt = now, 0
 	return now, nil
 }
 

@@ -184,12 +184,29 @@ func TestTimesOfLeaves(t *testing.T) {
 	require.ErrorIs(t, err, trust.ErrExpired)
 	require.ErrorContains(t, err, `CN=Example Issuing,O=Example,C=DE" ended at `+r.chain[0].NotAfter.Format(time.RFC3339))
 
+	up := time.Hour
+	a.SetUptime(func() time.Duration { return up })
 	r.now = noon // the clock is set back
 	_, err = issue()
 	require.ErrorIs(t, err, trust.ErrCertificateUnavailable)
 	require.ErrorIs(t, err, trust.ErrClock)
 	require.Equal(t, before, r.issuing.uses.Load()+r.sct.uses.Load(), "no key was used")
+	r.now = r.chain[0].NotAfter.Add(-time.Minute) // it was an error, and is mended
+	_, err = issue()
+	require.NoError(t, err)
+	r.now, up = noon, up+time.Hour
+	_, err = issue()
+	require.ErrorContains(t, err, "for another 1m0s", "the doubt begins anew")
+	up += time.Minute // it stays where it is
+	_, err = issue()
+	require.NoError(t, err)
+	r.now, up = noon.Add(-time.Hour), up+time.Hour
+	_, err = issue()
+	require.ErrorIs(t, err, trust.ErrClock)
 	a = r.authority(t) // after a restart
+	_, err = issue()
+	require.NoError(t, err)
+	r.now = noon
 	_, err = issue()
 	require.NoError(t, err)
 	r.now = noon.Add(-30 * time.Second) // as NTP may do
