@@ -146,7 +146,15 @@ func (a *Authority) issue(ctx context.Context, req Request) (*x509.Certificate, 
 	if err != nil {
 		return nil, err
 	}
-	return made, a.check(made, now)
+	if err := a.check(made, now); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.After(a.seen) {
+		a.seen = now
+	}
+	return made, nil
 }
 
 // promise adds the log's promise to the template as its last extension, and drafts anew.
@@ -192,9 +200,6 @@ func (a *Authority) tick() (time.Time, error) {
 	now, up := a.config.Now(), a.uptime()
 	if !now.Before(a.seen.Add(-backdateLeaf)) {
 		a.doubt = 0
-		if now.After(a.seen) {
-			a.seen = now
-		}
 		return now, nil
 	}
 	if a.doubt == 0 {
