@@ -11,6 +11,17 @@ func SetClock(t testing.TB, s *Stamper, wall func() time.Time, elapsed func() ti
 	s.clock.wall, s.clock.elapsed = wall, elapsed
 }
 
+// SetClocks does the same with authorities elsewhere; nil leaves one as it is.
+func SetClocks(t testing.TB, a *Authorities, wall func() time.Time, elapsed func() time.Duration) {
+	t.Helper()
+	if wall != nil {
+		a.now = wall
+	}
+	if elapsed != nil {
+		a.elapsed = elapsed
+	}
+}
+
 // Settle is how long a clock that was set is not believed.
 const Settle = settle
 

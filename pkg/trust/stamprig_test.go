@@ -80,7 +80,7 @@ func newIssuer(t testing.TB, name string, changes ...func(*x509.Certificate)) *i
 	key := newKey(t, elliptic.P256())
 	tmpl := template(name)
 	tmpl.IsCA, tmpl.BasicConstraintsValid, tmpl.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
-	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().AddDate(20, 0, 0)
+	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-4*time.Hour), time.Now().AddDate(20, 0, 0)
 	for _, change := range changes {
 		change(tmpl)
 	}
@@ -116,7 +116,7 @@ var serial atomic.Int64
 func template(name string) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(1000 + serial.Add(1)), Subject: pkix.Name{CommonName: name, Organization: []string{"Test"}},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().AddDate(1, 0, 0),
+		NotBefore: time.Now().Add(-3 * time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 	}
 }
 

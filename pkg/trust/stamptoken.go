@@ -195,15 +195,29 @@ type window struct {
 	tolerance time.Duration
 }
 
+// offError is a token's time that is too far from the clock of this machine.
+type offError struct {
+	at        time.Time
+	by        time.Duration // negative: it is before the token was asked for
+	tolerance time.Duration
+}
+
+func (e *offError) Error() string {
+	where := "after it came"
+	if e.by < 0 {
+		where = "before it was asked for"
+	}
+	return fmt.Sprintf("it states %s, %s %s by the clock of this machine; up to %s is tolerated",
+		e.at.UTC().Format(time.RFC3339), e.by.Abs().Round(time.Second), where, e.tolerance)
+}
+
 func (w window) holds(at time.Time) error {
 	// Tokens are cut to whole seconds, downwards.
-	if early := w.from.Add(-w.tolerance - time.Second); at.Before(early) {
-		return fmt.Errorf("%w: it states %s, %s before it was asked for by the clock of this machine; up to %s is tolerated",
-			ErrTimestamp, at.UTC().Format(time.RFC3339), w.from.Sub(at).Round(time.Second), w.tolerance)
+	if at.Before(w.from.Add(-w.tolerance - time.Second)) {
+		return fmt.Errorf("%w: %w", ErrTimestamp, &offError{at: at, by: at.Sub(w.from), tolerance: w.tolerance})
 	}
-	if late := w.to.Add(w.tolerance); at.After(late) {
-		return fmt.Errorf("%w: it states %s, %s after it came by the clock of this machine; up to %s is tolerated",
-			ErrTimestamp, at.UTC().Format(time.RFC3339), at.Sub(w.to).Round(time.Second), w.tolerance)
+	if at.After(w.to.Add(w.tolerance)) {
+		return fmt.Errorf("%w: %w", ErrTimestamp, &offError{at: at, by: at.Sub(w.to), tolerance: w.tolerance})
 	}
 	return nil
 }
