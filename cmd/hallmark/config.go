@@ -161,7 +161,7 @@ func (c *Config) instanceNames() []string {
 
 // vocabulary is what policies may name. The service's own keys are not in it.
 func (c *Config) vocabulary() policy.Vocabulary {
-	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds(), Instances: c.instanceNames(), Events: webhook.Events()}
 	for _, k := range values(c.Keys) {
 		if k.UseOrDefault() == hsm.UseArtifact {
 			v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, From: k.From.Time, Retired: k.Retired.Time})

@@ -164,9 +164,7 @@ func TestVerifyPageWorks(t *testing.T) {
 		_, _ = d.Write(good)
 		for _, name := range seal.FormatsOf(artifact.KindFile) {
 			f, _ := seal.Lookup(name)
-			content, err := f.Seal(t.Context(), key, d.Digests())
-			require.NoError(t, err)
-			write("app.tgz"+f.Suffix, content)
+			write("app.tgz"+f.Suffix, sealtest.Seal(t, name, key, d.Digests(), nil))
 		}
 		for _, command := range lines {
 			write("app.tgz", good)

@@ -141,7 +141,7 @@ func languageFlags(cmd *cobra.Command) func() (trial.Language, string, error) {
 		_, err := os.Stat(*file)
 		named := cmd.Flags().Changed("config") || os.Getenv("HALLMARK_CONFIG") != ""
 		if *file == "" || (!named && os.IsNotExist(err)) {
-			v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Events: webhook.Events()}
+			v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds(), Events: webhook.Events()}
 			return trial.Language{Vocabulary: v}, "policies", nil
 		}
 		c, err := loadConfig(*file)

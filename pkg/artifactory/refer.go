@@ -26,8 +26,8 @@ const (
 	emptyConfigType = "application/vnd.oci.empty.v1+json"
 )
 
-// Refer stores one signature of a manifest and returns where it stands: the digest of the referrer (formats cosign and
-// cosign-key) or the tag (format cosign-tag). It returns without an error only when the signature was read back, whole and listed. The
+// Refer stores one signature of a manifest and returns where it stands: the digest of the referrer (formats cosign,
+// cosign-key and vsa) or the tag (format cosign-tag). It returns without an error only when the signature was read back, whole and listed. The
 // same content gives the same referrer or layer, so a repetition changes nothing; signatures of others stay.
 //
 // A server without the referrers API gets the index at the tag sha256-<hex> instead. That index, like the tag of the
@@ -62,7 +62,7 @@ func (c *Client) refer(ctx context.Context, image artifact.Subject, format strin
 		return "", context.Cause(ctx)
 	}
 	switch format {
-	case formatCosign, formatCosignKey:
+	case formatCosign, formatCosignKey, formatVSA:
 		return r.refer(image, format, content)
 	case formatCosignTag:
 		return r.tag(content)
@@ -147,11 +147,14 @@ func newManifest(m v1.Manifest) (*ownManifest, error) {
 // newReferrer is the manifest that binds a bundle to its subject.
 func newReferrer(image artifact.Subject, format string, content []byte) (*ownManifest, error) {
 	annotations := map[string]string{
-		"dev.sigstore.bundle.content":       "dsse-envelope",
-		"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1",
+		"dev.sigstore.bundle.content": "dsse-envelope",
+		predicateAnnotation:           signaturePredicate,
 	}
-	if format != formatCosign {
+	switch format {
+	case formatCosignKey:
 		annotations[formatAnnotation] = format
+	case formatVSA:
+		annotations[predicateAnnotation] = summaryPredicate
 	}
 	return newManifest(v1.Manifest{
 		ArtifactType: bundleType + ".v0.3+json",

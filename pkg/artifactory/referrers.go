@@ -22,9 +22,17 @@ const (
 	formatCosign    = "cosign"
 	formatCosignKey = "cosign-key"
 	formatCosignTag = "cosign-tag"
+	formatVSA       = "vsa"
 )
 
-// formatAnnotation tells, in the manifest of a referrer of ours, the format where it is not cosign. Like everything that
+// What a referrer tells of the statement in its bundle.
+const (
+	predicateAnnotation = "dev.sigstore.bundle.predicateType"
+	signaturePredicate  = "https://sigstore.dev/cosign/sign/v1"
+	summaryPredicate    = "https://slsa.dev/verification_summary/v1"
+)
+
+// formatAnnotation tells, in the manifest of a referrer of ours, the format where nothing else does. Like everything that
 // stands there, it is a claim of whoever pushed it, to know by what rules to verify.
 const formatAnnotation = "hallmark.format"
 
@@ -127,7 +135,10 @@ func (r *registry) referrers() (v1.IndexManifest, error) {
 
 // formatOf is the format that a referrer with a bundle says it has.
 func formatOf(annotations map[string]string) string {
-	if annotations[formatAnnotation] == formatCosignKey {
+	switch {
+	case annotations[predicateAnnotation] == summaryPredicate:
+		return formatVSA
+	case annotations[formatAnnotation] == formatCosignKey:
 		return formatCosignKey
 	}
 	return formatCosign

@@ -92,15 +92,11 @@ func (h harbour) subject(m interface {
 // sealed is what an image carries in a format.
 func sealed(t testing.TB, key *sealtest.Key, format string, image artifact.Subject) []byte {
 	t.Helper()
-	f, ok := seal.Lookup(format)
-	require.True(t, ok)
-	content, err := f.Seal(t.Context(), key, seal.FromSHA256(image.SHA256))
-	require.NoError(t, err)
-	return content
+	return sealtest.Seal(t, format, key, seal.FromSHA256(image.SHA256), nil)
 }
 
 // formats are those of images.
-var formats = []string{"cosign", "cosign-tag", "cosign-key"}
+var formats = []string{"cosign", "cosign-tag", "cosign-key", "vsa"}
 
 func TestFormatsOfImagesAreThoseOfSeal(t *testing.T) {
 	t.Parallel()

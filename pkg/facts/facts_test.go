@@ -34,7 +34,7 @@ func TestRequestsOfEachFact(t *testing.T) {
 	r.facts(policy.NeedProject, staging, file) // the repository's configuration is asked for with every artifact anyway
 	for needs, want := range map[policy.Needs]int{
 		policy.NeedProperties: 1, policy.NeedProject: 0, policy.NeedBuild: 3, policy.NeedActors: 3, policy.NeedRepositories: 1,
-		policy.NeedSignatures: 3, policy.NeedProperties | policy.NeedBuild | policy.NeedActors: 3,
+		policy.NeedSignatures: 4, policy.NeedProperties | policy.NeedBuild | policy.NeedActors: 3,
 	} {
 		before := len(r.art.Requests()) + 1 // Info
 		r.facts(needs, staging, file)

@@ -50,13 +50,9 @@ func newPort(t *testing.T) *port {
 // bundle is what a key signs for a manifest.
 func (p *port) bundle(key *sealtest.Key, format string, m artifactorytest.Manifest) []byte {
 	p.t.Helper()
-	f, ok := seal.Lookup(format)
-	require.True(p.t, ok)
 	digest, err := artifact.ParseDigest(m.SHA256())
 	require.NoError(p.t, err)
-	content, err := f.Seal(p.t.Context(), key, seal.FromSHA256(digest))
-	require.NoError(p.t, err)
-	return content
+	return sealtest.Seal(p.t, format, key, seal.FromSHA256(digest), nil)
 }
 
 // attach refers a bundle to the image.

@@ -2,7 +2,6 @@ package gate_test
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -137,7 +136,7 @@ func newClient(t testing.TB, url, token string) *artifactory.Client {
 
 func (r *rig) setPolicy(text string) {
 	r.t.Helper()
-	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, Retired: r.retired[k.Name]})
 	}
@@ -153,14 +152,10 @@ func (r *rig) put(path, content string) {
 // made is a signature file of the content by a key.
 func (r *rig) made(key *sealtest.Key, format, content string) string {
 	r.t.Helper()
-	f, ok := seal.Lookup(format)
-	require.True(r.t, ok)
 	d, err := seal.NewDigester(key.Public())
 	require.NoError(r.t, err)
 	_, _ = d.Write([]byte(content))
-	file, err := f.Seal(context.Background(), key, d.Digests())
-	require.NoError(r.t, err)
-	return string(file)
+	return string(sealtest.Seal(r.t, format, key, d.Digests(), nil))
 }
 
 // sign puts a signature file beside the artifact, under the plain name.

@@ -56,6 +56,7 @@ type Considered struct {
 // sign differently nothing is signed and the refusal names both.
 func (s *Set) Decide(req Request) Decision {
 	q := req.question()
+	q.apart = s.vocabulary.Apart
 	c := s.consider(q, byNameAndFacts)
 	if c.none && req.Subject.Kind == artifact.KindImage && req.Subject.Image.Tag == "" && q.about == req.Subject.Ref {
 		return Decision{Skip: "no signing policy matches a manifest that stands under its digest alone; it is signed with the index that lists it", Matched: c.matched}
@@ -109,14 +110,20 @@ func (p *signingRule) source() string {
 	return p.rule
 }
 
-// fitting leaves of each line the formats that can sign a kind of artifact.
+// fitting leaves of each line the formats that can sign a kind of artifact; nothing when not one of them counts as a
+// signature by itself, for then the artifact would not be signed.
 func (s *Set) fitting(lines []line, kind artifact.Kind) []line {
 	var out []line
+	signs := false
 	for _, l := range lines {
 		fit := slices.DeleteFunc(slices.Clone(l.formats), func(f string) bool { return !s.vocabulary.fits(f, kind) })
 		if len(fit) > 0 {
 			out = append(out, line{keys: l.keys, formats: fit})
 		}
+		signs = signs || slices.ContainsFunc(fit, func(f string) bool { return !slices.Contains(s.vocabulary.Apart, f) })
+	}
+	if !signs {
+		return nil
 	}
 	return out
 }

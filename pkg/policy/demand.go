@@ -82,6 +82,9 @@ func (d Demand) Rule() string {
 func (d Demand) About(s artifact.Subject, facts Facts, at time.Time) Demand {
 	d.kind, d.at = s.Kind, at
 	d.question = &question{subject: s, about: d.target, at: at, facts: &facts}
+	if d.set != nil {
+		d.question.apart = d.set.vocabulary.Apart
+	}
 	return d
 }
 

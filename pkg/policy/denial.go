@@ -54,7 +54,7 @@ func (s *Set) noPolicy(ref artifact.Ref) reason.Reason {
 
 func (s *Set) formatUnfit(subject artifact.Subject, p *signingRule) reason.Reason {
 	var fit []string
-	for _, f := range s.vocabulary.Formats {
+	for _, f := range s.vocabulary.counting() {
 		if s.vocabulary.fits(f, subject.Kind) {
 			fit = append(fit, f)
 		}

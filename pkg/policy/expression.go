@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,7 +196,7 @@ func (q *question) view() map[string]any {
 		actors[i] = actorView(a)
 	}
 	for _, e := range q.facts.Signatures {
-		if e.Problem == "" {
+		if e.Problem == "" && !slices.Contains(q.apart, e.Format) {
 			signatures = append(signatures, signatureView{Key: e.Key, Format: e.Format, Level: int64(e.level()), Made: e.At})
 		}
 	}

@@ -117,7 +117,8 @@ type question struct {
 	event   string
 	at      time.Time
 	facts   *Facts
-	spent   uint64 // of what one decision may cost
+	apart   []string // formats that are no signatures to expressions
+	spent   uint64   // of what one decision may cost
 }
 
 // lacks tells which of some facts were not looked up.

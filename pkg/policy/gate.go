@@ -112,7 +112,7 @@ const (
 // requirement checks a line; its place and level are the caller's.
 func (c *compiler) requirement(line SignatureRequirement) (requirement, bool) {
 	r := requirement{words: &c.vocabulary, lane: line.Lane.Value, count: 1, level: levelPinned}
-	if r.formats = c.vocabulary.Formats; len(line.Formats) > 0 {
+	if r.formats = c.vocabulary.counting(); len(line.Formats) > 0 {
 		r.formats = c.formats(line.Formats)
 	}
 	if line.MaxAge != nil {

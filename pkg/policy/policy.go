@@ -39,6 +39,7 @@ func (k Key) Same(o Key) bool {
 type Vocabulary struct {
 	Keys      []Key
 	Formats   []string
+	Apart     []string                   // formats that count as signatures only where a policy about signatures names them
 	Kinds     map[string][]artifact.Kind // by format, what it can sign; a format that is not listed signs everything
 	Instances []string
 	Events    []string // "domain/type"
@@ -60,6 +61,11 @@ func (v Vocabulary) lane(key string) string { return v.key(key).Lane }
 func (v Vocabulary) fits(format string, kind artifact.Kind) bool {
 	kinds, listed := v.Kinds[format]
 	return !listed || slices.Contains(kinds, kind)
+}
+
+// counting lists the formats of which any counts where none is named.
+func (v Vocabulary) counting() []string {
+	return slices.DeleteFunc(slices.Clone(v.Formats), func(f string) bool { return slices.Contains(v.Apart, f) })
 }
 
 // check reports names that no policy could be held to.

@@ -17,7 +17,7 @@ import (
 func TestWhatDoesNotCountStaysBehind(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ledger.SQLite)
-	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds(), Keys: []policy.Key{
+	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds(), Keys: []policy.Key{
 		{Name: keyA, Lane: policy.LaneRelease}, {Name: keyB, Lane: policy.LaneRelease, Retired: time.Now().Add(-time.Hour)}, {Name: dev, Lane: policy.LaneDevelopment},
 	}}
 	r.policies.Store(policytest.Set(t, policy.Skip, v, map[string]string{"gate.yaml": gatePolicy}))

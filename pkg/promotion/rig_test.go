@@ -153,7 +153,7 @@ func (r *rig) setPolicy(text string) {
 
 func (r *rig) setPolicies(files map[string]string) {
 	r.t.Helper()
-	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds()}
 	for _, k := range r.gate.Trust {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane})
 	}

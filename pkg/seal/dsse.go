@@ -52,17 +52,25 @@ func checkStatement(payload []byte, subject artifact.Digest, predicateType, pred
 	if err := json.Unmarshal(payload, &said); err != nil {
 		return fmt.Errorf("%w: the payload is no in-toto statement: %.200s", ErrMalformed, err.Error())
 	}
-	switch {
-	case said.Type != statementType:
-		return fmt.Errorf("%w: the statement's type is %.100q, expected %q", ErrMalformed, said.Type, statementType)
-	case said.PredicateType != predicateType:
-		return fmt.Errorf("%w: the statement's predicate is %.100q, expected %q", ErrMalformed, said.PredicateType, predicateType)
-	case len(said.Subject) != 1:
-		return fmt.Errorf("%w: the statement has %d subjects, expected 1", ErrMalformed, len(said.Subject))
-	case said.Subject[0].Digest["sha256"] != subject.String():
-		return fmt.Errorf("%w: the statement is about %.64q, the bytes are %s", ErrWrongBytes, said.Subject[0].Digest["sha256"], subject)
+	if err := said.about(subject, predicateType); err != nil {
+		return err
 	}
 	return fmt.Errorf("%w: the statement says more, or in other words, than this product does", ErrMalformed)
+}
+
+// about refuses a statement of another type, or about anything else.
+func (s statement) about(subject artifact.Digest, predicateType string) error {
+	switch {
+	case s.Type != statementType:
+		return fmt.Errorf("%w: the statement's type is %.100q, expected %q", ErrMalformed, s.Type, statementType)
+	case s.PredicateType != predicateType:
+		return fmt.Errorf("%w: the statement's predicate is %.100q, expected %q", ErrMalformed, s.PredicateType, predicateType)
+	case len(s.Subject) != 1:
+		return fmt.Errorf("%w: the statement has %d subjects, expected 1", ErrMalformed, len(s.Subject))
+	case s.Subject[0].Digest["sha256"] != subject.String():
+		return fmt.Errorf("%w: the statement is about %.64q, the bytes are %s", ErrWrongBytes, s.Subject[0].Digest["sha256"], subject)
+	}
+	return nil
 }
 
 // statementDigest is what the key signs: the hash of the payload's pre-authentication encoding.

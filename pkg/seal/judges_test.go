@@ -25,7 +25,7 @@ func newDesk(t *testing.T, algorithm string) desk {
 	d := desk{dir: t.TempDir(), key: sealtest.NewKey(t, algorithm, "judged")}
 	d.key.WritePEM(t, d.dir, "release.pub")
 	d.write(t, "app.tgz", []byte("what was built"))
-	sealed, err := seal.SealAll(t.Context(), d.key, digestsOf([]byte("what was built")), all(t), seal.Context{})
+	sealed, err := seal.SealAll(t.Context(), d.key, digestsOf([]byte("what was built")), all(t), seal.Context{Summary: sealtest.Summary()})
 	require.NoError(t, err)
 	for name, content := range sealed {
 		file := seal.FileName("app.tgz", name, "", true)
@@ -57,11 +57,15 @@ func judges(t *testing.T, algorithm string) map[string]judge {
 		cosign = append(cosign, "--signature-digest-algorithm", "sha384")
 		digest = "-sha384"
 	}
-	keyed := slices.Clone(cosign)
-	keyed[4] = "app.tgz.sigstore-key.json"
+	with := func(command, file string, more ...string) []string {
+		args := slices.Clone(cosign)
+		args[0], args[4] = command, file
+		return append(append(args, more...), "app.tgz")
+	}
 	return map[string]judge{
-		"sigstore":     {tooltest.Cosign(t), append(cosign, "app.tgz"), "Verified OK"},
-		"sigstore-key": {tooltest.Cosign(t), append(keyed, "app.tgz"), "Verified OK"},
+		"sigstore":     {tooltest.Cosign(t), with("verify-blob", "app.tgz.sigstore.json"), "Verified OK"},
+		"sigstore-key": {tooltest.Cosign(t), with("verify-blob", "app.tgz.sigstore-key.json"), "Verified OK"},
+		"vsa":          {tooltest.Cosign(t), with("verify-blob-attestation", "app.tgz.vsa.json", "--type", seal.SummaryPredicate), "Verified OK"},
 		"raw":          {tooltest.OpenSSL(t), []string{"dgst", digest, "-verify", "release.pub", "-signature", "app.tgz.sig", "app.tgz"}, "Verified OK"},
 	}
 }

@@ -47,7 +47,8 @@ type Record struct {
 // Context is what there is to say about a signature beside the signature. The zero Context is that of a service without a
 // chain, a log and a time: files carry the signature and the hint of its key.
 type Context struct {
-	Notary Notary
+	Notary  Notary
+	Summary *Summary // what the format vsa says; no other needs it
 }
 
 // naming is how a file tells whose signature it holds, which is how its log entry has to tell it, too.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
@@ -34,7 +35,7 @@ func TestBundlesCarryMaterial(t *testing.T) {
 			t.Parallel()
 			key, other, d := sealtest.NewKey(t, alg, "one"), sealtest.NewKey(t, alg, "two"), digestsOf([]byte("artifact"))
 			for name, notary := range map[string]*sealtest.Notary{"certificate": sealtest.NewNotary(t, key), "bare key": {}} {
-				sealed, err := seal.SealAll(t.Context(), key, d, all(t), seal.Context{Notary: notary})
+				sealed, err := seal.SealAll(t.Context(), key, d, all(t), seal.Context{Notary: notary, Summary: sealtest.Summary()})
 				require.NoError(t, err)
 				require.NoError(t, seal.VerifyAll(key.Public(), d, sealed))
 				for _, f := range all(t) {
@@ -42,8 +43,8 @@ func TestBundlesCarryMaterial(t *testing.T) {
 					require.Error(t, f.Verify(key.Public(), digestsOf([]byte("artifact2")), sealed[f.Name]), f.Name)
 					require.Less(t, len(sealed[f.Name]), 12_000)
 				}
-				for _, f := range named(t, "sigstore", "cosign", "sigstore-key", "cosign-key") {
-					byCertificate := notary.DER != nil && (f.Name == "sigstore" || f.Name == "cosign")
+				for _, f := range named(t, "sigstore", "cosign", "sigstore-key", "cosign-key", "vsa") {
+					byCertificate := notary.DER != nil && !strings.HasSuffix(f.Name, "-key")
 					has := sealtest.Get(t, sealed[f.Name], "verificationMaterial").(map[string]any)
 					require.Equal(t, byCertificate, has["certificate"] != nil, "%s, %s", f.Name, name)
 					require.Equal(t, byCertificate, has["publicKey"] == nil)
@@ -65,7 +66,7 @@ func TestNotaryIsAskedOnce(t *testing.T) {
 		formats                      []string
 		uses, stamps, byCert, byHint int
 	}{
-		"everything":                         {seal.Formats(), 4, 2, 4, 2},
+		"everything":                         {seal.Formats(), 5, 3, 5, 2},
 		"two files around one signature":     {[]string{"sigstore", "raw"}, 1, 1, 1, 0},
 		"by certificate and by key":          {[]string{"sigstore", "sigstore-key"}, 1, 1, 1, 1},
 		"by key":                             {[]string{"raw", "sigstore-key"}, 1, 1, 0, 1},
@@ -77,7 +78,7 @@ func TestNotaryIsAskedOnce(t *testing.T) {
 			t.Parallel()
 			key := sealtest.NewKey(t, "P-256", "one")
 			notary := sealtest.NewNotary(t, key)
-			_, err := seal.SealAll(t.Context(), key, digestsOf([]byte("artifact")), named(t, c.formats...), seal.Context{Notary: notary})
+			_, err := seal.SealAll(t.Context(), key, digestsOf([]byte("artifact")), named(t, c.formats...), seal.Context{Notary: notary, Summary: sealtest.Summary()})
 			require.NoError(t, err)
 			certificates, stamps, records := notary.Asked()
 			byCert := slices.DeleteFunc(slices.Clone(records), func(r seal.Record) bool { return r.Certificate == nil })
@@ -95,7 +96,7 @@ func TestNotaryIsAskedOnce(t *testing.T) {
 func TestMaterialIsStable(t *testing.T) {
 	t.Parallel()
 	key, d := sealtest.NewKey(t, "P-256", "one"), digestsOf([]byte("artifact"))
-	c := seal.Context{Notary: sealtest.NewNotary(t, key)}
+	c := seal.Context{Notary: sealtest.NewNotary(t, key), Summary: sealtest.Summary()}
 	first, err := seal.SealAll(t.Context(), key, d, all(t), c)
 	require.NoError(t, err)
 	for range 20 {
@@ -156,7 +157,7 @@ func TestNoFileWithoutItsMaterial(t *testing.T) {
 	for _, format := range seal.Formats() {
 		notary := sealtest.NewNotary(t, key)
 		notary.Spoil = func(e *rekor.TransparencyLogEntry) { e.CanonicalizedBody = stale.CanonicalizedBody }
-		_, err = seal.SealAll(t.Context(), key, digestsOf([]byte("second")), named(t, format), seal.Context{Notary: notary})
+		_, err = seal.SealAll(t.Context(), key, digestsOf([]byte("second")), named(t, format), seal.Context{Notary: notary, Summary: sealtest.Summary()})
 		require.ErrorIs(t, err, seal.ErrNotLogged, format)
 	}
 }
@@ -166,7 +167,7 @@ func TestNotaryLearnsOfGoodSignaturesOnly(t *testing.T) {
 	t.Parallel()
 	key := sealtest.NewKey(t, "P-256", "one")
 	notary := sealtest.NewNotary(t, key)
-	_, err := seal.SealAll(t.Context(), wrong{key}, digestsOf([]byte("artifact")), all(t), seal.Context{Notary: notary})
+	_, err := seal.SealAll(t.Context(), wrong{key}, digestsOf([]byte("artifact")), all(t), seal.Context{Notary: notary, Summary: sealtest.Summary()})
 	require.ErrorIs(t, err, seal.ErrInvalid)
 	_, stamps, records := notary.Asked()
 	require.Zero(t, stamps)

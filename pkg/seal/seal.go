@@ -39,6 +39,7 @@ type Format struct {
 	Suffix    string          // added to the artifact's file name, with its leading dot; "" when it is not kept as a file beside it
 	MediaType string          // of the signature file
 	Seldom    bool            // whoever looks for any signature looks for files of other formats first
+	Apart     bool            // says more than a signature does; it counts as one only where that is asked for
 
 	draft func(k key, d Digests) (draft, error)
 	open  func(pub crypto.PublicKey, d Digests, content []byte) (claim, error) // all of Verify but the signature
@@ -49,6 +50,8 @@ type Format struct {
 type key struct {
 	public crypto.PublicKey
 	name   string // "" when the signer does not tell
+
+	summary *Summary
 }
 
 // draft is a signature file that waits for its signature. Two drafts with one digest can share one signature.
@@ -59,7 +62,7 @@ type draft struct {
 }
 
 // formats is the table of formats. A format is one line here, one file beside this one, one golden file.
-var formats = []Format{sigstore, raw, evidence, cosign, cosignTag, sigstoreKey, cosignKey}
+var formats = []Format{sigstore, raw, evidence, cosign, cosignTag, sigstoreKey, cosignKey, vsa}
 
 // Formats returns the names of all formats, in the order of the table.
 func Formats() []string {
@@ -90,6 +93,17 @@ func Kinds() map[string][]artifact.Kind {
 	return kinds
 }
 
+// Apart returns the names of the formats that count as signatures only where that is asked for.
+func Apart() []string {
+	var names []string
+	for _, f := range formats {
+		if f.Apart {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // Lookup returns the format of a name.
 func Lookup(name string) (Format, bool) {
 	for _, f := range formats {
@@ -100,7 +114,7 @@ func Lookup(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Seal makes the content of one signature file, without certificate, log and time; it uses the key once.
+// Seal makes the content of one signature file, without certificate, log, time and summary; it uses the key once.
 func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
 	sealed, err := SealAll(ctx, s, d, []Format{f}, Context{})
 	if err != nil {
@@ -129,7 +143,7 @@ func SealAll(ctx context.Context, s Signer, d Digests, fs []Format, c Context) (
 	if s.Hash() != h {
 		return nil, fmt.Errorf("sealing: the signer hashes with %s, its key goes with %s", s.Hash(), h)
 	}
-	k := key{public: pub}
+	k := key{public: pub, summary: c.Summary}
 	if named, ok := s.(interface{ Name() string }); ok {
 		k.name = named.Name()
 	}

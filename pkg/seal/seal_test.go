@@ -46,7 +46,7 @@ func sidecar(f seal.Format) bool { return slices.Contains(f.Kinds, artifact.Kind
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"sigstore", "raw", "evidence", "cosign", "cosign-tag", "sigstore-key", "cosign-key"}, seal.Formats(), "names that policies rely on")
+	require.Equal(t, []string{"sigstore", "raw", "evidence", "cosign", "cosign-tag", "sigstore-key", "cosign-key", "vsa"}, seal.Formats(), "names that policies rely on")
 	suffixes := map[string]bool{}
 	for _, f := range all(t) {
 		require.NotEmpty(t, f.MediaType)
@@ -59,9 +59,9 @@ func TestTable(t *testing.T) {
 		require.False(t, suffixes[f.Suffix], "two formats end in %s", f.Suffix)
 		suffixes[f.Suffix] = true
 	}
-	require.Equal(t, []string{"sigstore", "raw", "sigstore-key"}, seal.FormatsOf(artifact.KindFile))
+	require.Equal(t, []string{"sigstore", "raw", "sigstore-key", "vsa"}, seal.FormatsOf(artifact.KindFile))
 	require.Equal(t, []string{"evidence"}, seal.FormatsOf(artifact.KindBundle))
-	require.Equal(t, []string{"cosign", "cosign-tag", "cosign-key"}, seal.FormatsOf(artifact.KindImage))
+	require.Equal(t, []string{"cosign", "cosign-tag", "cosign-key", "vsa"}, seal.FormatsOf(artifact.KindImage))
 	require.Empty(t, seal.FormatsOf("something else"))
 	_, ok := seal.Lookup("Sigstore")
 	require.False(t, ok)
@@ -73,9 +73,9 @@ func TestSealedFilesVerify(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			key, d := sealtest.NewKey(t, alg, "one"), digestsOf([]byte("artifact"))
-			sealed, err := seal.SealAll(t.Context(), key, d, all(t), seal.Context{})
+			sealed, err := seal.SealAll(t.Context(), key, d, all(t), seal.Context{Summary: sealtest.Summary()})
 			require.NoError(t, err)
-			require.Equal(t, 4, key.Uses(), "the formats over the artifact's own digest share one signature")
+			require.Equal(t, 5, key.Uses(), "the formats over the artifact's own digest share one signature")
 			require.Len(t, sealed, len(seal.Formats()))
 			for _, f := range all(t) {
 				require.NoError(t, f.Verify(key.Public(), d, sealed[f.Name]), f.Name)
@@ -92,11 +92,10 @@ func TestSealNeedsOnlyTheDigestOfItsKey(t *testing.T) {
 
 	p256, p384 := sealtest.NewKey(t, "P-256", "one"), sealtest.NewKey(t, "P-384", "one")
 	for _, f := range all(t) {
-		_, err := f.Seal(t.Context(), p256, d)
-		require.NoError(t, err)
+		_ = sealtest.Seal(t, f.Name, p256, d, nil)
 		uses := p384.Uses()
-		_, err = f.Seal(t.Context(), p384, d)
-		if sidecar(f) {
+		_, err := seal.SealAll(t.Context(), p384, d, []seal.Format{f}, seal.Context{Summary: sealtest.Summary()})
+		if sidecar(f) && f.Name != "vsa" {
 			require.ErrorIs(t, err, seal.ErrNoDigest)
 			require.Equal(t, uses, p384.Uses())
 			continue
@@ -141,7 +140,7 @@ func TestSealRefuses(t *testing.T) {
 			if c.formats == nil {
 				c.formats = all(t)
 			}
-			sealed, err := seal.SealAll(t.Context(), c.signer, c.digests, c.formats, seal.Context{})
+			sealed, err := seal.SealAll(t.Context(), c.signer, c.digests, c.formats, seal.Context{Summary: sealtest.Summary()})
 			require.Error(t, err)
 			require.Nil(t, sealed, "all files or none")
 			if c.want != nil {
@@ -159,11 +158,9 @@ func TestSealIsStable(t *testing.T) {
 	d := digestsOf([]byte("artifact"))
 	key := sealtest.NewKey(t, "P-256", "one")
 	for _, f := range all(t) {
-		first, err := f.Seal(t.Context(), key, d)
-		require.NoError(t, err)
+		first := sealtest.Seal(t, f.Name, key, d, nil)
 		for range 50 {
-			again, err := f.Seal(t.Context(), key, digestsOf([]byte("artifact")))
-			require.NoError(t, err)
+			again := sealtest.Seal(t, f.Name, key, digestsOf([]byte("artifact")), nil)
 			require.True(t, bytes.Equal(first, again), "%s and %s", first, again)
 		}
 	}

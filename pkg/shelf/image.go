@@ -15,7 +15,7 @@ import (
 var images = shelf{kind: artifact.KindImage, look: lookInRegistry, put: putInRegistry, back: backInRegistry}
 
 // listed are the formats of the signatures that the list of referrers leads to.
-var listed = []string{"cosign", "cosign-key"}
+var listed = []string{"cosign", "cosign-key", "vsa"}
 
 // lookInRegistry holds what it found. Where the registry forbids the list of referrers, or more refer to the manifest than
 // are read (anybody who may push can bring that about), that is a spot of its own that cannot be read, behind what is found otherwise: it matters to whom that is not enough.

@@ -81,7 +81,7 @@ func (r *run) seal(ctx context.Context, w *work, p *part) error {
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}
-	made, err := seal.SealAll(ctx, signer, w.digests, p.missing, seal.Context{})
+	made, err := seal.SealAll(ctx, signer, w.digests, p.missing, seal.Context{Summary: r.summary(w)})
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}

@@ -162,7 +162,7 @@ func lane(name string) string {
 
 func (r *rig) setPolicy(noMatch policy.NoMatch, text string) {
 	r.t.Helper()
-	v := policy.Vocabulary{Formats: seal.Formats(), Kinds: seal.Kinds()}
+	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds()}
 	for _, k := range r.keys.Keys() {
 		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, From: r.from[k.Name]})
 	}

@@ -22,13 +22,14 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
-// Service signs. Its fields are set once, before the first Do; all are required. It is safe for concurrent use.
+// Service signs. Its fields are set once, before the first Do; all but Issuer are required. It is safe for concurrent use.
 type Service struct {
 	Instances map[string]*artifactory.Client // by configured instance name
 	Policies  func() *policy.Set             // the set in force now
 	Keys      *hsm.Keyring
 	Ledger    *ledger.Ledger
 	Log       *slog.Logger
+	Issuer    string // URI by which attestations name the service; may be empty: then they name the product
 	// Order makes work durable, all of it or nothing; it is handed job.MaxBatch events at most. What waits already with
 	// the same key is not ordered twice.
 	Order func(ctx context.Context, events []ledger.Event) error

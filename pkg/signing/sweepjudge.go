@@ -180,7 +180,7 @@ func (p *pass) unclaimed(ctx context.Context, f *finding, subject artifact.Subje
 	if !guarded && !claims {
 		return nil
 	}
-	keys, formats := p.keyNames(), seal.Formats()
+	keys, formats := p.keyNames(), slices.DeleteFunc(seal.Formats(), func(f string) bool { return slices.Contains(seal.Apart(), f) })
 	if guarded {
 		keys, formats = demand.Keys(), demand.Formats()
 	}

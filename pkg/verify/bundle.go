@@ -95,25 +95,30 @@ var hashes = map[common.HashAlgorithm]crypto.Hash{
 	common.HashAlgorithm_SHA2_384: crypto.SHA384,
 }
 
-// readCosign: a bundle with a statement about an image, as cosign verify --key takes it from the image's referrers.
+// readCosign: a bundle with a statement about an image, as cosign verify takes it from the image's referrers.
 func readCosign(k key, d Digests, content []byte) (proof, error) {
-	b, err := readBundle(content)
+	payload, p, err := readStatement(k, content)
 	if err != nil {
 		return proof{}, err
+	}
+	p.text, err = imageStatement.read(d, payload)
+	return p, err
+}
+
+// readStatement takes a statement out of a bundle that does not say it was made with another key.
+func readStatement(k key, content []byte) (payload []byte, p proof, err error) {
+	b, err := readBundle(content)
+	if err != nil {
+		return nil, proof{}, err
 	}
 	e := b.GetDsseEnvelope()
 	switch {
 	case e == nil:
-		return proof{}, fmt.Errorf("%w: the bundle holds a signature of a file, expected a statement", ErrMalformed)
+		return nil, proof{}, fmt.Errorf("%w: the bundle holds a signature of a file, expected a statement", ErrMalformed)
 	case len(e.Signatures) != 1:
-		return proof{}, fmt.Errorf("%w: the envelope has %d signatures, expected one", ErrMalformed, len(e.Signatures))
+		return nil, proof{}, fmt.Errorf("%w: the envelope has %d signatures, expected one", ErrMalformed, len(e.Signatures))
 	case e.PayloadType != statementMedia:
-		return proof{}, fmt.Errorf("%w: the payload is %.100q, expected %q", ErrMalformed, e.PayloadType, statementMedia)
+		return nil, proof{}, fmt.Errorf("%w: the payload is %.100q, expected %q", ErrMalformed, e.PayloadType, statementMedia)
 	}
-	if err := k.claimed(b); err != nil {
-		return proof{}, err
-	}
-	p, err := imageStatement.read(d, e.Payload, e.Signatures[0].GetSig())
-	p.material = b.VerificationMaterial
-	return p, err
+	return e.Payload, proof{signature: e.Signatures[0].GetSig(), material: b.VerificationMaterial}, k.claimed(b)
 }

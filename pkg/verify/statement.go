@@ -15,7 +15,7 @@ const (
 	statementType  = "https://in-toto.io/Statement/v1"
 )
 
-// statement is one of the two in-toto statements that Hallmark makes, always in the same words: what a key of ours did not
+// statement is one of the two in-toto statements that Hallmark makes always in the same words: what a key of ours did not
 // sign in these words is not for us to interpret.
 type statement struct{ predicateType, predicate string }
 
@@ -31,15 +31,15 @@ func (s statement) words(sha256 string) string {
 
 // read refuses every payload but the very statement about the caller's bytes, and returns what a DSSE signature of it is
 // over.
-func (s statement) read(d Digests, payload, signature []byte) (proof, error) {
+func (s statement) read(d Digests, payload []byte) (signed []byte, err error) {
 	digest, err := d.of(crypto.SHA256)
 	if err != nil {
-		return proof{}, err
+		return nil, err
 	}
 	if named := hex.EncodeToString(digest); string(payload) != s.words(named) {
-		return proof{}, s.complain(payload, named)
+		return nil, s.complain(payload, named)
 	}
-	return proof{text: dsse.PAE(statementMedia, payload), signature: signature}, nil
+	return dsse.PAE(statementMedia, payload), nil
 }
 
 // complain says what is wrong with a statement that is not in our words.
@@ -91,5 +91,6 @@ func readEvidence(_ key, d Digests, content []byte) (proof, error) {
 	if err != nil {
 		return proof{}, fmt.Errorf("%w: the signature is not base64", ErrMalformed)
 	}
-	return bundleStatement.read(d, e.Payload, sig)
+	text, err := bundleStatement.read(d, e.Payload)
+	return proof{text: text, signature: sig}, err
 }

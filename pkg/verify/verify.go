@@ -65,6 +65,7 @@ var formats = map[string]func(k key, d Digests, content []byte) (proof, error){
 	"cosign-key":   keyed(readCosign),
 	"cosign-tag":   readCosignTag,
 	"evidence":     readEvidence,
+	"vsa":          readVSA,
 }
 
 // keyed is the same for a format that names the bare key and has no certificate.
@@ -76,7 +77,7 @@ func keyed(read func(k key, d Digests, content []byte) (proof, error)) func(k ke
 }
 
 // bundled are the formats that are Sigstore bundles.
-var bundled = map[string]bool{"sigstore": true, "sigstore-key": true, "cosign": true, "cosign-key": true}
+var bundled = map[string]bool{"sigstore": true, "sigstore-key": true, "cosign": true, "cosign-key": true, "vsa": true}
 
 // Signature returns nil only if content is a file of the named format whose signature verifies under pub over the
 // caller's own digest. What the file says about itself names the cause of a refusal and never allows anything. The error

@@ -5,9 +5,11 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
@@ -32,7 +34,7 @@ func Cases(t testing.TB) []Case {
 	var all []Case
 	for format, cases := range map[string]map[string]asked{
 		"raw": w.raw(), "sigstore": w.sigstore(), "cosign": w.cosign(), "cosign-tag": w.cosignTag(), "evidence": w.evidence(),
-		"sigstore-key": w.sigstoreKey(), "cosign-key": w.cosignKey(),
+		"sigstore-key": w.sigstoreKey(), "cosign-key": w.cosignKey(), "vsa": w.vsa(),
 	} {
 		for name, c := range cases {
 			all = append(all, Case{format + "/" + name, format, c.key.Public(), c.digests, c.content, c.want})
@@ -67,21 +69,33 @@ type asked struct {
 
 func (w *world) seal(format string, key *Key, d seal.Digests) []byte {
 	w.Helper()
+	return Seal(w, format, key, d, nil)
+}
+
+// Seal makes one file of a format, also of one that needs a summary. A notary may be nil.
+func Seal(t testing.TB, format string, key *Key, d seal.Digests, n seal.Notary) []byte {
+	t.Helper()
 	f, ok := seal.Lookup(format)
-	require.True(w, ok)
-	content, err := f.Seal(w.Context(), key, d)
-	require.NoError(w, err)
-	return content
+	require.True(t, ok)
+	made, err := seal.SealAll(t.Context(), key, d, []seal.Format{f}, seal.Context{Notary: n, Summary: Summary()})
+	require.NoError(t, err)
+	return made[format]
+}
+
+// Summary is a verification summary, always the same.
+func Summary() *seal.Summary {
+	return &seal.Summary{
+		Verifier: "https://hallmark.example", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Resource: "artifactory://main/libs-staging-local/app/1.0/app.tgz",
+		Policy: "https://hallmark.example/policies/release-binaries", PolicyDigest: artifact.Digest{1, 2, 3},
+		Notes:  map[string]string{"event": "artifact/deployed", "rule": "policies/release.yaml:1 (release-binaries)"},
+		Inputs: []seal.Input{{URI: "artifactory://main/libs-staging-local/app/1.0/app.tgz.dev-2026.sigstore.json", SHA256: artifact.Digest{4, 5, 6}}},
+	}
 }
 
 // notarized is the same with certificate, log entry and time-stamp, by the key over the bytes.
 func (w *world) notarized(format string) []byte {
 	w.Helper()
-	f, ok := seal.Lookup(format)
-	require.True(w, ok)
-	made, err := seal.SealAll(w.Context(), w.key, w.bytes, []seal.Format{f}, seal.Context{Notary: NewNotary(w, w.key)})
-	require.NoError(w, err)
-	return made[format]
+	return Seal(w, format, w.key, w.bytes, NewNotary(w, w.key))
 }
 
 func must(b []byte, err error) []byte {
