@@ -17,12 +17,7 @@ import (
 // BenchmarkReplay replays a log of HALLMARK_BENCH_ENTRIES entries (30,000 unless set), a third of which are signatures that
 // are verified. It tells the time and the most memory that the heap took.
 func BenchmarkReplay(b *testing.B) {
-	n := 30_000
-	if text := os.Getenv("HALLMARK_BENCH_ENTRIES"); text != "" {
-		var err error
-		n, err = strconv.Atoi(text)
-		require.NoError(b, err)
-	}
+	n := benchEntries(b)
 	s := newStory(b)
 	dir := b.TempDir()
 	root, size := s.writeLong(dir, n)
@@ -40,6 +35,18 @@ func BenchmarkReplay(b *testing.B) {
 		b.ReportMetric(float64(most.Load())/(1<<20), "MiB-heap")
 		b.ReportMetric(float64(size)/b.Elapsed().Seconds()*float64(b.N), "entries/s")
 	}
+}
+
+// benchEntries is how long a log is measured.
+func benchEntries(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("HALLMARK_BENCH_ENTRIES")
+	if text == "" {
+		return 30_000
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(b, err)
+	return n
 }
 
 // writeLong writes a log of about n entries without holding it. One signature serves for all: it is verified as often.

@@ -327,3 +327,38 @@ func TestContextEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), size)
 }
+
+// What was handed over before Close is finished: proven, covered by what is published, and nothing comes after it.
+func TestCloseFinishes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, err := audit.Open(t.Context(), r.config, r.key, r.memory, r.options)
+	require.NoError(t, err)
+	results := make(chan error, 200)
+	for i := range cap(results) {
+		go func() {
+			p, err := l.Append(t.Context(), leafOf(i))
+			if err == nil {
+				r.holds(t, leafOf(i), p)
+			}
+			results <- err
+		}()
+	}
+	done := 0
+	require.NoError(t, <-results)
+	done++
+	require.NoError(t, l.Close())
+	published := r.checkpoint(t, read(t, r.config.Dir, "checkpoint"))
+	for range cap(results) - 1 {
+		if err := <-results; err != nil {
+			require.ErrorIs(t, err, audit.ErrClosed)
+			continue
+		}
+		done++
+	}
+	require.EqualValues(t, done, published.Size)
+	l = r.open(t)
+	size, err := l.Size(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, done, size)
+}
