@@ -25,7 +25,7 @@ type auditRig struct {
 	config audit.Config
 	key    *sealtest.Key // signs checkpoints
 	signs  *sealtest.Key // signs artifacts
-	memory *audittest.Memory
+	memory audit.Memory
 	dir    string
 }
 

@@ -32,12 +32,17 @@ the checkpoint was signed over, and it must have grown from every checkpoint tha
 accounted for: an intent before, a signature that verifies, an outcome that names both, keys that the
 service announced, certificates that were logged.
 
+With --ledger the signatures that the ledger keeps are compared, one by one, and with --repositories
+those that stand in Artifactory: a key use without an entry, and an entry that came of nothing that
+the ledger knows, is an alarm.
+
 Keep checkpoints where whoever runs the service cannot write. The log alone cannot show that its end
 was cut off, or that somebody else was shown another log.
 
 Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		Example: `  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json
   hallmark audit verify --server https://hallmark.example --token-file auditor.token --trusted-root trusted_root.json --checkpoint kept.checkpoint --update
+  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json --config hallmark.yaml --repositories libs-staging-local,libs-release-local
   hallmark audit verify --log copy --trusted-root log.pem --origin log.example --as-of 2026-11-22 -o json`,
 		Args: cobra.NoArgs,
 	}
@@ -46,6 +51,7 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 	update := cmd.Flags().Bool("update", false, "write the log's checkpoint to the file of --checkpoint when there is no alarm; the file need not exist yet")
 	grace := cmd.Flags().Duration("grace", audit.Grace, "how long a use of a key may be under way")
 	asOf := cmd.Flags().String("as-of", "", "moment by which uses of keys should have ended: when a copy was made (2026-11-22T15:04:05Z), a date, or how long ago (2h); default: now")
+	with := addComparing(cmd)
 	_ = cmd.MarkFlagFilename("checkpoint")
 	_ = cmd.RegisterFlagCompletionFunc("as-of", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -65,7 +71,12 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		if err != nil {
 			return err
 		}
-		report, err := verifyLog(cmd, r, keys, audit.Replay{Kept: kept, Grace: *grace, AsOf: at})
+		others, err := with.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer others.close()
+		report, err := verifyLog(cmd, r, keys, audit.Replay{Kept: kept, Grace: *grace, AsOf: at}, others)
 		if err != nil {
 			return err
 		}
@@ -86,13 +97,9 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 	return cmd
 }
 
-// verifyLog reads the log's head and replays it. A checkpoint that does not count is an alarm, too.
-func verifyLog(cmd *cobra.Command, r *audit.Reader, keys []audit.Key, how audit.Replay) (*audit.Report, error) {
-	text, err := r.Checkpoint(cmd.Context())
-	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint of %s: %w", r, err)
-	}
-	how.Head, err = audit.ParseHead(text, keys)
+// verifyLog reads the log's head, replays it and holds it against the others. A checkpoint that does not count is an alarm, too.
+func verifyLog(cmd *cobra.Command, r *audit.Reader, keys []audit.Key, how audit.Replay, others *compared) (*audit.Report, error) {
+	text, err := others.head(cmd.Context(), r, keys, &how)
 	if errors.Is(err, audit.ErrCheckpoint) {
 		report := &audit.Report{Leaves: map[string]uint64{}, Checkpoint: string(text)}
 		report.Add(badCheckpoint(err))
@@ -102,9 +109,14 @@ func verifyLog(cmd *cobra.Command, r *audit.Reader, keys []audit.Key, how audit.
 		return nil, err
 	}
 	bar := newProgress(cmd.ErrOrStderr())
-	how.Progress = logProgress(bar, how.Head.Size)
 	defer bar.clear()
-	return r.Replay(cmd.Context(), how)
+	how.Progress = logProgress(bar, how.Head.Size)
+	others.follow(cmd.Context(), &how)
+	report, err := r.Replay(cmd.Context(), how)
+	if err != nil {
+		return nil, err
+	}
+	return report, others.finish(cmd.Context(), r, how, report, bar)
 }
 
 func badCheckpoint(err error) audit.Finding {

@@ -38,7 +38,7 @@ func blocks(t *testing.T, page string) []block {
 }
 
 // guides are the pages with commands and configurations of ours.
-var guides = []string{"docs/operators.md", "docs/policies.md", "docs/promotion.md", "docs/verify.md", "policies/README.md", "policies/gates/ci/README.md", "policies/gates/groovy/README.md", "README.md"}
+var guides = []string{"docs/audit.md", "docs/operators.md", "docs/policies.md", "docs/promotion.md", "docs/verify.md", "policies/README.md", "policies/gates/ci/README.md", "policies/gates/groovy/README.md", "README.md"}
 
 // operatorsConfig is the complete configuration that docs/operators.md shows.
 func operatorsConfig(t *testing.T) string {

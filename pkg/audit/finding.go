@@ -57,3 +57,25 @@ func about(index uint64, r reason.Reason) Finding {
 
 // whole is an alarm about the log.
 func whole(r reason.Reason) Finding { return Finding{Reason: r, Alarm: true} }
+
+// Join adds what was found elsewhere.
+func (f *Findings) Join(more Findings) {
+	for _, one := range more.All {
+		f.Add(one)
+	}
+	for code, n := range more.Counts { // those that more only counts
+		if rest := n - MaxFindings; rest > 0 {
+			f.Counts[code] += rest
+		}
+	}
+	f.alarms += more.alarms - countAlarms(more.All)
+}
+
+func countAlarms(all []Finding) (n int) {
+	for _, one := range all {
+		if one.Alarm {
+			n++
+		}
+	}
+	return n
+}

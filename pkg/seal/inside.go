@@ -1,0 +1,109 @@
+package seal
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
+)
+
+// Inside is the signature in a signature file, whoever made it and for whatever.
+type Inside struct {
+	Signature []byte
+	SPKI      artifact.Digest // of the key that the file names; zero: it names none
+
+	digest []byte                     // that was signed, as the file says
+	text   func(h crypto.Hash) []byte // the digest of the text in the file that was signed; nil: there is none
+}
+
+// Inside takes a file of this format apart. It is laxer than Verify: it takes whatever some verifier somewhere may take. The
+// content is untrusted and may be anything; an error wraps ErrMalformed.
+func (f Format) Inside(content []byte) (Inside, error) {
+	if len(content) == 0 || len(content) > MaxSize {
+		return Inside{}, fmt.Errorf("%w: %d bytes", ErrMalformed, len(content))
+	}
+	var in Inside
+	var err error
+	switch f.Name {
+	case raw.Name:
+		in.Signature = content
+	case cosignTag.Name:
+		var s taggedSignature
+		err = json.Unmarshal(content, &s)
+		in.Signature, in.text = s.Signature, func(h crypto.Hash) []byte { return hashed(h, s.Payload) }
+	case evidence.Name:
+		var e envelope
+		if err = json.Unmarshal(content, &e); err == nil && len(e.Signatures) == 1 {
+			in.Signature, err = base64.StdEncoding.DecodeString(e.Signatures[0].Sig)
+			in.text = func(h crypto.Hash) []byte { return paeDigest(h, e.PayloadType, e.Payload) }
+		}
+	default:
+		in, err = insideBundle(content)
+	}
+	if err != nil {
+		return Inside{}, fmt.Errorf("%w: %.200s", ErrMalformed, err.Error())
+	}
+	if len(in.Signature) == 0 {
+		return Inside{}, fmt.Errorf("%w: there is no signature in it", ErrMalformed)
+	}
+	return in, nil
+}
+
+func insideBundle(content []byte) (Inside, error) {
+	b := &bundle.Bundle{}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(content, b); err != nil {
+		return Inside{}, err
+	}
+	var in Inside
+	in.SPKI, _ = hintIn(b)
+	if chain := b.GetVerificationMaterial().GetX509CertificateChain().GetCertificates(); len(chain) > 0 {
+		if spki, err := spkiOf(chain[0].GetRawBytes()); err == nil {
+			in.SPKI = spki
+		}
+	}
+	if m := b.GetMessageSignature(); m != nil {
+		in.Signature, in.digest = m.GetSignature(), m.GetMessageDigest().GetDigest()
+		return in, nil
+	}
+	e := b.GetDsseEnvelope()
+	if len(e.GetSignatures()) == 1 {
+		in.Signature = e.GetSignatures()[0].GetSig()
+		in.text = func(h crypto.Hash) []byte { return paeDigest(h, e.GetPayloadType(), e.GetPayload()) }
+	}
+	return in, nil
+}
+
+// paeDigest is the digest of what DSSE signs.
+func paeDigest(h crypto.Hash, payloadType string, payload []byte) []byte {
+	sum := h.New()
+	fmt.Fprintf(sum, "DSSEv1 %d %s %d ", len(payloadType), payloadType, len(payload))
+	sum.Write(payload)
+	return sum.Sum(nil)
+}
+
+// MadeBy reports whether the key made the signature: over what the file says that it signs, or over the given bytes.
+func (in Inside) MadeBy(pub crypto.PublicKey, d Digests) bool {
+	h, err := HashFor(pub)
+	if err != nil {
+		return false
+	}
+	over := [][]byte{d[h]}
+	if in.text != nil {
+		over = append(over, in.text(h))
+	}
+	if !bytes.Equal(in.digest, d[h]) {
+		over = append(over, in.digest)
+	}
+	for _, digest := range over {
+		if len(digest) == h.Size() && verifySignature(pub, claim{hash: h, digest: digest, signature: in.Signature}) == nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package seal_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
+)
+
+// The signature in a file is found in every format, and who made it, also where the file is no longer beside its bytes.
+func TestInside(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{"P-256", "P-384", "RSA-3072"} {
+		key, other := sealtest.NewKey(t, algorithm, "one"), sealtest.NewKey(t, algorithm, "two")
+		d := digestsOf([]byte("artifact"))
+		for _, f := range all(t) {
+			content, err := f.Seal(t.Context(), key, d)
+			require.NoError(t, err)
+			in, err := f.Inside(content)
+			require.NoError(t, err, f.Name)
+			require.True(t, in.MadeBy(key.Public(), d), f.Name)
+			require.False(t, in.MadeBy(other.Public(), d), f.Name)
+			require.Equal(t, f.Name != "raw", in.MadeBy(key.Public(), nil), "%s says itself what it is over", f.Name)
+			require.Equal(t, f.Name != "raw", in.MadeBy(key.Public(), digestsOf([]byte("other"))), f.Name)
+			if hint, ok := f.KeyHint(content); ok {
+				require.EqualValues(t, hint, in.SPKI, f.Name)
+			}
+		}
+	}
+}
+
+// What other verifiers take is taken, too: names and letters that our own formats do not use.
+func TestInsideIsLax(t *testing.T) {
+	t.Parallel()
+	key, d := sealtest.NewKey(t, "P-256", "one"), digestsOf([]byte("artifact"))
+	f, _ := seal.Lookup("sigstore")
+	content, err := f.Seal(t.Context(), key, d)
+	require.NoError(t, err)
+	lax := strings.NewReplacer(`"messageSignature"`, `"message_signature"`, `{"mediaType"`, `{"more":[],"mediaType"`, `+`, `-`, `/`, `_`).Replace(string(content))
+	in, err := f.Inside([]byte(lax))
+	require.NoError(t, err)
+	require.True(t, in.MadeBy(key.Public(), nil))
+	for _, f := range all(t) {
+		for _, content := range []string{"", "{}", "[]", `{"dsseEnvelope":{}}`, strings.Repeat("x", seal.MaxSize+1)} {
+			if f.Name == "raw" && len(content) == 2 || f.Name == "raw" && strings.HasPrefix(content, `{"d`) {
+				continue // anything may be a signature
+			}
+			_, err := f.Inside([]byte(content))
+			require.ErrorIs(t, err, seal.ErrMalformed, "%s %.20s", f.Name, content)
+		}
+	}
+}
+
+func FuzzInside(f *testing.F) {
+	key, d := sealtest.NewKey(f, "P-256", "one"), digestsOf([]byte("artifact"))
+	other := sealtest.NewKey(f, "P-256", "two")
+	for i, name := range seal.Formats() {
+		format, _ := seal.Lookup(name)
+		content, err := format.Seal(f.Context(), key, d)
+		require.NoError(f, err)
+		f.Add(content, i)
+	}
+	f.Fuzz(func(t *testing.T, content []byte, which int) {
+		names := seal.Formats()
+		format, _ := seal.Lookup(names[int(uint(which)%uint(len(names)))])
+		in, err := format.Inside(content)
+		if err != nil {
+			require.ErrorIs(t, err, seal.ErrMalformed)
+			return
+		}
+		require.NotEmpty(t, in.Signature)
+		require.False(t, in.MadeBy(other.Public(), d), "nobody else can have made it")
+	})
+}
