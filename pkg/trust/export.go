@@ -1,0 +1,123 @@
+package trust
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The names of what is exported. Each key is KeysDir + "/" + its name + ".pem".
+const (
+	RootFile  = "trusted_root.json"
+	TrustFile = "hallmark-trust.json"
+	CAFile    = "ca.pem"
+	TimeFile  = "tsa.pem"
+	KeysDir   = "keys"
+)
+
+// trustMediaType is the media type of TrustFile. Readers refuse members that they do not know, so that new ones need a
+// new type.
+const trustMediaType = "application/vnd.hallmark.trust.v1+json"
+
+// Export is what verifiers must believe, as values. Only Keys are required: without a root, signatures are bare.
+type Export struct {
+	Root       []byte              // trusted_root.json
+	Issuer     string              // of certificates
+	Identities []string            // of certificates, URIs to the letter
+	Keys       []ExportedKey       // artifact keys; no service key belongs here
+	CA         []*x509.Certificate // the issuing certificate first, the root last
+	Times      [][]*x509.Certificate
+	At         time.Time // when it is exported, for people
+}
+
+// ExportedKey is an artifact key and when it counts. Zero times are no bounds.
+type ExportedKey struct {
+	Name, Lane                string
+	Public                    crypto.PublicKey
+	From, Retired, Distrusted time.Time
+}
+
+// File is one exported file.
+type File struct {
+	Name      string // with / between folder and file
+	MediaType string
+	Content   []byte
+}
+
+type trustFile struct {
+	MediaType  string      `json:"mediaType"`
+	Exported   time.Time   `json:"exported"`
+	Issuer     string      `json:"issuer"`
+	Identities []string    `json:"identities"`
+	Keys       []listedKey `json:"keys"`
+}
+
+type listedKey struct {
+	Name       string    `json:"name"`
+	Lane       string    `json:"lane"`
+	PublicKey  []byte    `json:"publicKey"` // SubjectPublicKeyInfo in DER
+	SPKI       string    `json:"spki"`
+	From       time.Time `json:"from,omitzero"`
+	Retired    time.Time `json:"retired,omitzero"`
+	Distrusted time.Time `json:"distrusted,omitzero"`
+}
+
+// keyName is what a key may be called as a file; configuration holds names to the same.
+var keyName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// Files renders the export: the same values give the same bytes. TrustFile is the last, so that whoever writes the files
+// in order never lists a key that is not there yet.
+func (e Export) Files() ([]File, error) {
+	var files []File
+	if e.Root != nil {
+		if _, err := parseRoot(e.Root); err != nil {
+			return nil, fmt.Errorf("exporting trust: %w: %w", ErrRoot, err)
+		}
+		files = append(files, File{RootFile, "application/json", e.Root})
+	}
+	if len(e.CA) > 0 {
+		files = append(files, File{CAFile, "application/pem-certificate-chain", PEMChain(e.CA...)})
+	}
+	if len(e.Times) > 0 {
+		files = append(files, File{TimeFile, "application/pem-certificate-chain", PEMChain(slices.Concat(e.Times...)...)})
+	}
+	t := trustFile{MediaType: trustMediaType, Exported: e.At.UTC().Truncate(time.Second), Issuer: e.Issuer, Identities: slices.Compact(slices.Sorted(slices.Values(e.Identities))), Keys: []listedKey{}}
+	if t.Identities == nil {
+		t.Identities = []string{}
+	}
+	for _, k := range e.keys() {
+		der, err := x509.MarshalPKIXPublicKey(k.Public)
+		if err != nil {
+			return nil, fmt.Errorf("exporting trust: key %q: %w", k.Name, err)
+		}
+		if !keyName.MatchString(k.Name) {
+			return nil, fmt.Errorf("exporting trust: key %q: its name cannot be that of a file", k.Name)
+		}
+		if n := len(t.Keys); n > 0 && t.Keys[n-1].Name == k.Name {
+			return nil, fmt.Errorf("exporting trust: key %q: two keys have this name", k.Name)
+		}
+		sum := sha256.Sum256(der)
+		t.Keys = append(t.Keys, listedKey{
+			Name: k.Name, Lane: k.Lane, PublicKey: der, SPKI: "sha256:" + hex.EncodeToString(sum[:]),
+			From: k.From.UTC(), Retired: k.Retired.UTC(), Distrusted: k.Distrusted.UTC(),
+		})
+		files = append(files, File{KeysDir + "/" + k.Name + ".pem", "application/x-pem-file", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})})
+	}
+	content, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("exporting trust: %w", err)
+	}
+	return append(files, File{TrustFile, "application/json", append(content, '\n')}), nil
+}
+
+func (e Export) keys() []ExportedKey {
+	return slices.SortedFunc(slices.Values(e.Keys), func(a, b ExportedKey) int { return strings.Compare(a.Name, b.Name) })
+}
