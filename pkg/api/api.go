@@ -20,6 +20,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // The routes.
@@ -35,6 +36,7 @@ const (
 	pathPast    = "/v1/decisions"
 
 	pathInventory = "/v1/inventory"
+	pathTrust     = "/v1/trust/*"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -61,7 +63,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Deps are the parts that answer. All are needed; all are called by many goroutines. Errors are mapped in one place:
+// Deps are the parts that answer. All but Trust are needed; all are called by many goroutines. Errors are mapped in one place:
 // *reason.Refused to 422 with its reasons, artifact.ErrGone and ledger.ErrUnknown to 404, a spent deadline to 503,
 // anything else to 500 without its text.
 type Deps struct {
@@ -95,6 +97,9 @@ type Deps struct {
 	CountDecided func(ctx context.Context, after time.Time) (int64, error)
 	// Inventory lists a repository's files after a time and a path, signature files left out.
 	Inventory func(ctx context.Context, instance, repo string, at time.Time, path string) (InventoryPage, error)
+	// Trust tells what verifiers must believe; anybody may read it below /v1/trust/. It is asked once in a few seconds at
+	// most. Nil: there is no such route.
+	Trust func(ctx context.Context) ([]trust.File, error)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -132,6 +137,11 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathWhy, s.serve(pathWhy, RoleStatus, s.why))
 	r.Get(pathPast, s.serve(pathPast, RoleStatus, s.decisions))
 	r.Get(pathInventory, s.serve(pathInventory, RoleSweep, s.inventory))
+	if deps.Trust != nil {
+		files := s.trust(&trustFiles{source: deps.Trust, log: deps.Log, now: time.Now})
+		r.Get(pathTrust, files)
+		r.Head(pathTrust, files)
+	}
 	r.NotFound(NoRoute(deps.Log).ServeHTTP)
 	r.MethodNotAllowed(noMethod(r, deps.Log))
 	return r, nil

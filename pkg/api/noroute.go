@@ -23,7 +23,7 @@ func NoRoute(log *slog.Logger) http.Handler {
 // noMethod names the methods that the route does take (RFC 9110, section 15.5.6).
 func noMethod(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 				w.Header().Add("Allow", method)
 			}

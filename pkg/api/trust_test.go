@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/pkg/trust"
+)
+
+func trustRig(t *testing.T, source func(ctx context.Context) ([]trust.File, error)) *rig {
+	t.Helper()
+	r := &rig{reg: prometheus.NewRegistry(), log: &lines{}}
+	deps := r.deps()
+	deps.Trust = source
+	var err error
+	r.handler, err = New(Config{Instances: []string{"main"}, Tokens: tokens()}, deps)
+	require.NoError(t, err)
+	return r
+}
+
+var exportedFiles = []trust.File{
+	{Name: "trusted_root.json", MediaType: "application/json", Content: []byte("{}\n")},
+	{Name: "ca.pem", MediaType: "application/pem-certificate-chain", Content: []byte("chain\n")},
+	{Name: "keys/release-2026.pem", MediaType: "application/x-pem-file", Content: []byte("key\n")},
+	{Name: "hallmark-trust.json", MediaType: "application/json", Content: []byte("[]\n")},
+}
+
+// What verifiers must believe is for anybody, and for caches.
+func TestTrustIsPublic(t *testing.T) {
+	t.Parallel()
+	r := trustRig(t, func(context.Context) ([]trust.File, error) { return exportedFiles, nil })
+	for _, f := range exportedFiles {
+		w := r.call(http.MethodGet, "/v1/trust/"+f.Name, "", "")
+		require.Equal(t, http.StatusOK, w.Code, f.Name)
+		require.Equal(t, string(f.Content), w.Body.String())
+		require.Equal(t, f.MediaType, w.Header().Get("Content-Type"))
+		require.Equal(t, "public, max-age=300", w.Header().Get("Cache-Control"))
+		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+		etag := w.Header().Get("ETag")
+		require.Regexp(t, `^"[0-9a-f]{64}"$`, etag)
+
+		head := r.call(http.MethodHead, "/v1/trust/"+f.Name, "", "")
+		require.Equal(t, http.StatusOK, head.Code)
+		require.Empty(t, head.Body.String())
+		require.Equal(t, w.Header(), head.Header())
+
+		req := httptest.NewRequest(http.MethodGet, "/v1/trust/"+f.Name, nil)
+		req.Header.Set("If-None-Match", `"other", `+etag)
+		again := httptest.NewRecorder()
+		r.handler.ServeHTTP(again, req)
+		require.Equal(t, http.StatusNotModified, again.Code)
+		require.Empty(t, again.Body.String())
+		require.Equal(t, etag, again.Header().Get("ETag"))
+		require.Equal(t, "public, max-age=300", again.Header().Get("Cache-Control"))
+	}
+	require.Contains(t, strings.Join(r.log.all(), "\n"), `"route":"/v1/trust/*","caller":"","status":304`)
+
+	for _, path := range []string{"/v1/trust/", "/v1/trust/keys/", "/v1/trust/keys", "/v1/trust/none.json", "/v1/trust/../status", "/v1/trust/keys/..%2ftrusted_root.json"} {
+		w := r.call(http.MethodGet, path, "", "")
+		require.Equal(t, http.StatusNotFound, w.Code, path)
+		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		problemIn(t, w)
+	}
+	w := r.call(http.MethodPost, "/v1/trust/ca.pem", "", "")
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	require.Equal(t, []string{"GET", "HEAD"}, w.Header().Values("Allow"))
+
+	require.Equal(t, http.StatusNotFound, newRig(t).call(http.MethodGet, "/v1/trust/ca.pem", "", "").Code, "nothing to believe, no route")
+}
+
+// Strangers do not make the service work: it looks rarely, serves what it knows for a while, and then says that it cannot.
+func TestTrustIsAskedRarely(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	var down atomic.Bool
+	now := time.Now()
+	files := &trustFiles{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, source: func(ctx context.Context) ([]trust.File, error) {
+		asked.Add(1)
+		_, bounded := ctx.Deadline()
+		require.True(t, bounded)
+		require.NoError(t, ctx.Err(), "a caller that has gone takes nothing from the others")
+		if down.Load() {
+			return nil, errors.New("database is gone")
+		}
+		return exportedFiles, nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	get := func() error {
+		_, err := files.get(ctx)
+		return err
+	}
+	for range 3 {
+		require.NoError(t, get())
+	}
+	require.EqualValues(t, 1, asked.Load())
+	now = now.Add(trustFresh)
+	require.NoError(t, get())
+	require.EqualValues(t, 2, asked.Load())
+
+	down.Store(true)
+	made := now
+	for now = now.Add(trustFresh); now.Before(made.Add(trustAge)); now = now.Add(time.Minute) {
+		require.NoError(t, get())
+		require.NoError(t, get())
+	}
+	before := asked.Load()
+	require.ErrorIs(t, get(), errTryAgain)
+	require.ErrorIs(t, get(), errTryAgain)
+	require.Equal(t, before+1, asked.Load(), "it is not asked more often because it is down")
+	down.Store(false)
+	now = now.Add(trustFresh)
+	require.NoError(t, get())
+
+	r := trustRig(t, func(context.Context) ([]trust.File, error) { return nil, errors.New("database secrets") })
+	w := r.call(http.MethodGet, "/v1/trust/ca.pem", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.NotContains(t, w.Body.String(), "secrets")
+	require.NotEmpty(t, w.Header().Get("Retry-After"))
+}
