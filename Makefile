@@ -40,11 +40,15 @@ bench: ## measure; figures go to docs/performance.md by hand
 generate: ## write the documents that are made from the code
 	$(GO) test ./cmd/hallmark -run TestGenerated -update
 
-tools: $(BIN)/cosign $(BIN)/helm $(BIN)/opa $(BIN)/npm/installed ## get the programs that judge us
+tools: $(BIN)/cosign $(BIN)/helm $(BIN)/opa $(BIN)/judge $(BIN)/npm/installed $(BIN)/sigstore-js/installed ## get the programs that judge us
 
 $(BIN)/cosign: e2e/tools/go.sum
 	@mkdir -p $(BIN)
 	cd e2e/tools && $(GO) build -trimpath -tags pkcs11key -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
+
+$(BIN)/judge: e2e/tools/go.sum e2e/tools/judge/main.go
+	@mkdir -p $(BIN)
+	cd e2e/tools && $(GO) build -trimpath -o ../../$@ ./judge
 
 $(BIN)/helm: e2e/tools/helm/go.sum
 	@mkdir -p $(BIN)
@@ -62,6 +66,12 @@ $(BIN)/npm/installed: policies/gates/worker/package.json policies/gates/worker/p
 	@e2e/install.sh node npm
 	@rm -rf $(BIN)/npm && mkdir -p $(BIN)/npm && cp $^ $(BIN)/npm
 	cd $(BIN)/npm && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(BIN)/sigstore-js/installed: e2e/judges/js/package.json e2e/judges/js/package-lock.json
+	@e2e/install.sh node npm
+	@rm -rf $(BIN)/sigstore-js && mkdir -p $(BIN)/sigstore-js && cp $^ $(BIN)/sigstore-js
+	cd $(BIN)/sigstore-js && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 clean: ## remove what was built

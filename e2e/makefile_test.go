@@ -57,7 +57,7 @@ func TestMakeInPathWithSpaces(t *testing.T) {
 		return out.String()
 	}
 	run("make", "build", "tools", "lint", "generate", "fuzz")
-	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "opa", "golangci-lint", "npm/installed"} {
+	for _, name := range []string{"hallmark", "sandbox", "cosign", "helm", "opa", "golangci-lint", "judge", "npm/installed", "sigstore-js/installed"} {
 		require.FileExists(t, filepath.Join(clone, "bin", name))
 	}
 	again := run("make", "tools")

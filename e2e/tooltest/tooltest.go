@@ -53,6 +53,22 @@ func OPA(t testing.TB) string {
 	return tool(t, "opa", "HALLMARK_OPA")
 }
 
+// Judge returns the path of e2e/tools/judge, which is sigstore-go: $HALLMARK_JUDGE, else bin/judge of the repository.
+func Judge(t testing.TB) string {
+	t.Helper()
+	return tool(t, "judge", "HALLMARK_JUDGE")
+}
+
+// SigstoreJS returns the directory of the packages that e2e/judges/js needs.
+func SigstoreJS(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(RepoRoot(t), "bin", "sigstore-js", "node_modules")
+	if _, err := os.Stat(filepath.Join(dir, "@sigstore", "verify")); err != nil {
+		t.Fatalf("the packages of e2e/judges/js are missing: run make tools (%v)", err)
+	}
+	return dir
+}
+
 func tool(t testing.TB, name, variable string) string {
 	t.Helper()
 	if p := os.Getenv(variable); p != "" {
