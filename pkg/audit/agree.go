@@ -43,7 +43,7 @@ func (l *Log) lastSigned(ctx context.Context) (remembered []checkpoint, err erro
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case len(remembered) > 0:
-		return nil, fmt.Errorf("%w: the directory holds no log, and a checkpoint over %s was signed: %s", ErrRolledBack, remembered[0], putBack)
+		return nil, fmt.Errorf("%w: the directory holds no log, and a checkpoint over %s was signed. If that was another replica, each needs its own origin; else %s", ErrRolledBack, remembered[0], putBack)
 	}
 	return nil, nil
 }
@@ -90,6 +90,7 @@ func (l *Log) agree(ctx context.Context, before []checkpoint) error {
 	if err := l.tailHolds(ctx, tree); err != nil {
 		return fmt.Errorf("%w: %s", err, putBack)
 	}
+	l.sweep(size)
 	l.metrics.size.Set(float64(size))
 	l.metrics.signedSize.Set(float64(l.guard.last.size))
 	return nil

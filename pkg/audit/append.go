@@ -150,10 +150,12 @@ func (l *Log) writeBatch(batch []*pending) {
 		futures[i] = l.appender.Add(ctx, tessera.NewEntry(p.leaf))
 	}
 	var toProve []*pending
+	failed := false
 	for i, p := range batch {
 		got, err := futures[i]()
 		if err != nil {
 			l.metrics.failed("write")
+			failed = true
 			p.finish(fmt.Errorf("%w: %w", ErrUnconfirmed, err))
 			continue
 		}
@@ -168,4 +170,10 @@ func (l *Log) writeBatch(batch []*pending) {
 		}
 	}
 	l.proofs.add(toProve)
+	if !failed {
+		return
+	}
+	if size, err := l.reader.IntegratedSize(ctx); err == nil {
+		l.sweep(size)
+	}
 }

@@ -75,6 +75,9 @@ func TestDiskFull(t *testing.T) {
 	size, err := l.Size(t.Context())
 	require.NoError(t, err)
 	require.Len(t, proofs, int(size), "what failed is not in")
+	for path := range contents(t, r.config.Dir) {
+		require.Regexp(t, `/(checkpoint|checkpoint\.new|treeState|version|gcState|[0-9]{1,3})$`, path, "no draft is left behind")
+	}
 
 	require.NoError(t, syscall.Mount("", disk, "", syscall.MS_REMOUNT, "size=64m"))
 	for ; next < 600; next++ {
