@@ -234,14 +234,12 @@ func TestSignatureThatStandsInNoLog(t *testing.T) {
 
 			stranger := sealtest.NewKey(t, algorithm, "stranger")
 			for _, format := range seal.FormatsOf(artifact.KindFile) {
-				f, _ := seal.Lookup(format)
 				for by, key := range map[string]*sealtest.Key{"ours": r.key, "theirs": stranger} {
 					content := []byte(by + format)
 					d, err := seal.NewDigester(key.Public())
 					require.NoError(t, err)
 					_, _ = d.Write(content)
-					file, err := f.Seal(t.Context(), key, d.Digests())
-					require.NoError(t, err)
+					file := sealtest.Seal(t, format, key, d.Digests(), nil)
 					r.put("app/"+by+format+".tgz", string(content))
 					r.put("app/"+seal.FileName(by+format+".tgz", format, key.Name(), true), string(file))
 				}
@@ -267,8 +265,7 @@ func TestImageSignatureThatStandsInNoLog(t *testing.T) {
 	require.Equal(t, pushed.SHA256(), meaning.Whole().SHA256.String())
 	for _, format := range seal.FormatsOf(artifact.KindImage) {
 		f, _ := seal.Lookup(format)
-		content, err := f.Seal(t.Context(), r.key, seal.FromSHA256(meaning.Whole().SHA256))
-		require.NoError(t, err)
+		content := sealtest.Seal(t, format, r.key, seal.FromSHA256(meaning.Whole().SHA256), nil)
 		_, err = shelf.Put(t.Context(), r.client, meaning.Whole(), "", f, content)
 		require.NoError(t, err)
 	}

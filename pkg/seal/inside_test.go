@@ -17,8 +17,7 @@ func TestInside(t *testing.T) {
 		key, other := sealtest.NewKey(t, algorithm, "one"), sealtest.NewKey(t, algorithm, "two")
 		d := digestsOf([]byte("artifact"))
 		for _, f := range all(t) {
-			content, err := f.Seal(t.Context(), key, d)
-			require.NoError(t, err)
+			content := sealtest.Seal(t, f.Name, key, d, nil)
 			in, err := f.Inside(content)
 			require.NoError(t, err, f.Name)
 			require.True(t, in.MadeBy(key.Public(), d), f.Name)
@@ -37,8 +36,7 @@ func TestInsideIsLax(t *testing.T) {
 	t.Parallel()
 	key, d := sealtest.NewKey(t, "P-256", "one"), digestsOf([]byte("artifact"))
 	f, _ := seal.Lookup("sigstore")
-	content, err := f.Seal(t.Context(), key, d)
-	require.NoError(t, err)
+	content := sealtest.Seal(t, f.Name, key, d, nil)
 	lax := strings.NewReplacer(`"messageSignature"`, `"message_signature"`, `{"mediaType"`, `{"more":[],"mediaType"`, `+`, `-`, `/`, `_`).Replace(string(content))
 	in, err := f.Inside([]byte(lax))
 	require.NoError(t, err)
@@ -58,10 +56,7 @@ func FuzzInside(f *testing.F) {
 	key, d := sealtest.NewKey(f, "P-256", "one"), digestsOf([]byte("artifact"))
 	other := sealtest.NewKey(f, "P-256", "two")
 	for i, name := range seal.Formats() {
-		format, _ := seal.Lookup(name)
-		content, err := format.Seal(f.Context(), key, d)
-		require.NoError(f, err)
-		f.Add(content, i)
+		f.Add(sealtest.Seal(f, name, key, d, nil), i)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, which int) {
 		names := seal.Formats()
