@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // sets are the value sets below hallmark/ci; each has a golden file.
-var sets = []string{"sqlite", "postgres", "vendor-hsm"}
+var sets = []string{"sqlite", "postgres", "vendor-hsm", "trust"}
 
 // helm runs in this directory. What it reads is read here too: otherwise go would take the answer of an earlier test
 // run for that of a changed chart.
@@ -111,6 +111,16 @@ func find(t *testing.T, all []object, kind, name string) object {
 	}
 	t.Fatalf("no %s %s was rendered", kind, name)
 	return nil
+}
+
+// workload is what looks after the pods.
+func workload(t *testing.T, all []object) object {
+	t.Helper()
+	if has(all, "StatefulSet") {
+		require.False(t, has(all, "Deployment"))
+		return find(t, all, "StatefulSet", "signing-hallmark")
+	}
+	return find(t, all, "Deployment", "signing-hallmark")
 }
 
 func has(all []object, kind string) bool {

@@ -45,8 +45,12 @@ func TestFilesAreMounted(t *testing.T) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
 			all := render(t, set)
-			pod := object{"spec": find(t, all, "Deployment", "signing-hallmark").at("spec", "template", "spec")}
+			pods := workload(t, all)
+			pod := object{"spec": pods.at("spec", "template", "spec")}
 			volumes := map[string]bool{}
+			for _, v := range pods.list("spec", "volumeClaimTemplates") {
+				volumes[v.text("metadata", "name")] = true
+			}
 			for _, v := range pod.list("spec", "volumes") {
 				volumes[v.text("name")] = true
 			}
@@ -81,7 +85,7 @@ func files(v any, key string) (out []string) {
 		switch {
 		case strings.HasPrefix(v, "sqlite://"):
 			out = append(out, strings.TrimPrefix(v, "sqlite://"))
-		case key == "file", key == "certificate", key == "key" && strings.HasPrefix(v, "/"):
+		case key == "file", key == "certificate", key == "former", key == "key" && strings.HasPrefix(v, "/"):
 			out = append(out, v)
 		}
 	}
@@ -105,7 +109,7 @@ func TestPodIsConfined(t *testing.T) {
 			t.Parallel()
 			all := render(t, set)
 			require.False(t, has(all, "Secret"), "secrets are only referred to")
-			pod := object{"spec": find(t, all, "Deployment", "").at("spec", "template", "spec")}
+			pod := object{"spec": workload(t, all).at("spec", "template", "spec")}
 			require.Equal(t, false, pod.at("spec", "automountServiceAccountToken"))
 			require.Equal(t, true, pod.at("spec", "securityContext", "runAsNonRoot"))
 			require.Equal(t, 10001, pod.at("spec", "securityContext", "runAsUser"))
@@ -137,6 +141,30 @@ func TestReplicasFollowTheDatabase(t *testing.T) {
 	require.True(t, has(many, "PodDisruptionBudget"))
 	require.False(t, has(render(t, "postgres", "--set", "replicas=1"), "PodDisruptionBudget"))
 	require.False(t, has(render(t, "postgres", "--set", "networkPolicy.enabled=false"), "NetworkPolicy"))
+}
+
+// With a log of key use every replica keeps its name and a volume of its own, and loses neither with the chart. On SQLite the
+// log lies beside the ledger.
+func TestTheLogIsKept(t *testing.T) {
+	t.Parallel()
+	many := render(t, "trust")
+	set := workload(t, many)
+	require.Equal(t, "StatefulSet", set.text("kind"))
+	require.Equal(t, "signing-hallmark-metrics", set.text("spec", "serviceName"))
+	require.Equal(t, map[string]any{"whenDeleted": "Retain", "whenScaled": "Retain"}, set.at("spec", "persistentVolumeClaimRetentionPolicy"))
+	claim := set.list("spec", "volumeClaimTemplates")[0]
+	require.Equal(t, "data", claim.text("metadata", "name"))
+	require.Equal(t, "20Gi", claim.text("spec", "resources", "requests", "storage"))
+	require.False(t, has(many, "PersistentVolumeClaim"))
+
+	one := render(t, "trust", "--set", "database.url=", "--set", "replicas=1")
+	require.Nil(t, workload(t, one).at("spec", "volumeClaimTemplates"))
+	require.Equal(t, "keep", find(t, one, "PersistentVolumeClaim", "").text("metadata", "annotations", "helm.sh/resource-policy"))
+	for _, v := range workload(t, one).list("spec", "template", "spec", "volumes") {
+		if v.text("name") == "data" {
+			require.Equal(t, "signing-hallmark", v.text("persistentVolumeClaim", "claimName"))
+		}
+	}
 }
 
 // A change of configuration starts new pods, because it is read at the start only; a change of policies does not: the
@@ -191,6 +219,7 @@ func TestNotes(t *testing.T) {
 	for set, want := range map[string][]string{
 		"sqlite":     {"exec deploy/signing-hallmark -- hallmark doctor", "POST /webhook/main", "plain HTTP"},
 		"postgres":   {"3 replica(s)", "PostgreSQL", "POST /webhook/lab", "https://ADDRESS"},
+		"trust":      {"exec statefulset/signing-hallmark -- hallmark doctor"},
 		"vendor-hsm": {"maintenance", "hallmark keys generate release-2026 --token hsm"},
 	} {
 		out, err := helm(t, "install", "signing", "hallmark", "--namespace", "signing", "--dry-run=client", "-f", values(set))

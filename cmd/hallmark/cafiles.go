@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -22,13 +23,18 @@ type caFiles struct {
 
 // caDirFlag adds --dir.
 func caDirFlag(cmd *cobra.Command) *string {
-	dir := cmd.Flags().String("dir", "", "directory of the certificates (default: trust, beside the configuration file)")
+	dir := cmd.Flags().String("dir", "", "directory of the certificates (default: where trust in the configuration names them, else the directory trust beside it)")
 	_ = cmd.MarkFlagDirname("dir")
 	return dir
 }
 
-// filesIn are the files in a directory, by their names.
+// filesIn are the files in a directory, by their names; without one, those that the trust section names.
 func (c *Config) filesIn(dir string) caFiles {
+	if dir == "" && c.trusts() {
+		files := c.Trust.Value.caFiles()
+		files.Timestamping = cmp.Or(files.Timestamping, filepath.Join(filepath.Dir(files.Issuing), "timestamping.pem"))
+		return files
+	}
 	if dir == "" {
 		dir = filepath.Join(filepath.Dir(c.file), "trust")
 	}

@@ -90,13 +90,17 @@ func schemaOf(path, words string, fields []strictyaml.Field) map[string]any {
 // The service loads what the chart renders: the golden files, which a test of charts holds against helm's output.
 func TestChartConfigurationLoads(t *testing.T) {
 	t.Parallel()
-	for _, set := range []string{"sqlite", "postgres"} {
+	for _, set := range []string{"sqlite", "postgres", "trust"} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
 			maps := renderedMaps(t, filepath.Join(tooltest.RepoRoot(t), "charts", "testdata", set+".yaml"))
 			dir := t.TempDir()
 			file := filepath.Join(dir, "hallmark.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(maps["signing-hallmark"]["hallmark.yaml"]), 0o600))
+			text := maps["signing-hallmark"]["hallmark.yaml"]
+			if set == "trust" { // as on the first replica
+				text = strings.Replace(text, "database:\n", "database:\n  replica: signing-hallmark-0\n", 1)
+			}
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			for name, content := range maps["signing-hallmark-policies"] {
 				require.NoError(t, os.MkdirAll(filepath.Join(dir, "policies"), 0o700))
 				require.NoError(t, os.WriteFile(filepath.Join(dir, "policies", name), []byte(content), 0o600))

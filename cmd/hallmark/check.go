@@ -46,6 +46,7 @@ func (c *Config) check() error {
 		return a.Name, a.Validate()
 	})
 	c.checkKeys(k)
+	c.checkTrust(k)
 	checkEach(k, "api.tokens", c.API.Tokens, func(i int) (string, error) {
 		return c.API.Tokens[i].Value.Name, c.API.Tokens[i].Value.Validate()
 	})

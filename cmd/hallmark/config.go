@@ -30,6 +30,7 @@ type Config struct {
 	Tokens      list[hsm.Config]             `yaml:"tokens" doc:"The PKCS#11 tokens that hold keys."`
 	Keys        list[hsm.KeyConfig]          `yaml:"keys" doc:"The signing keys, at least one, each pinned by its public key."`
 	Policies    located[PoliciesConfig]      `yaml:"policies" doc:"Who decides what is signed."`
+	Trust       located[TrustConfig]         `yaml:"trust" doc:"A chain, a log and a time for every signature, so that whoever has the trusted root can check it with stock tools. Without this section signatures are bare: they prove that a pinned key signed."`
 	Queue       located[job.Config]          `yaml:"queue" doc:"How many artifacts are worked on at once."`
 	Sweep       located[signing.SweepConfig] `yaml:"sweep" doc:"Comparing repositories with the ledger, so that lost webhooks are made good."`
 	API         APIConfig                    `yaml:"api" doc:"Who may call /v1."`
@@ -124,6 +125,9 @@ func (c *Config) paths() []*string {
 		for j := range a.WebhookSecrets {
 			all = append(all, &a.WebhookSecrets[j].File)
 		}
+	}
+	if c.trusts() {
+		all = append(all, c.Trust.Value.paths()...)
 	}
 	for i := range c.Tokens {
 		all = append(all, &c.Tokens[i].Value.PIN.File)

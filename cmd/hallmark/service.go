@@ -41,6 +41,7 @@ type service struct {
 	keys      *hsm.Keyring
 	ledger    *ledger.Ledger
 	queue     *job.Queue
+	attested  attestation
 	gate      *gate.Gate
 	promotion *promotion.Service
 	sweeper   *signing.Sweeper
@@ -75,8 +76,11 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	if s.ledger, err = ledger.Open(ctx, c.Database.Value, ledger.Options{Log: log, Registerer: s.metrics}); err != nil {
 		return nil, err
 	}
+	if err = s.attest(ctx); err != nil {
+		return nil, fmt.Errorf("preparing what signatures rest on (trust): %w", err)
+	}
 	signer := &signing.Service{
-		Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Log: log,
+		Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Notary: s.attested.notary, Verifier: s.attested.verifier, Issuer: c.Trust.Value.Issuer, Log: log,
 		Order: func(ctx context.Context, events []ledger.Event) error { return s.queue.AcceptMany(ctx, events) },
 	}
 	if err = signer.Init(s.metrics); err != nil {
@@ -148,6 +152,9 @@ func (s *service) face() error {
 	mux := http.NewServeMux()
 	mux.Handle("/webhook/", receiver)
 	mux.Handle("/webhook", receiver) // or the mux would redirect, and a sender repeat its POST as a GET
+	if s.attested.log != nil {
+		mux.Handle("/log/", s.logHandler())
+	}
 	mux.Handle("/v1/", v1)
 	mux.Handle("/v1", v1)
 	mux.Handle("/", api.NoRoute(s.log))
@@ -237,7 +244,7 @@ func (s *service) serving(context.Context) error {
 
 // close releases what newService opened, in reverse order. The queue must have been stopped.
 func (s *service) close() {
-	var errs []error
+	errs := []error{s.attested.close()}
 	if s.ledger != nil {
 		errs = append(errs, s.ledger.Close())
 	}

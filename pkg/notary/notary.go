@@ -48,6 +48,8 @@ type Config struct {
 	Keys    []hsm.Public
 	// Configured are certificates that are not issued here, but are believed: of the authorities. They stand in the log, too.
 	Configured []*x509.Certificate
+	// Pause is between attempts to tell the log what it could not be told; 0 is 5 s.
+	Pause time.Duration
 }
 
 // Parts are what a notary is made of. The first four are required.
@@ -89,6 +91,9 @@ func New(c Config, p Parts) (*Notary, error) {
 	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Pause == 0 {
+		c.Pause = pause
 	}
 	n := &Notary{Parts: p, config: c, flight: map[int64]*Use{}, owed: map[int64]*Use{}, telling: map[int64]bool{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	n.metrics = newMetrics(p.Registerer, n.debts)

@@ -71,7 +71,7 @@ func TestAUseInTheLog(t *testing.T) {
 	require.Equal(t, artifact.Digest(sha256.Sum256(files["raw"])), out.Uses[0].Signature)
 	require.ElementsMatch(t, []uint64{6, 7}, out.Uses[0].Entries)
 	require.False(t, out.Uses[0].Timestamp.IsZero())
-	requireAccounted(t, r)
+	require.Equal(t, uint64(1), r.RequireSound().Sealed)
 }
 
 // Realms of two names do not believe each other.
@@ -128,14 +128,43 @@ func TestNoNotary(t *testing.T) {
 	n.Close()
 }
 
+// What stands in the log without a proof is told all the same.
+func TestAnEntryWithoutProof(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	r, f := realm(t, notarytest.Config{Keys: []hsm.Public{mustPublic(t, k)}})
+	u := r.Begin(k, subject("a"), "sigstore")
+	f.on(func(l audit.Leaf) (c cut) {
+		if l.Kind() == audit.KindRekord {
+			c.after = &audit.Unproven{}
+		}
+		return c
+	})
+	_, err := seal.SealAll(t.Context(), k, digests("a"), notarytest.Formats(t, "sigstore"), u.Context())
+	require.ErrorIs(t, err, seal.ErrNotLogged)
+	require.ErrorIs(t, err, notary.ErrLog)
+	require.NoError(t, r.Ledger.Abandon(t.Context(), u.Intent.ID, "no proof"))
+	r.Notary.Ended(t.Context(), u.Use)
+	index, _ := one(t, r, func(audit.Rekord) bool { return true })
+	_, o := outcomeOf(t, r, u.Intent)
+	require.Equal(t, []uint64{index}, o.Uses[0].Entries)
+	r.RequireSound()
+}
+
 // Many at once: each use has one intent before its entries, and one outcome that names them all.
 func TestConcurrentUses(t *testing.T) {
 	t.Parallel()
-	r := notarytest.New(t)
+	var keys []*sealtest.Key
+	var opened []hsm.Public
+	for i := range 4 {
+		keys = append(keys, sealtest.NewKey(t, "P-256", fmt.Sprint("key ", i)))
+		opened = append(opened, mustPublic(t, keys[i]))
+	}
+	r := notarytest.NewWith(t, notarytest.Config{Keys: opened})
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			r.Seal(sealtest.NewKey(t, "P-256", fmt.Sprint("key ", i%4)), digests(fmt.Sprint(i)), "sigstore", "sigstore-key")
+			r.Seal(keys[i%4], digests(fmt.Sprint(i)), "sigstore", "sigstore-key")
 			if i%5 == 0 {
 				require.NoError(t, r.Notary.Recover(t.Context()), "what is under way is left alone")
 			}
@@ -157,5 +186,5 @@ func TestConcurrentUses(t *testing.T) {
 	}
 	require.Empty(t, intents, "each has an outcome")
 	require.Len(t, named, 40)
-	requireAccounted(t, r)
+	require.Equal(t, uint64(20), r.RequireSound().Sealed)
 }

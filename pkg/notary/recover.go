@@ -108,23 +108,23 @@ func (n *Notary) complete(intent int64, found trace) (_ trace, certain bool) {
 // run keeps at it.
 func (n *Notary) run(ctx context.Context) {
 	defer close(n.done)
-	timer := time.NewTimer(watch)
+	timer := time.NewTimer(max(watch, n.config.Pause))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
-			timer.Reset(pause)
+			timer.Reset(n.config.Pause)
 			continue
 		case <-timer.C:
 		}
 		if err := n.Recover(ctx); err != nil && ctx.Err() == nil {
 			n.Log.WarnContext(ctx, "the log does not know yet how all uses of keys ended; it is tried again", slog.Any("error", err))
 		}
-		next := watch
+		next := max(watch, n.config.Pause)
 		if n.debts() > 0 {
-			next = pause
+			next = n.config.Pause
 		}
 		timer.Reset(next)
 	}

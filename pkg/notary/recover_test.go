@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/pkg/audit"
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
@@ -23,7 +24,7 @@ type crash struct {
 func crashing(t *testing.T, d ledger.Dialect) (*crash, *flaky) {
 	t.Helper()
 	c := &crash{t: t, config: ledger.Config{URL: ledgertest.URL(t, d), Replica: "one"}}
-	r, f := realm(t, notarytest.Config{Ledger: c.open()})
+	r, f := realm(t, notarytest.Config{Ledger: c.open(), Keys: []hsm.Public{mustPublic(t, key(t))}})
 	c.Realm = r
 	t.Cleanup(func() { require.NoError(t, c.Ledger.Close()) })
 	return c, f
@@ -115,6 +116,8 @@ func TestRecoverAfterDeath(t *testing.T) {
 			}
 		}
 		require.Len(t, notarytest.Of[audit.Rekord](c.Entries()), named, "no signature is left without an intent")
+		report := c.RequireSound()
+		require.Equal(t, []uint64{3, 3}, []uint64{report.Sealed, report.Abandoned})
 	})
 }
 
@@ -138,7 +141,9 @@ func TestOutcomesAreOwed(t *testing.T) {
 	require.NoError(t, r.Ledger.Abandon(t.Context(), in.ID, "no log"))
 	r.Notary.Ended(t.Context(), u.Use, second)
 	require.ErrorIs(t, r.Notary.Recover(t.Context()), notary.ErrLog)
-	requireOpen(t, r, 2)
+	open, err := r.Ledger.Unaccounted(t.Context(), r.Origin, 0, 1)
+	require.NoError(t, err)
+	require.Equal(t, u.Intent.ID, open[0].ID)
 
 	f.on(nil)
 	require.NoError(t, r.Notary.Recover(t.Context()))

@@ -68,6 +68,9 @@ func (f *flaky) Append(ctx context.Context, raw []byte) (audit.Proof, error) {
 		return audit.Proof{}, c.before
 	}
 	p, err := f.Log.Append(ctx, raw)
+	if _, ok := errors.AsType[*audit.Unproven](c.after); ok && err == nil {
+		return audit.Proof{}, &audit.Unproven{Index: p.Index, Err: errFull}
+	}
 	if err == nil && c.after != nil {
 		return audit.Proof{}, c.after
 	}

@@ -62,12 +62,13 @@ const (
 	TrustLevelLow       Code = "trust-level-low"
 	FactsUnavailable    Code = "facts-unavailable"
 
-	CertificateUntrusted Code = "certificate-untrusted"
-	CertificateExpired   Code = "certificate-expired"
-	LogProofInvalid      Code = "log-proof-invalid"
-	TimestampInvalid     Code = "timestamp-invalid"
-	LogUnavailable       Code = "log-unavailable"
-	TimeUnavailable      Code = "time-unavailable"
+	CertificateUntrusted   Code = "certificate-untrusted"
+	CertificateExpired     Code = "certificate-expired"
+	LogProofInvalid        Code = "log-proof-invalid"
+	TimestampInvalid       Code = "timestamp-invalid"
+	LogUnavailable         Code = "log-unavailable"
+	CertificateUnavailable Code = "certificate-unavailable"
+	TimeUnavailable        Code = "time-unavailable"
 
 	LogCheckpointInvalid   Code = "log-checkpoint-invalid"
 	LogOriginWrong         Code = "log-origin-wrong"
@@ -156,12 +157,13 @@ var Codes = map[Code]string{
 	TrustLevelLow:       "The artifact is signed, with less trust than the gate demands.",
 	BuildForeign:        "A file carries the properties of a build and is not one of its artifacts; nothing was promoted.",
 
-	CertificateUntrusted: "A signature's certificate does not chain to the root of trust, or is not of the key that signed.",
-	CertificateExpired:   "A signature was time-stamped outside the life of its certificate.",
-	LogProofInvalid:      "What should prove that a signature stands in the log does not prove it.",
-	TimestampInvalid:     "A signature's time-stamp is not of that signature, or is by no authority that is trusted.",
-	LogUnavailable:       "The log of key use cannot be written now; nothing is signed that it does not hold.",
-	TimeUnavailable:      "No time-stamping authority gives a time-stamp that holds; nothing is signed without one.",
+	CertificateUntrusted:   "A signature's certificate does not chain to the root of trust, or is not of the key that signed.",
+	CertificateExpired:     "A signature was time-stamped outside the life of its certificate.",
+	LogProofInvalid:        "What should prove that a signature stands in the log does not prove it.",
+	TimestampInvalid:       "A signature's time-stamp is not of that signature, or is by no authority that is trusted.",
+	CertificateUnavailable: "No certificate can be issued for the signing key now; nothing is signed without one.",
+	LogUnavailable:         "The log of key use cannot be written now; nothing is signed that it does not hold.",
+	TimeUnavailable:        "No time-stamping authority gives a time-stamp that holds; nothing is signed without one.",
 
 	LogCheckpointInvalid:   "The checkpoint of a transparency log is not signed by the log's key.",
 	LogOriginWrong:         "The checkpoint is that of another transparency log.",

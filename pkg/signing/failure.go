@@ -8,6 +8,8 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // Each failure of a step is a type that knows its reason: what users read in status, log and properties.
@@ -115,6 +117,38 @@ func (e *keyError) reason(*run) reason.Reason {
 		Code: reason.KeyUnavailable, Message: "the signing key cannot be used now; it is tried again", Found: e.Error(),
 		Expected: "a token that answers and signs with the pinned key", Fix: "hallmark doctor", Who: "platform engineers",
 	}
+}
+
+// attestError: there is no log, time or certificate to be had for a signature, so that none is made, or one that was made
+// does not leave the process.
+type attestError struct {
+	key string
+	err error
+}
+
+func (e *attestError) Error() string {
+	return fmt.Sprintf("attesting the use of key %s: %v", e.key, e.err)
+}
+func (e *attestError) Unwrap() error { return e.err }
+func (e *attestError) reason(*run) reason.Reason {
+	why := reason.Reason{Found: e.Error(), Fix: "hallmark doctor", Who: "platform engineers"}
+	switch {
+	case errors.Is(e.err, trust.ErrCertificateUnavailable):
+		why.Code, why.Message = reason.CertificateUnavailable, "no certificate can be issued for the signing key, so nothing is signed; it is tried again"
+		why.Expected = "an issuing authority with a valid certificate, whose key and SCT key sign"
+	case errors.Is(e.err, trust.ErrTimeUnavailable):
+		why.Code, why.Message = reason.TimeUnavailable, "nobody gives a time-stamp that holds, so nothing is published; it is tried again"
+		why.Expected = "a time-stamping authority that answers, and clocks that agree"
+	default:
+		why.Code, why.Message = reason.LogUnavailable, "the log of key use cannot be written, so nothing is signed or published; it is tried again"
+		why.Expected = "a log that can be written, whose key signs checkpoints"
+	}
+	return why
+}
+
+// unattested reports whether a signature failed for what a notary does, and not for its key.
+func unattested(err error) bool {
+	return errors.Is(err, seal.ErrCertificate) || errors.Is(err, seal.ErrNotStamped) || errors.Is(err, seal.ErrNotLogged)
 }
 
 // keptError: a signature that the ledger has kept does not verify.

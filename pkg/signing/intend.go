@@ -8,6 +8,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
@@ -29,6 +30,7 @@ type part struct {
 	files   []file
 	missing []seal.Format // still to be made; none when every signature exists already
 	intent  ledger.Intent // without a number unless something is missing
+	use     *notary.Use   // nil as long as there is no intent, and without a notary
 }
 
 // overBytes reports whether the signatures are over the subject's bytes. Those of other kinds are over a statement that
@@ -72,13 +74,27 @@ func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 			r.metrics.reused.Inc()
 			continue
 		}
-		begun, err := r.Ledger.Begin(ctx, p.intent)
-		if err != nil {
-			return nil, r.abandon(ctx, w, fmt.Errorf("recording the intent to use key %s: %w", p.key.Name, err))
+		if err := r.begin(ctx, d.Grant, p); err != nil {
+			return nil, r.abandon(ctx, w, err)
 		}
-		p.intent = begun
 	}
 	return w, nil
+}
+
+// begin records one intent, in the ledger and then in the log, which is told its number.
+func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
+	if err := r.Notary.Place(ctx, &p.intent); err != nil {
+		return &attestError{key: p.key.Name, err: err}
+	}
+	begun, err := r.Ledger.Begin(ctx, p.intent)
+	if err != nil {
+		return fmt.Errorf("recording the intent to use key %s: %w", p.key.Name, err)
+	}
+	p.intent, p.use = begun, r.Notary.For(g.Configuration(), p.key)
+	if err := p.use.Intend(ctx, begun, r.event.Caller); err != nil {
+		return &attestError{key: p.key.Name, err: err}
+	}
+	return nil
 }
 
 // plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.

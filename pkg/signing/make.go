@@ -81,7 +81,12 @@ func (r *run) seal(ctx context.Context, w *work, p *part) error {
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}
-	made, err := seal.SealAll(ctx, signer, w.digests, p.missing, seal.Context{Summary: r.summary(w)})
+	about := p.use.Context()
+	about.Summary = r.summary(w)
+	made, err := seal.SealAll(ctx, signer, w.digests, p.missing, about)
+	if unattested(err) {
+		return &attestError{key: p.key.Name, err: err}
+	}
 	if err != nil {
 		return &keyError{key: p.key.Name, err: err}
 	}
@@ -100,7 +105,11 @@ func (r *run) check(ctx context.Context, w *work, p *part) error {
 	for _, f := range p.files {
 		files[f.format.Name] = f.content
 	}
-	if err := seal.VerifyAll(p.key.PublicKey, w.digests, files); err != nil {
+	err := seal.VerifyAll(p.key.PublicKey, w.digests, files)
+	if err == nil {
+		err = r.believe(w, p)
+	}
+	if err != nil {
 		r.metrics.selfCheckFailures.Inc()
 		if len(p.missing) == 0 {
 			return &keptError{key: p.key.Name, err: err}

@@ -11,6 +11,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
@@ -110,7 +111,19 @@ func (r *run) abandon(ctx context.Context, w *work, cause error) error {
 			errs = append(errs, err)
 		}
 	}
+	r.tell(ctx, w)
 	return errors.Join(errs...)
+}
+
+// tell has the log know how the uses of keys ended, which the ledger knows by now.
+func (r *run) tell(ctx context.Context, w *work) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	var uses []*notary.Use
+	for _, p := range w.parts {
+		uses = append(uses, p.use)
+	}
+	r.Notary.Ended(ctx, uses...)
 }
 
 // fail turns an error into the ledger's state and the queue's verdict on when to come back.

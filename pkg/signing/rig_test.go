@@ -23,6 +23,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/hsm/hsmtest"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
+	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/policy/policytest"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
@@ -59,6 +60,7 @@ type setup struct {
 	quirks  standin.Quirks            //
 	hsm     func(*hsm.Config)         // last changes
 	ledger  func(*ledger.Config)      // last changes
+	trust   bool                      // signatures are attested
 
 	repositories []standin.Repository // default those of every server
 }
@@ -82,6 +84,9 @@ type rig struct {
 	events   atomic.Int64
 	order    func(context.Context, []ledger.Event) error
 	disarm   func() // ends the fault at hand
+	attested bool
+	realm    *notarytest.Realm // of a service that attests
+	attest   attesting         // what goes on between notary and log
 }
 
 func newRig(t *testing.T, s setup) *rig {
@@ -113,6 +118,7 @@ func newRig(t *testing.T, s setup) *rig {
 		s.ledger(&r.config)
 	}
 	t.Cleanup(func() { require.NoError(t, r.ledger.Close()) })
+	r.attested = s.trust
 	r.boot()
 	return r
 }
@@ -176,10 +182,14 @@ func (r *rig) boot() {
 	r.ledger, err = ledger.Open(context.Background(), r.config, ledger.Options{})
 	require.NoError(r.t, err)
 	r.metrics = prometheus.NewRegistry()
+	r.enthrone()
 	r.service = &signing.Service{
 		Instances: map[string]*artifactory.Client{"main": r.client}, Policies: r.policies.Load, Keys: r.keys, Ledger: r.ledger,
 		Order: func(ctx context.Context, events []ledger.Event) error { return r.order(ctx, events) },
 		Log:   slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if r.realm != nil {
+		r.service.Notary, r.service.Verifier = r.realm.Notary, r.realm.Verifier()
 	}
 	require.NoError(r.t, r.service.Init(r.metrics))
 }
@@ -187,6 +197,9 @@ func (r *rig) boot() {
 // restart is the end of a process, and the next one.
 func (r *rig) restart() {
 	r.t.Helper()
+	if r.realm != nil {
+		r.realm.Close()
+	}
 	require.NoError(r.t, r.ledger.Close())
 	r.boot()
 }

@@ -63,7 +63,8 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 		return r.settle(ctx, subject, decision)
 	}
 
-	// 3 record the intent, durable before anything can reach a key. Signatures that exist need no key and no intent.
+	// 3 record the intent, in the ledger and in the log, durable before anything can reach a key. Signatures that exist need
+	// no key and no intent.
 	r.enter(stepIntend)
 	w, err := r.intend(ctx, decision)
 	if err != nil {
@@ -77,11 +78,13 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 	// verifier that is not the signer's; properties last.
 	r.enter(stepAttach)
 	if err := r.attach(ctx, w); err != nil {
+		r.tell(ctx, w)
 		return err
 	}
 
-	// 8 record the outcome.
+	// 8 record the outcome: what the keys were used for, in the log; what became of the artifact, in the ledger.
 	r.enter(stepRecord)
+	r.tell(ctx, w)
 	return r.signed(ctx, w)
 }
 
@@ -94,13 +97,15 @@ func (r *run) make(ctx context.Context, w *work) error {
 		return err
 	}
 	for i := range w.parts {
-		// 5 seal: one signature per key, one file per format.
+		// 5 seal: one signature per key, one file per format. With a notary each comes with a certificate, a time-stamp and
+		// the proof that the log holds it; without them it does not come out of here.
 		r.enter(stepSeal)
 		if err := r.seal(ctx, w, &w.parts[i]); err != nil {
 			return err
 		}
 
-		// 6 check: verify our own files with the pinned public key, then make them durable before anyone can see them.
+		// 6 check: verify our own files with the pinned public key, and as one does who has nothing but the trusted root; then
+		// make them durable before anyone can see them.
 		r.enter(stepCheck)
 		if err := r.check(ctx, w, &w.parts[i]); err != nil {
 			return err

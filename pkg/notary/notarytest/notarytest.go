@@ -35,6 +35,7 @@ type Config struct {
 	Clock    func(trust.Clock) trust.Clock   // and of the clock
 	Memory   func(audit.Memory) audit.Memory // what the log sees of the ledger
 	Stamps   trust.StampOptions
+	Still    bool // nothing happens in the background but what the log does
 }
 
 // Realm is a root of trust and what is below it. Its fields are for reading.
@@ -135,8 +136,12 @@ func (r *Realm) open() {
 		parts.Clock = r.config.Clock(parts.Clock)
 	}
 	r.Clock = parts.Clock
+	pause := time.Duration(0)
+	if r.config.Still {
+		pause = time.Hour
+	}
 	r.Notary, err = notary.New(notary.Config{
-		Replica: r.Ledger.Replica(), Version: "test", Keys: r.config.Keys,
+		Replica: r.Ledger.Replica(), Version: "test", Keys: r.config.Keys, Pause: pause,
 		Configured: append(append([]*x509.Certificate{}, r.Chains.Issuing...), r.Chains.Time[0]),
 	}, parts)
 	require.NoError(r.t, err)
@@ -183,4 +188,32 @@ func (r *Realm) Verifier() *trust.Verifier {
 	v, err := trust.NewVerifier(r.TrustedRoot())
 	require.NoError(r.t, err)
 	return v
+}
+
+// Replay ends the realm and reads the log as auditors do.
+func (r *Realm) Replay() *audit.Report {
+	r.t.Helper()
+	r.Close()
+	reader, err := audit.ReadDir(r.Dir)
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, reader.Close()) }()
+	head, err := reader.Head(r.t.Context(), []audit.Key{{Origin: r.Origin, Public: r.Keys.Log.Public()}})
+	require.NoError(r.t, err)
+	report, err := reader.Replay(r.t.Context(), audit.Replay{Head: head, AsOf: time.Now().Add(time.Minute), Grace: time.Nanosecond})
+	require.NoError(r.t, err)
+	return report
+}
+
+// RequireSound ends the realm; its log accounts for every use of a key, and the ledger for nothing else.
+func (r *Realm) RequireSound() *audit.Report {
+	r.t.Helper()
+	require.NoError(r.t, r.Notary.Recover(r.t.Context()))
+	open, err := r.Ledger.Unaccounted(r.t.Context(), r.Origin, 0, 10)
+	require.NoError(r.t, err)
+	require.Empty(r.t, open)
+	report := r.Replay()
+	for _, f := range report.All {
+		require.False(r.t, f.Alarm, f.Text())
+	}
+	return report
 }
