@@ -17,8 +17,12 @@ import (
 )
 
 // panel is who judges which file of the desk.
-func (d *desk) panel() map[string]judge {
+func (d *desk) panel(algorithm string) map[string]judge {
 	d.t.Helper()
+	digest, told := "-sha256", []string{"--key", "release.pub"}
+	if algorithm == "P-384" { // which cosign does not see from a bare key
+		digest, told = "-sha384", append(told, "--signature-digest-algorithm", "sha384")
+	}
 	cosign, judging := tooltest.Cosign(d.t), tooltest.Judge(d.t)
 	named := []string{"--certificate-identity", d.identity, "--certificate-oidc-issuer", d.issuer}
 	command := func(verb, bundle string, more ...string) judge {
@@ -30,15 +34,15 @@ func (d *desk) panel() map[string]judge {
 	js := d.script()
 	return map[string]judge{
 		"cosign by identity":       command("verify-blob", "app.tgz.sigstore.json", named...),
-		"cosign by key":            command("verify-blob", "app.tgz.sigstore-key.json", "--key", "release.pub"),
-		"cosign by key, with time": command("verify-blob", "app.tgz.sigstore-key.json", "--key", "release.pub", "--use-signed-timestamps"),
+		"cosign by key":            command("verify-blob", "app.tgz.sigstore-key.json", told...),
+		"cosign by key, with time": command("verify-blob", "app.tgz.sigstore-key.json", append(told, "--use-signed-timestamps")...),
 		"cosign, summary":          command("verify-blob-attestation", "app.tgz.vsa.json", append(named, "--type", seal.SummaryPredicate)...),
 		"sigstore-go by identity":  plain("app.tgz.sigstore.json", "-identity", d.identity, "-issuer", d.issuer),
 		"sigstore-go by key":       plain("app.tgz.sigstore-key.json", "-key", "release.pub"),
 		"sigstore-go, summary":     plain("app.tgz.vsa.json", "-identity", d.identity, "-issuer", d.issuer),
 		"JavaScript by identity":   {tooltest.Node(d.t), []string{js, "trusted_root.json", "app.tgz.sigstore.json", "app.tgz", "--identity", d.identity, "--issuer", d.issuer}},
 		"JavaScript by key":        {tooltest.Node(d.t), []string{js, "trusted_root.json", "app.tgz.sigstore-key.json", "app.tgz", "--key", "release.pub"}},
-		"openssl":                  {tooltest.OpenSSL(d.t), []string{"dgst", "-sha256", "-verify", "release.pub", "-signature", "app.tgz.sig", "app.tgz"}},
+		"openssl":                  {tooltest.OpenSSL(d.t), []string{"dgst", digest, "-verify", "release.pub", "-signature", "app.tgz.sig", "app.tgz"}},
 	}
 }
 
@@ -57,14 +61,14 @@ func (d *desk) script() string {
 func TestFilesJudgedByOthers(t *testing.T) {
 	t.Parallel()
 	realm, stranger := notarytest.New(t), notarytest.NewWith(t, notarytest.Config{Name: "stranger"})
-	for _, algorithm := range []string{"P-256", "RSA-3072"} {
+	for _, algorithm := range []string{"P-256", "P-384", "RSA-3072"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			key := sealtest.NewKey(t, algorithm, "release")
 			d := newDesk(t, realm, key)
 			ask := func(what string, accept bool, spared ...string) {
 				t.Helper()
-				for name, j := range d.panel() {
+				for name, j := range d.panel(algorithm) {
 					if strings.Contains(strings.Join(spared, ","), strings.Fields(name)[0]) {
 						continue
 					}
@@ -98,7 +102,7 @@ func TestSwappedMaterialJudgedByOthers(t *testing.T) {
 	d := newDesk(t, realm, key)
 	other := sealed(t, realm, key, "another artifact", "sigstore", "sigstore-key")
 	entry, stamp, signature := []string{"verificationMaterial", "tlogEntries"}, []string{"verificationMaterial", "timestampVerificationData"}, []string{"messageSignature"}
-	panel := d.panel()
+	panel := d.panel("P-256")
 	for name, c := range map[string]struct {
 		format string
 		path   []string
