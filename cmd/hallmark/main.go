@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 		Long: `Hallmark signs what leaves an Artifactory staging repository, with keys that never
 leave an HSM, and answers the promotion gate.
 
-  operators          serve, doctor, keys, ca, webhook, sweep, backfill
+  operators          serve, doctor, keys, ca, trust, webhook, sweep, backfill
   release managers   policy, gate, promote, status, why, sign
   security officers  audit
   everyone           verify
@@ -75,7 +75,7 @@ Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not 
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newCA(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newAudit(), newWebhook(), newCompletion())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newCA(), newTrust(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newAudit(), newWebhook(), newCompletion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

@@ -128,3 +128,47 @@ func TestTrustIsAskedRarely(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "secrets")
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 }
+
+func TestTrustClient(t *testing.T) {
+	t.Parallel()
+	served := []trust.File{
+		exportedFiles[0], exportedFiles[2],
+		{Name: "hallmark-trust.json", MediaType: "application/json", Content: []byte(`{"keys":[{"name":"release-2026"}]}`)},
+	}
+	var changing atomic.Int64
+	source := func(context.Context) ([]trust.File, error) { return served, nil }
+	server := httptest.NewServer(trustRig(t, source).handler)
+	t.Cleanup(server.Close)
+	files, err := (&Client{URL: server.URL + "/"}).Trust(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, served, files, "all there is, the list last, without a token")
+
+	none := httptest.NewServer(newRig(t).handler)
+	t.Cleanup(none.Close)
+	_, err = (&Client{URL: none.URL}).Trust(t.Context())
+	require.ErrorContains(t, err, "publishes nothing for verifiers")
+
+	answer := func(name, content string) *Client {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, name) {
+				_, _ = w.Write([]byte(strings.ReplaceAll(content, "COUNT", strings.Repeat("x", int(changing.Add(1))))))
+				return
+			}
+			respond(w, problem(http.StatusNotFound, "nothing"))
+		}))
+		t.Cleanup(s.Close)
+		return &Client{URL: s.URL}
+	}
+	for says, client := range map[string]*Client{
+		"reading hallmark-trust.json":         answer("hallmark-trust.json", "[]"),
+		"a key is called \"../../etc/cron\"":  answer("hallmark-trust.json", `{"keys":[{"name":"../../etc/cron"}]}`),
+		"404":                                 answer("hallmark-trust.json", `{"keys":[{"name":"none"}]}`),
+		"over 1048576 bytes":                  answer("hallmark-trust.json", `{"keys":[]`+strings.Repeat(" ", maxTrust)),
+		"it changed each time":                answer("hallmark-trust.json", `{"keys":[],"x":"COUNT"}`),
+		"over 1000":                           answer("hallmark-trust.json", `{"keys":[`+strings.Repeat(`{},`, maxTrustKeys)+`{}]}`),
+		"calling /v1/trust/hallmark-trust.js": {URL: "http://127.0.0.1:1"},
+	} {
+		_, err := client.Trust(t.Context())
+		require.ErrorContains(t, err, says)
+	}
+}

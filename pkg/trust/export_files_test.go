@@ -149,6 +149,11 @@ func TestWriteFiles(t *testing.T) {
 	require.ErrorContains(t, trust.WriteFiles(foreign, export("d")), "holds no earlier export")
 	require.Equal(t, []string{"ca.pem"}, in(foreign))
 
+	for _, name := range []string{"../a.pem", "keys/../../a.pem", "/etc/a", "keys/a", "keys/a/b.pem", "notes.txt", ""} {
+		err := trust.WriteFiles(filepath.Join(dir, "never"), []trust.File{{Name: name}})
+		require.ErrorContains(t, err, "no name of an exported file", name)
+	}
+
 	// A file that cannot be written whole leaves the earlier one as it was.
 	blocked := t.TempDir()
 	require.NoError(t, trust.WriteFiles(blocked, export("a")))

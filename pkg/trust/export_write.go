@@ -18,11 +18,25 @@ func WriteFiles(dir string, files []File) error {
 		return fmt.Errorf("exporting trust: %w", err)
 	}
 	for _, f := range files {
+		if !exportable(f.Name) {
+			return fmt.Errorf("exporting trust: %.100q is no name of an exported file", f.Name)
+		}
+	}
+	for _, f := range files {
 		if err := writeWhole(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Content); err != nil {
 			return fmt.Errorf("exporting trust: %w", err)
 		}
 	}
 	return removeStale(dir, files)
+}
+
+// exportable holds names to those that Files gives: what is written may have come from a server.
+func exportable(name string) bool {
+	key, ok := strings.CutPrefix(name, KeysDir+"/")
+	if key, pem := strings.CutSuffix(key, ".pem"); ok {
+		return pem && keyName.MatchString(key)
+	}
+	return slices.Contains([]string{RootFile, TrustFile, CAFile, TimeFile}, name)
 }
 
 // ours tells whether an export may be written there.
