@@ -18,7 +18,8 @@ func newAudit() *cobra.Command {
 		Use:   "audit",
 		Short: "Read the log of every use of a key, and see that nothing in it was changed",
 		Long: `Read the log of every use of a key, and see that nothing in it was changed. A log is read in its
-directory (--log), in a copy of it, or from the service (--server, with a token of the role auditor).
+directory (--log, or the one that --config names), in a copy of it, or from the service (--server, with
+a token of the role auditor).
 Nothing that it says is believed before its checkpoint was verified with the key of the log, which
 --trusted-root names. docs/audit.md tells what is logged and what each alarm means.`,
 		Example: `  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json --checkpoint kept.checkpoint
@@ -31,8 +32,9 @@ Nothing that it says is believed before its checkpoint was verified with the key
 
 // logFlags are the flags that say which log is read, and whom to believe about it.
 type logFlags struct {
-	dir, server, tokenFile, trust, origin *string
-	timeout                               *time.Duration
+	dir, server, tokenFile, trust, origin, config *string
+	timeout                                       *time.Duration
+	given                                         func(flag string) bool
 }
 
 func addLogFlags(cmd *cobra.Command) *logFlags {
@@ -43,6 +45,8 @@ func addLogFlags(cmd *cobra.Command) *logFlags {
 		trust:     cmd.Flags().String("trusted-root", os.Getenv("HALLMARK_TRUSTED_ROOT"), "trusted_root.json, or the log's public key in PEM (or $HALLMARK_TRUSTED_ROOT)"),
 		origin:    cmd.Flags().String("origin", "", "the log's name; needed with a key in PEM, or to take one log of several"),
 		timeout:   cmd.Flags().Duration("timeout", 30*time.Second, "how long to wait for one file of the log"),
+		config:    configFlag(cmd),
+		given:     cmd.Flags().Changed,
 	}
 	_ = cmd.MarkFlagDirname("log")
 	_ = cmd.MarkFlagFilename("trusted-root", "json", "pem")
@@ -60,12 +64,34 @@ func (f *logFlags) open() (*audit.Reader, []audit.Key, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the trusted root: %w", err)
 	}
+	if err := f.configured(); err != nil {
+		return nil, nil, err
+	}
 	keys, err := audit.ParseKeys(content, *f.origin)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", *f.trust, err)
 	}
 	r, err := f.reader()
 	return r, keys, err
+}
+
+// configured takes the log that the configuration names, when one is given and no flag names another.
+func (f *logFlags) configured() error {
+	if !f.given("config") || *f.dir != "" || f.given("server") {
+		return nil
+	}
+	c, err := readConfig(*f.config)
+	if err != nil {
+		return err
+	}
+	if c.trusts() {
+		log := c.logConfig()
+		*f.dir = log.Dir
+		if *f.origin == "" {
+			*f.origin = log.Origin
+		}
+	}
+	return nil
 }
 
 func (f *logFlags) reader() (*audit.Reader, error) {

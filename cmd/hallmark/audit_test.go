@@ -300,6 +300,24 @@ func TestAuditExport(t *testing.T) {
 	require.Equal(t, wantRest, gotRest)
 }
 
+// A configuration names the log of its replica.
+func TestAuditOfTheConfiguredLog(t *testing.T) {
+	t.Parallel()
+	r := newAuditRig(t)
+	require.NoError(t, os.WriteFile(r.file("hallmark.yaml"), []byte(`database: {url: "sqlite:///nowhere.db", replica: one}
+trust:
+  issuer: https://hallmark.example
+  root: {certificate: root.pem}
+  ca: {key: issuing, certificate: issuing.pem, sct: sct}
+  log: {dir: log, origin: log.example, key: log}
+  time: {key: time, certificate: time.pem}
+`), 0o600))
+	for _, verb := range [][]string{{"verify"}, {"list"}, {"show", "3"}, {"export"}} {
+		got := command(t, append(append([]string{"audit"}, verb...), "--config", r.file("hallmark.yaml"), "--trusted-root", r.file("log.pem"))...)
+		require.Equal(t, exitOK, got.code, got.err)
+	}
+}
+
 // The service's log is read with a token.
 func TestAuditOverHTTP(t *testing.T) {
 	t.Parallel()

@@ -26,9 +26,9 @@ type comparing struct {
 	instance     *string
 }
 
-func addComparing(cmd *cobra.Command) *comparing {
+func addComparing(cmd *cobra.Command, config *string) *comparing {
 	c := &comparing{
-		config:       configFlag(cmd),
+		config:       config,
 		ledger:       cmd.Flags().Bool("ledger", false, "compare with the ledger of the configuration, too; the service may be running"),
 		repositories: cmd.Flags().StringSlice("repositories", nil, "compare with the signatures that stand in these repositories, too; implies --ledger"),
 		instance:     cmd.Flags().String("instance", "", "Artifactory instance of the repositories, when the configuration has several"),

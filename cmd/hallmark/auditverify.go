@@ -42,7 +42,7 @@ was cut off, or that somebody else was shown another log.
 Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		Example: `  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json
   hallmark audit verify --server https://hallmark.example --token-file auditor.token --trusted-root trusted_root.json --checkpoint kept.checkpoint --update
-  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json --config hallmark.yaml --repositories libs-staging-local,libs-release-local
+  hallmark audit verify --config hallmark.yaml --trusted-root trusted_root.json --repositories libs-staging-local,libs-release-local
   hallmark audit verify --log copy --trusted-root log.pem --origin log.example --as-of 2026-11-22 -o json`,
 		Args: cobra.NoArgs,
 	}
@@ -51,7 +51,7 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 	update := cmd.Flags().Bool("update", false, "write the log's checkpoint to the file of --checkpoint when there is no alarm; the file need not exist yet")
 	grace := cmd.Flags().Duration("grace", audit.Grace, "how long a use of a key may be under way")
 	asOf := cmd.Flags().String("as-of", "", "moment by which uses of keys should have ended: when a copy was made (2026-11-22T15:04:05Z), a date, or how long ago (2h); default: now")
-	with := addComparing(cmd)
+	with := addComparing(cmd, flags.config)
 	_ = cmd.MarkFlagFilename("checkpoint")
 	_ = cmd.RegisterFlagCompletionFunc("as-of", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
