@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -46,7 +47,8 @@ type certificateView struct {
 	From        time.Time  `json:"from"`
 	Until       time.Time  `json:"until"`
 	DaysLeft    int        `json:"daysLeft"`
-	Key         string     `json:"key,omitempty"` // of the configuration
+	Key         string     `json:"key,omitempty"`       // of the configuration
+	Authority   string     `json:"authority,omitempty"` // elsewhere: its address
 	SPKI        string     `json:"spki"`
 	Fingerprint string     `json:"fingerprint"`       // SHA-256 over the certificate
 	Problem     string     `json:"problem,omitempty"` // why it cannot be used
@@ -92,9 +94,12 @@ Exit status: 0 all well, 1 a certificate cannot be used, 2 could not look.`,
 func (c *Config) showCertificates(files caFiles, now time.Time) ([]certificateView, error) {
 	var all []certificateView
 	for _, kind := range []trust.Kind{trust.KindRoot, trust.KindIssuing, trust.KindTimestamping} {
+		if kind == trust.KindTimestamping && c.trusts() && len(c.Trust.Value.Time.Authorities) > 0 {
+			continue // whatever lies there is not used
+		}
 		chain, err := files.chain(kind)
 		switch {
-		case kind == trust.KindTimestamping && errors.Is(err, fs.ErrNotExist):
+		case kind == trust.KindTimestamping && !c.trusts() && errors.Is(err, fs.ErrNotExist):
 			continue // the time is told by others
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("%w; make it with: hallmark ca init", err)
@@ -105,12 +110,59 @@ func (c *Config) showCertificates(files caFiles, now time.Time) ([]certificateVi
 		v.File = files.of(kind)
 		if err := trust.CheckChain(chain, kind, nil, now); err != nil {
 			v.Problem = err.Error()
-		} else if kind != trust.KindRoot && v.Key == "" {
-			v.Problem = fmt.Sprintf("it is of no key with use %s of the configuration", useOf(kind))
+		} else {
+			v.Problem = c.foreign(kind, v)
 		}
 		all = append(all, v)
 	}
-	return all, nil
+	return append(all, c.elsewhere(now)...), nil
+}
+
+// foreign says why a certificate is not that of the configured key; empty when it is.
+func (c *Config) foreign(kind trust.Kind, v certificateView) string {
+	want := c.certified(kind)
+	switch {
+	case kind == trust.KindRoot || v.Key != "" && (want == "" || want == v.Key):
+		return ""
+	case want != "":
+		return fmt.Sprintf("it is of the key %s, and the configuration names %s for it", cmp.Or(v.Key, v.SPKI), want)
+	default:
+		return fmt.Sprintf("it is of no key with use %s of the configuration", useOf(kind))
+	}
+}
+
+// certified is the key that the trust section names for a kind of certificate; empty without one.
+func (c *Config) certified(kind trust.Kind) string {
+	switch t := c.Trust.Value; kind {
+	case trust.KindIssuing:
+		return t.CA.Key
+	case trust.KindTimestamping:
+		return t.Time.Key
+	default:
+		return ""
+	}
+}
+
+// elsewhere judges the certificates of time-stamping authorities that are not ours.
+func (c *Config) elsewhere(now time.Time) []certificateView {
+	var all []certificateView
+	for _, a := range c.Trust.Value.Time.Authorities {
+		chain, err := readCertificates(a.Certificates)
+		v := certificateView{Kind: trust.KindTimestamping}
+		if err == nil {
+			v = c.viewOf(trust.KindTimestamping, chain[0], now)
+			err = trust.CheckChain(chain, trust.KindTimestamping, nil, now)
+		}
+		if err != nil {
+			v.Problem = err.Error()
+		}
+		if v.Warning != "" {
+			v.Warning = "ask who runs it for its next certificate, and add that to the file"
+		}
+		v.File, v.Authority, v.Key = a.Certificates, a.URL, ""
+		all = append(all, v)
+	}
+	return all
 }
 
 func (c *Config) viewOf(kind trust.Kind, cert *x509.Certificate, now time.Time) certificateView {
@@ -156,7 +208,7 @@ func useOf(kind trust.Kind) hsm.Use {
 func certificatesText(w io.Writer, all []certificateView) {
 	rows := make([][]string, len(all))
 	for i, v := range all {
-		rows[i] = []string{string(v.Kind), v.Subject, orDash(v.Key), v.Until.Format("2006-01-02 15:04 UTC"), fmt.Sprintf("%d days", v.DaysLeft), v.Fingerprint}
+		rows[i] = []string{string(v.Kind), v.Subject, orDash(cmp.Or(v.Key, v.Authority)), v.Until.Format("2006-01-02 15:04 UTC"), fmt.Sprintf("%d days", v.DaysLeft), v.Fingerprint}
 	}
 	table(w, []string{"CERTIFICATE", "SUBJECT", "KEY", "UNTIL", "LEFT", "FINGERPRINT"}, rows)
 	for _, v := range all {

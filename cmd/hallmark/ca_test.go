@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
@@ -172,6 +173,104 @@ func TestCA(t *testing.T) {
 	require.NoError(t, err)
 	_, err = a.Issue(t.Context(), trust.Request{Public: sct.Public(), Identity: "https://hallmark.example:8443/keys/release-2026"})
 	require.NoError(t, err)
+}
+
+// What the trust section names is what is shown, checked by doctor, told by the metric and listed with its key.
+func TestCAIsWatched(t *testing.T) {
+	t.Parallel()
+	r := newCARig(t)
+	var made authorities
+	r.json(&made, caInit...)
+	other := r.hsm.GenerateFor(t, "issuer-2027", hsm.UseIssuer, hsm.P256)
+	line := fmt.Sprintf("  - {name: issuer-2027, token: hsm, use: issuer, spki: %q}\n", other.SPKI)
+	keys, section := keysOf(made.YAML)+line, strings.TrimPrefix(made.YAML, keysOf(made.YAML))
+	r.configure(keys + section)
+	load := func() *Config {
+		c, err := loadTokens(r.file)
+		require.NoError(t, err)
+		return c
+	}
+	c := load()
+	require.True(t, c.trusts())
+	require.Equal(t, caFiles{r.path("root.pem"), r.path("issuing.pem"), r.path("timestamping.pem")}, c.filesIn(""))
+
+	now := time.Now()
+	failed := func(checks []hsm.Check) (names []string) {
+		for _, check := range checks {
+			if !check.OK {
+				names = append(names, check.Name)
+				require.NotEmpty(t, check.Fix)
+			}
+		}
+		return names
+	}
+	require.Len(t, examineAuthorities(c, now), 3)
+	require.Empty(t, failed(examineAuthorities(c, now)))
+	end := made.Certificates[1].Until
+	require.Equal(t, []string{"certificate issuing", "certificate timestamping"}, failed(examineAuthorities(c, end.AddDate(0, 0, -29))))
+	require.Empty(t, failed(examineAuthorities(c, end.AddDate(0, 0, -31))))
+	late := examineAuthorities(c, end.Add(time.Hour))
+	require.Contains(t, late[1].Detail, "has expired")
+	require.Contains(t, examineAuthorities(c, now.AddDate(-1, 0, 0))[0].Detail, "not valid yet")
+
+	reg := prometheus.NewRegistry()
+	believed, err := c.Trust.Value.read()
+	require.NoError(t, err)
+	require.NoError(t, believed.watch(reg))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "hallmark_certificate_expiry_seconds", families[0].GetName())
+	require.Len(t, families[0].GetMetric(), 3)
+	var list []keyView
+	r.json(&list, "keys", "list")
+	certified := map[string]time.Time{}
+	for _, k := range list {
+		if !k.Certified.IsZero() {
+			certified[k.Name] = k.Certified
+		}
+	}
+	require.Equal(t, map[string]time.Time{"root-2026": made.Certificates[0].Until, "issuer-2026": end, "timestamp-2026": made.Certificates[2].Until}, certified)
+	require.Contains(t, r.run("keys", "list").out, "until "+end.Format(time.DateOnly))
+	view := keyView{Certified: end}
+	require.Equal(t, "ENDED "+end.Format(time.DateOnly), view.certified(end.Add(time.Hour)))
+	require.Equal(t, "10 DAYS LEFT, until "+end.Format(time.DateOnly), view.certified(end.AddDate(0, 0, -10)))
+
+	// The certificate of another key than the named one is noticed.
+	r.configure(keys + strings.Replace(section, "key: issuer-2026", "key: issuer-2027", 1))
+	require.Equal(t, []string{"certificate issuing"}, failed(examineAuthorities(load(), now)))
+	got := r.run("ca", "show")
+	require.Equal(t, exitRefused, got.code)
+	require.Contains(t, got.out, "it is of the key issuer-2026, and the configuration names issuer-2027 for it")
+	var renewed issued
+	r.json(&renewed, "ca", "issue", "issuing")
+	require.Equal(t, "issuer-2027", renewed.Certificate.Key)
+	require.Equal(t, exitOK, r.run("ca", "show").code)
+
+	// Time from elsewhere: its certificates are watched, too.
+	content, err := os.ReadFile(r.path("timestamping.pem"))
+	require.NoError(t, err)
+	top, err := os.ReadFile(r.path("root.pem"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "tsa.pem"), append(content, top...), 0o600))
+	before, _, _ := strings.Cut(section, "  time:")
+	r.configure(keys + strings.Replace(before, "key: issuer-2026", "key: issuer-2027", 1) + "  time: {authorities: [{url: https://tsa.example, certificates: tsa.pem}]}\n")
+	shown := r.run("ca", "show")
+	require.Equal(t, exitOK, shown.code, shown.out+shown.err)
+	require.Contains(t, shown.out, "https://tsa.example")
+	require.Contains(t, failed(examineAuthorities(load(), end.AddDate(0, 0, -29))), "certificate timestamping https://tsa.example")
+	believed, err = load().Trust.Value.read()
+	require.NoError(t, err)
+	reg = prometheus.NewRegistry()
+	require.NoError(t, believed.watch(reg))
+	families, err = reg.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "https://tsa.example", families[0].GetMetric()[0].GetLabel()[0].GetValue())
+	require.NoError(t, os.Remove(filepath.Join(r.dir, "tsa.pem")))
+	require.Equal(t, []string{"certificate timestamping https://tsa.example"}, failed(examineAuthorities(load(), now)))
+	require.NoError(t, os.Remove(r.path("issuing.pem")))
+	require.Equal(t, []string{"certificates"}, failed(examineAuthorities(load(), now)))
+	_, err = load().Trust.Value.read()
+	require.Error(t, err)
 }
 
 // Files that are there are never written over, and what does not belong together is told before anything is made.

@@ -51,7 +51,7 @@ from the issuing authority.`,
 			return err
 		}
 		kind := trust.Kind(args[0])
-		key, err := c.serviceKey(useOf(kind), *name)
+		key, err := c.keyFor(kind, *name)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ A certificate that is there is replaced only with --replace, and kept beside the
 			return err
 		}
 		kind := trust.Kind(args[0])
-		key, err := c.serviceKey(useOf(kind), *name)
+		key, err := c.keyFor(kind, *name)
 		if err != nil {
 			return err
 		}

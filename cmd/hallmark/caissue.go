@@ -85,6 +85,12 @@ func completeKeys(cmd *cobra.Command, config *string) {
 	}))
 }
 
+// keyFor is the key that a kind of certificate is made for: the one that is asked for, the one that the trust section
+// names, or the only one there is.
+func (c *Config) keyFor(kind trust.Kind, name string) (hsm.KeyConfig, error) {
+	return c.serviceKey(useOf(kind), cmp.Or(name, c.certified(kind)))
+}
+
 // serviceKey is the key of the configuration with this use; name is needed when there are several.
 func (c *Config) serviceKey(use hsm.Use, name string) (hsm.KeyConfig, error) {
 	var found []hsm.KeyConfig
@@ -131,7 +137,7 @@ func (c *Config) renew(ctx context.Context, files caFiles, kind trust.Kind, name
 	if rootKey.Name == "" {
 		return nil, fmt.Errorf("the configuration has no key with use root that %s is of: list it with its token, spki %s", files.Root, spkiOf(top[0]))
 	}
-	key, err := c.serviceKey(useOf(kind), name)
+	key, err := c.keyFor(kind, name)
 	if err != nil {
 		return nil, err
 	}

@@ -48,9 +48,9 @@ func newKeysList() *cobra.Command {
 		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) {
 			rows, now := make([][]string, len(all)), time.Now()
 			for i, k := range all {
-				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Use), orDash(k.Lane), orDash(k.from()), orDash(k.retired(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
+				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Use), orDash(k.Lane), orDash(k.from()), orDash(k.retired(now)), orDash(k.certified(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
 			}
-			table(w, []string{"NAME", "LABEL", "TOKEN", "USE", "LANE", "FROM", "RETIRED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
+			table(w, []string{"NAME", "LABEL", "TOKEN", "USE", "LANE", "FROM", "RETIRED", "CERTIFIED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
 		})
 	}
 	return cmd

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // keyView is a key as list, show and generate print it.
@@ -18,8 +19,9 @@ type keyView struct {
 	Token      string         `json:"token"`
 	Use        string         `json:"use,omitempty"` // empty for a key that the configuration does not know
 	Lane       string         `json:"lane,omitempty"`
-	From       time.Time      `json:"from,omitzero"`    // before when it signs nothing
-	Retired    time.Time      `json:"retired,omitzero"` // from when on it signs nothing
+	From       time.Time      `json:"from,omitzero"`           // before when it signs nothing
+	Retired    time.Time      `json:"retired,omitzero"`        // from when on it signs nothing
+	Certified  time.Time      `json:"certifiedUntil,omitzero"` // end of the certificate of a root, issuing or time-stamping key
 	Algorithm  string         `json:"algorithm"`
 	SPKI       string         `json:"spki,omitempty"`
 	Pinned     string         `json:"pinned,omitempty"` // what the configuration expects
@@ -30,7 +32,7 @@ type keyView struct {
 
 // listKeys joins what the tokens hold with what the configuration expects.
 func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
-	all := []keyView{}
+	all, ends := []keyView{}, c.certificateEnds(time.Now())
 	for _, t := range values(c.Tokens) {
 		infos, err := hsm.List(cmd.Context(), t)
 		if err != nil {
@@ -39,7 +41,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 		for _, info := range infos {
 			k := keyView{
 				Label: info.Label, Token: t.Name, Algorithm: info.Algorithm, SPKI: info.SPKI, Problem: info.Problem,
-				PEM: info.PublicPEM, Attributes: info.Attributes,
+				PEM: info.PublicPEM, Attributes: info.Attributes, Certified: ends[info.SPKI],
 			}
 			for _, want := range values(c.Keys) {
 				if want.Token == t.Name && (want.Label == info.Label || want.Label == "" && want.Name == info.Label) {
@@ -58,7 +60,7 @@ func listKeys(cmd *cobra.Command, c *Config) ([]keyView, error) {
 func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "%s\n", k.Label)
 	for _, f := range [...]struct{ name, value string }{
-		{"name", k.Name}, {"token", k.Token}, {"use", k.Use}, {"lane", k.Lane}, {"from", k.from()}, {"retired", k.retired(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
+		{"name", k.Name}, {"token", k.Token}, {"use", k.Use}, {"lane", k.Lane}, {"from", k.from()}, {"retired", k.retired(time.Now())}, {"certified", k.certified(time.Now())}, {"algorithm", k.Algorithm}, {"spki", k.SPKI},
 		{"pinned", k.Pinned}, {"problem", k.Problem},
 	} {
 		if f.value != "" {
@@ -88,6 +90,19 @@ func (k keyView) retired(now time.Time) string {
 		word = "from "
 	}
 	return word + k.Retired.Format("2006-01-02 15:04 UTC")
+}
+
+// certified says until when the key is certified; empty for one that is not.
+func (k keyView) certified(now time.Time) string {
+	switch left := k.Certified.Sub(now); {
+	case k.Certified.IsZero():
+		return ""
+	case left <= 0:
+		return "ENDED " + k.Certified.Format(time.DateOnly)
+	case left < trust.ExpiryWarning:
+		return fmt.Sprintf("%d DAYS LEFT, until %s", int(left.Hours()/24), k.Certified.Format(time.DateOnly))
+	}
+	return "until " + k.Certified.Format(time.DateOnly)
 }
 
 func said(b *bool) string {

@@ -182,6 +182,9 @@ func (f trustFiles) watch(reg prometheus.Registerer) error {
 	if len(f.time) > 0 {
 		expiry.Watch("timestamping", f.time[0])
 	}
+	for _, o := range f.others {
+		expiry.Watch(o.URL, o.Chain[0])
+	}
 	return nil
 }
 

@@ -27,8 +27,10 @@ func NewExpiry(reg prometheus.Registerer, now func() time.Time) (*Expiry, error)
 	if now == nil {
 		now = time.Now
 	}
-	e := &Expiry{now: now, ends: map[string]time.Time{}, desc: prometheus.NewDesc("hallmark_certificate_expiry_seconds",
-		"Seconds until the certificate ends, by what it is for; negative once it has ended.", []string{"certificate"}, nil)}
+	gauge := prometheus.GaugeOpts{
+		Name: "hallmark_certificate_expiry_seconds", Help: "Seconds until the certificate ends, by what it is for; negative once it has ended.",
+	}
+	e := &Expiry{now: now, ends: map[string]time.Time{}, desc: prometheus.NewDesc(gauge.Name, gauge.Help, []string{"certificate"}, nil)}
 	if reg == nil {
 		return e, nil
 	}
