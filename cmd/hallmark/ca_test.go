@@ -280,6 +280,9 @@ func TestCAInitRefuses(t *testing.T) {
 	for says, args := range map[string][]string{
 		`issuer "https://hallmark.example/"`: {"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example/"},
 		`no token "hsn"`:                     {"ca", "init", "--token", "hsm", "--root-token", "hsn", "--issuer", "https://hallmark.example"},
+		"(7.1.4.2)":                          {"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example", "--cabf", "--organization", "Example"},
+		"e_subj_country_not_uppercase":       {"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example", "--country", "Germany"},
+		"before it begins":                   {"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example", "--life", "-24h"},
 		`algorithm "RSA-1024" is unknown`:    {"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example", "--algorithm", "RSA-1024"},
 	} {
 		got := r.run(args...)

@@ -130,6 +130,9 @@ func (p *initPlan) run(ctx context.Context) (*authorities, error) {
 	if err := p.config.noneOf(p.files, p.withoutTime); err != nil {
 		return nil, err
 	}
+	if err := p.rehearse(ctx); err != nil {
+		return nil, err
+	}
 	made, keys := &authorities{}, map[hsm.Use]hsm.KeyConfig{}
 	for _, use := range p.uses() {
 		key, view, err := p.key(ctx, use)
@@ -162,8 +165,9 @@ func (p *initPlan) uses() []hsm.Use {
 
 // key finds the key for a use, or makes it.
 func (p *initPlan) key(ctx context.Context, use hsm.Use) (hsm.KeyConfig, authorityKey, error) {
+	named := map[hsm.Use]string{hsm.UseIssuer: p.config.Trust.Value.CA.Key, hsm.UseTimestamp: p.config.Trust.Value.Time.Key, hsm.UseSCT: p.config.Trust.Value.CA.SCT}[use]
 	for _, k := range values(p.config.Keys) {
-		if k.Use == use {
+		if k.Use == use && (named == "" || named == k.Name) {
 			return k, authorityKey{Name: k.Name, Token: k.Token, Use: use, SPKI: k.SPKI, Known: true}, nil
 		}
 	}
@@ -295,11 +299,23 @@ func (p *initPlan) have(kind trust.Kind, key hsm.KeyConfig) (bool, error) {
 	return true, nil
 }
 
+// order is what the certificate of a kind is to say.
+func (p *initPlan) order(kind trust.Kind) trust.Order {
+	o := trust.Order{Life: p.life, Profile: p.profile, Addresses: p.addresses}
+	switch kind {
+	case trust.KindRoot:
+		o.Subject, o.Life = p.subject(p.title+" Root "+p.suffix), p.rootLife
+	case trust.KindIssuing:
+		o.Subject = p.subject(p.title + " Issuing " + p.suffix)
+	default:
+		o.Subject = p.subject(p.title + " Time-stamping " + p.suffix)
+	}
+	return o
+}
+
 func (p *initPlan) make(ctx context.Context, ring *hsm.Keyring, root *hsm.Signer, kind trust.Kind, name string) error {
-	order := trust.Order{Life: p.life, Profile: p.profile, Addresses: p.addresses}
 	if kind == trust.KindRoot {
-		order.Subject, order.Life = p.subject(p.title+" Root "+p.suffix), p.rootLife
-		der, err := trust.NewRoot(ctx, root, order)
+		der, err := trust.NewRoot(ctx, root, p.order(kind))
 		return p.store(kind, der, err)
 	}
 	key, err := ring.Service(name, useOf(kind))
@@ -310,14 +326,11 @@ func (p *initPlan) make(ctx context.Context, ring *hsm.Keyring, root *hsm.Signer
 	if err != nil {
 		return err
 	}
-	parent, public := trust.Parent{Key: root, Chain: top}, key.Public()
+	parent, certify := trust.Parent{Key: root, Chain: top}, trust.NewTimestamping
 	if kind == trust.KindIssuing {
-		order.Subject = p.subject(p.title + " Issuing " + p.suffix)
-		der, err := trust.NewIssuing(ctx, parent, public, order)
-		return p.store(kind, der, err)
+		certify = trust.NewIssuing
 	}
-	order.Subject = p.subject(p.title + " Time-stamping " + p.suffix)
-	der, err := trust.NewTimestamping(ctx, parent, public, order)
+	der, err := certify(ctx, parent, key.Public(), p.order(kind))
 	return p.store(kind, der, err)
 }
 
