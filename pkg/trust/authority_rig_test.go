@@ -78,7 +78,7 @@ type caRig struct {
 	now                       time.Time
 }
 
-func newCARig(t *testing.T, root, issuing, stamp, sct caKey) *caRig {
+func newCARig(t testing.TB, root, issuing, stamp, sct caKey) *caRig {
 	t.Helper()
 	r := &caRig{root: root, issuing: issuing, stamp: stamp, sct: sct, now: noon}
 	top := readCert(t, first(trust.NewRoot(t.Context(), root, order("Example Root"))))
@@ -88,7 +88,7 @@ func newCARig(t *testing.T, root, issuing, stamp, sct caKey) *caRig {
 	return r
 }
 
-func ordinaryCA(t *testing.T) *caRig {
+func ordinaryCA(t testing.TB) *caRig {
 	t.Helper()
 	return newCARig(t, ecKey(t, elliptic.P384()), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
 }
@@ -121,7 +121,7 @@ type derOrError struct {
 
 func first(der []byte, err error) derOrError { return derOrError{der, err} }
 
-func readCert(t *testing.T, d derOrError) *x509.Certificate {
+func readCert(t testing.TB, d derOrError) *x509.Certificate {
 	t.Helper()
 	require.NoError(t, d.err)
 	c, err := x509.ParseCertificate(d.der)
