@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -173,6 +174,31 @@ func TestCA(t *testing.T) {
 	require.NoError(t, err)
 	_, err = a.Issue(t.Context(), trust.Request{Public: sct.Public(), Identity: "https://hallmark.example:8443/keys/release-2026"})
 	require.NoError(t, err)
+}
+
+// With trust.ca.cabf the service's own certificates keep the code signing requirements, as the authorities' do.
+func TestCACodeSigningRequirements(t *testing.T) {
+	t.Parallel()
+	r := newCARig(t)
+	var made authorities
+	r.json(&made, append(caInit, "--cabf", "--country", "DE", "--crl", "http://pki.example/a.crl", "--ca-issuers", "http://pki.example/a.cer")...)
+	r.configure(strings.Replace(made.YAML, "sct: sct-2026}", "sct: sct-2026, cabf: {commonName: Example, organization: Example, country: DE, crl: 'http://pki.example/i.crl', caIssuers: 'http://pki.example/i.cer'}}", 1))
+	c, err := loadTokens(r.file)
+	require.NoError(t, err)
+	ring, err := hsm.Open(t.Context(), values(c.Tokens), values(c.Keys), hsm.Options{})
+	require.NoError(t, err)
+	defer ring.Close()
+	files, err := c.Trust.Value.read()
+	require.NoError(t, err)
+	a, err := c.authority(files, ring)
+	require.NoError(t, err)
+	der, err := a.Issue(t.Context(), trust.Request{Public: ring.ServiceKeys()[0].PublicKey, Identity: a.Issuer() + "/keys/k"})
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	require.Equal(t, "CN=Example,O=Example,C=DE", leaf.Subject.String())
+	require.Equal(t, "2.23.140.1.4.1", leaf.Policies[0].String())
+	require.Equal(t, []string{"http://pki.example/i.crl"}, leaf.CRLDistributionPoints)
 }
 
 // What the trust section names is what is shown, checked by doctor, told by the metric and listed with its key.

@@ -35,6 +35,17 @@ type TrustCAConfig struct {
 	Certificate string        `yaml:"certificate" required:"true" doc:"PEM file with the certificate of that key, then those between it and the root, if there are any."`
 	SCT         string        `yaml:"sct" required:"true" doc:"Name of a key with use sct, P-256 or RSA: stock verifiers demand the promise that it signs into each certificate."`
 	Validity    time.Duration `yaml:"validity" default:"24h" doc:"How long a certificate is valid. A new one is issued after half of that. Signatures outlive it by their time-stamp."`
+
+	CABF located[TrustCABFConfig] `yaml:"cabf" doc:"Have certificates keep the CA/Browser Forum's code signing requirements, for auditors who ask for them. hallmark ca init --cabf makes the authorities' own."`
+}
+
+// TrustCABFConfig is what the code signing requirements want to read in certificates of artifact keys.
+type TrustCABFConfig struct {
+	CommonName   string `yaml:"commonName" required:"true" doc:"Who signs, such as the organisation's name."`
+	Organization string `yaml:"organization" required:"true" doc:"The organisation."`
+	Country      string `yaml:"country" required:"true" doc:"Its country, two letters."`
+	CRL          string `yaml:"crl" required:"true" doc:"http URL of the issuing authority's revocation list. Hallmark serves none: it revokes by distrust and by short lives."`
+	CAIssuers    string `yaml:"caIssuers" required:"true" doc:"http URL of the issuing authority's certificate."`
 }
 
 // TrustLogConfig is the transparency log.

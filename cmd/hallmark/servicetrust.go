@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
+	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
@@ -111,7 +113,13 @@ func (c *Config) authority(f trustFiles, keys *hsm.Keyring) (*trust.Authority, e
 	if err != nil {
 		return nil, err
 	}
-	return trust.NewAuthority(trust.AuthorityConfig{Key: signer, Chain: f.issuing, SCT: sct, Issuer: t.Issuer, Validity: t.CA.Validity})
+	config := trust.AuthorityConfig{Key: signer, Chain: f.issuing, SCT: sct, Issuer: t.Issuer, Validity: t.CA.Validity}
+	if cabf := t.CA.CABF; cabf.Pos != (strictyaml.Pos{}) {
+		v := cabf.Value
+		config.Profile, config.Addresses = trust.ProfileCABF, trust.Addresses{CRL: v.CRL, CAIssuers: v.CAIssuers}
+		config.Subject = pkix.Name{CommonName: v.CommonName, Organization: []string{v.Organization}, Country: []string{v.Country}}
+	}
+	return trust.NewAuthority(config)
 }
 
 // attest opens the log and starts the notary, when there is a trust section. Keys and ledger are open.
