@@ -94,7 +94,7 @@ func TestDockerfileUser(t *testing.T) {
 	user := last(t, image, "USER")
 	require.Regexp(t, `^[1-9]\d*$`, user)
 	require.Contains(t, last(t, image, "RUN"), "--uid "+user+" ")
-	runAs := regexp.MustCompile(`(?m)^\s+runAsUser: (\d+)$`).FindAllStringSubmatch(repoFile(t, "charts/hallmark/templates/deployment.yaml"), -1)
+	runAs := regexp.MustCompile(`(?m)^\s+runAsUser: (\d+)$`).FindAllStringSubmatch(repoFile(t, "charts/hallmark/templates/_pod.tpl"), -1)
 	require.NotEmpty(t, runAs)
 	for _, m := range runAs {
 		require.Equal(t, m[1], user)
