@@ -1,73 +1,71 @@
 package main
 
 import (
-	"cmp"
-	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/verify"
 )
 
-// maxSignatureFile bounds a signature file in bytes.
-const maxSignatureFile = verify.MaxSize
-
-// verification is the answer of hallmark verify.
-type verification struct {
-	Verified   bool            `json:"verified"`
-	File       string          `json:"file"`
-	SHA256     string          `json:"sha256"`
-	Signatures []signatureFile `json:"signatures"` // every one that was looked at
-	Reasons    []reason.Reason `json:"reasons"`    // why not; empty when verified
-}
-
-// signatureFile is one file that may prove the other. Problem is empty when it does.
-type signatureFile struct {
-	File    string      `json:"file"`
-	Format  string      `json:"format"`
-	Problem reason.Code `json:"problem,omitempty"`
+// verifyFlags are what hallmark verify is asked.
+type verifyFlags struct {
+	trustFlags
+	bundle, checksums string
+	minLevel          int
+	all, second       bool
 }
 
 func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify FILE --key PEM",
-		Short: "Check a file's signature, offline",
-		Long: `Check a file against the signature files beside it (FILE.sigstore.json, FILE.sig and those by
-further keys), with a public key that you got from the publisher on another way. Nothing is
-asked on the network.
+		Use:   "verify [FILE|DIRECTORY]...",
+		Short: "Check files by their signatures, offline",
+		Long: `Check files by the signature files beside them (FILE.sigstore.json, FILE.sig and those by
+further keys), and tell how far that can be trusted. Nothing is asked on the network. Of a
+directory every file is checked that has signature files, and of a list of checksums
+every file that it lists.
 
-One signature by this key over these bytes is the proof; files that hold another are listed
-and do not count. Exit status: 0 verified, 1 refused, 2 could not check.`,
-		Example: `  hallmark verify app.tgz --key release.pub
-  hallmark verify app.tgz --key release.pub --bundle downloads/app.tgz.sigstore.json`,
-		Args: cobra.ExactArgs(1),
+  level 0  nothing is known of the file
+  level 1  its hash is the one in --checksums
+  level 2  it is signed by a pinned key (--key, --trust)
+  level 3  besides, the key's certificate chains to the publisher's root, the publisher's log
+           of key use holds the signature, and a time-stamp within the certificate's life
+           dates it (--trust, --trusted-root)
+
+One good signature is the proof; files that hold another are listed and do not count. What a
+signature file brings along, such as a log entry, has to hold: what is wrong is refused.
+Exit status: 0 verified, 1 refused, 2 could not check.`,
+		Example: `  hallmark verify app.tgz --trust acme-trust
+  hallmark verify downloads --trust acme-trust --min-level 3
+  hallmark verify app.tgz --trusted-root trusted_root.json --issuer https://hallmark.acme.example --identity https://hallmark.acme.example/configurations/release
+  hallmark verify app.tgz --key release.pub --second-opinion
+  hallmark verify --checksums SHA256SUMS --trust acme-trust`,
 	}
 	output := outputFlag(cmd)
-	keyFile := cmd.Flags().String("key", "", "PEM file with the publisher's public key")
-	bundle := cmd.Flags().String("bundle", "", "signature file, when it is not beside FILE")
-	_ = cmd.MarkFlagRequired("key")
-	_ = cmd.MarkFlagFilename("key", "pub", "pem")
+	var f verifyFlags
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.bundle, "bundle", "", "signature file, when it is not beside the one FILE")
+	cmd.Flags().StringVar(&f.checksums, "checksums", "", "check the files in a list that sha256sum wrote; they are looked for in its folder")
+	cmd.Flags().IntVar(&f.minLevel, "min-level", 0, "refuse what is trusted less: 1, 2 or 3; unless it is given, 2, and 1 where there are checksums alone")
+	cmd.Flags().BoolVar(&f.all, "all", false, "of a directory: refuse files without signature files, too")
+	cmd.Flags().BoolVar(&f.second, "second-opinion", false, "print the commands of cosign and openssl that check the same")
 	_ = cmd.MarkFlagFilename("bundle", "json", "sig")
+	_ = cmd.MarkFlagFilename("checksums")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v, err := verifyFile(args[0], *keyFile, *bundle)
+		answer, err := f.run(cmd, args)
 		if err != nil {
 			return err
 		}
-		if err := show(cmd.OutOrStdout(), *output, v, func(w io.Writer) { verificationText(w, v) }); err != nil {
+		if err := show(cmd.OutOrStdout(), *output, answer, func(w io.Writer) { verificationsText(w, answer) }); err != nil {
 			return err
 		}
-		if !v.Verified {
+		switch {
+		case answer.failed != nil:
+			return fmt.Errorf("not every file could be checked: %w", answer.failed)
+		case !answer.Verified:
 			return &refusedError{}
 		}
 		return nil
@@ -75,169 +73,40 @@ and do not count. Exit status: 0 verified, 1 refused, 2 could not check.`,
 	return cmd
 }
 
-func verifyFile(file, keyFile, bundle string) (verification, error) {
-	pub, err := readPublicKey(keyFile)
-	if err != nil {
-		return verification{}, err
-	}
-	names := []string{bundle}
-	if bundle == "" {
-		if names, err = beside(file); err != nil {
-			return verification{}, err
-		}
-	} else if _, ok := seal.FormatOf(bundle); !ok {
-		return verification{}, fmt.Errorf("%s is no signature file: its name ends in none of the known suffixes", bundle)
-	}
-	digests, err := hashFile(file, pub)
-	if err != nil {
-		return verification{}, err
-	}
-	v := verification{File: file, SHA256: digests.SHA256().String(), Signatures: []signatureFile{}, Reasons: []reason.Reason{}}
-	for _, name := range names {
-		open := openRegular
-		if bundle != "" {
-			open = os.Open // the user's word: a pipe is as good
-		}
-		content, unread := readLimited(open, name, maxSignatureFile)
-		if unread != nil && bundle != "" {
-			return verification{}, fmt.Errorf("reading the signature file: %w", unread)
-		}
-		format, _ := seal.FormatOf(name)
-		found := signatureFile{File: name, Format: format.Name}
-		if err := cmp.Or(unread, verify.Signature(format.Name, pub, digests, content)); err != nil {
-			found.Problem = verify.Problem(err)
-			if unread != nil { // nobody named it: it proves nothing, and keeps no other file from proving
-				found.Problem = reason.SignatureInvalid
-			}
-			v.Reasons = append(v.Reasons, reason.Reason{
-				Code: found.Problem, Message: name + " does not prove this file", Found: err.Error(),
-				Expected: "a signature over sha256:" + v.SHA256 + " by the key in " + keyFile,
-				Fix:      "fetch the file and its signature again from the release repository", Who: "the publisher",
-			})
-		} else {
-			v.Verified = true
-		}
-		v.Signatures = append(v.Signatures, found)
-	}
+// run checks all that the command line names.
+func (f *verifyFlags) run(cmd *cobra.Command, args []string) (verifications, error) {
 	switch {
-	case v.Verified:
-		v.Reasons = []reason.Reason{}
-	case len(v.Signatures) == 0:
-		v.Reasons = append(v.Reasons, reason.Reason{
-			Code: reason.SignatureMissing, Message: "there is no signature file beside " + file,
-			Found: "no file named like one", Expected: filepath.Base(file) + ".sigstore.json in the same folder, or another place given with --bundle",
-			Fix: "fetch it from the repository that holds the file", Who: "the publisher",
-		})
+	case len(args) == 0 && f.checksums == "":
+		return verifications{}, errors.New("nothing to check: name a file, a directory or --checksums")
+	case f.none() && f.checksums == "":
+		return verifications{}, errors.New("nobody to believe: name --trust, --trusted-root or --key")
+	case f.minLevel < 0 || f.minLevel > verify.LevelCertificate:
+		return verifications{}, fmt.Errorf("--min-level %d: there are the levels 1, 2 and 3", f.minLevel)
+	case f.bundle != "" && (len(args) != 1 || f.checksums != "" || f.none()):
+		return verifications{}, errors.New("--bundle is of one file, by a trusted key or certificate")
+	case f.all && f.checksums != "":
+		return verifications{}, errors.New("--all is about directories; a list of checksums is checked in full")
 	}
-	return v, nil
-}
-
-// beside lists the files in the same folder that are named as signature files of this one.
-func beside(file string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Dir(file))
+	if _, ok := seal.FormatOf(f.bundle); f.bundle != "" && !ok {
+		return verifications{}, fmt.Errorf("%s is no signature file: its name ends in none of the known suffixes", f.bundle)
+	}
+	b, err := f.load()
 	if err != nil {
-		return nil, fmt.Errorf("looking for signature files: %w", err)
+		return verifications{}, err
 	}
-	var names []string
-	for _, e := range entries {
-		if _, ok := seal.FormatOf(e.Name()); ok && strings.HasPrefix(e.Name(), filepath.Base(file)+".") && !e.IsDir() {
-			names = append(names, filepath.Join(filepath.Dir(file), e.Name()))
+	level := f.minLevel
+	if level == 0 {
+		level = verify.LevelKey
+		if f.none() {
+			level = verify.LevelHash
 		}
 	}
-	return names, nil
-}
-
-func verificationText(w io.Writer, v verification) {
-	word := "REFUSED"
-	if v.Verified {
-		word = "VERIFIED"
+	c := &verifier{believed: b, bundle: f.bundle, level: level, nobody: f.none(), second: f.second}
+	var answer verifications
+	if f.checksums != "" {
+		answer, err = c.list(cmd.Context(), f.checksums, args, newProgress(cmd.ErrOrStderr()))
+	} else {
+		answer, err = c.paths(cmd.Context(), args, f.all, newProgress(cmd.ErrOrStderr()))
 	}
-	fmt.Fprintf(w, "%s  %s  sha256:%s\n", word, v.File, v.SHA256)
-	for _, s := range v.Signatures {
-		switch {
-		case s.Problem == "":
-			fmt.Fprintf(w, "  verified  %s\n", s.File)
-		case v.Verified:
-			fmt.Fprintf(w, "  other     %s (%s)\n", s.File, s.Problem)
-		}
-	}
-	for _, r := range v.Reasons {
-		fmt.Fprint(w, r.Text())
-	}
-}
-
-func readPublicKey(file string) (crypto.PublicKey, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the public key: %w", err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "PUBLIC KEY" {
-		return nil, fmt.Errorf("%s holds no PEM public key (BEGIN PUBLIC KEY)", file)
-	}
-	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("reading the public key %s: %w", file, err)
-	}
-	return pub, nil
-}
-
-func hashFile(file string, pub crypto.PublicKey) (verify.Digests, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the file: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	d, err := verify.Hash(f, pub)
-	if errors.Is(err, verify.ErrUnsupportedKey) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("hashing %s: %w", file, err)
-	}
-	return d, nil
-}
-
-// openRegular opens a file that nobody named. Whoever can write to the folder chose the name, so that only a regular file,
-// perhaps through a symbolic link, is opened: a pipe would wait for its writer forever, and a device may act when it is
-// opened. Should the file be swapped in between, opening it still does not wait.
-func openRegular(file string) (*os.File, error) {
-	irregular := func(info os.FileInfo) error {
-		if info.Mode().IsRegular() {
-			return nil
-		}
-		return fmt.Errorf("%s is not a regular file (%s); name it with --bundle if it is to be read", file, info.Mode())
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := irregular(info); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err == nil {
-		err = irregular(info)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func readLimited(open func(file string) (*os.File, error), file string, limit int64) ([]byte, error) {
-	f, err := open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", file, limit)
-	}
-	return data, err
+	return answer, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
@@ -29,6 +30,7 @@ type Finding struct {
 	Key      string          `json:"key,omitempty"`      // name of the pinned key that signed
 	Lane     string          `json:"lane,omitempty"`     // of that key
 	SPKI     artifact.Digest `json:"spki"`               // SHA-256 of the SubjectPublicKeyInfo of the key that signed
+	Hash     string          `json:"hash"`               // that the key signs with: sha256 or sha384
 	Identity string          `json:"identity,omitempty"` // of the certificate
 	Issuer   string          `json:"issuer,omitempty"`   // of the certificate's identity
 	Log      string          `json:"log,omitempty"`      // name of the log
@@ -162,7 +164,7 @@ func (c candidate) made(format string, d Digests, content []byte) (made, error) 
 
 // judge looks at all that is not the signature itself.
 func (t Trust) judge(m made, leaf *x509.Certificate, d Digests) (Finding, error) {
-	f := Finding{Level: LevelKey, SPKI: m.spki}
+	f := Finding{Level: LevelKey, SPKI: m.spki, Hash: m.hashName()}
 	f.add("bytes", "SHA-256 "+hex.EncodeToString(d[crypto.SHA256]), "hashed here; the signature is about this digest")
 	f.add("signature", fmt.Sprintf("key sha256:%x", m.spki), "verified here, over the digest or the statement that names it")
 	if t.Root != nil && m.material != nil {
@@ -172,10 +174,10 @@ func (t Trust) judge(m made, leaf *x509.Certificate, d Digests) (Finding, error)
 	} else if m.brings() {
 		f.add("time", "nothing", "there is a certificate, a log entry or a time-stamp, and no trusted root to judge it by")
 	}
-	if m.pinned == nil && f.Level < LevelCertificate {
-		return Finding{}, fmt.Errorf("%w: the key is not pinned, and the file lacks a log entry or a time-stamp, without which a certificate proves nothing", ErrUntrusted)
+	if err := t.counts(&f, m.pinned); err != nil {
+		return Finding{}, err
 	}
-	return f, t.counts(&f, m.pinned)
+	return f, nil
 }
 
 // brings reports whether the file holds more than a signature.
@@ -184,9 +186,9 @@ func (m made) brings() bool {
 }
 
 // maxMaterial bounds the log entries and the time-stamps of one file.
-const maxMaterial = 8
+const maxMaterial = 4
 
-// material judges time, certificate and log, in this order.
+// material judges time, log and certificate, in this order. With a certificate there has to be all of it.
 func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 	tokens, entries := m.material.GetTimestampVerificationData().GetRfc3161Timestamps(), m.material.GetTlogEntries()
 	if len(tokens) > maxMaterial || len(entries) > maxMaterial {
@@ -202,19 +204,40 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 			clock = s
 		}
 	}
+	if clock.by == nil && leaf != nil {
+		return fmt.Errorf("%w: there is none, and a certificate proves nothing without the time of the signature", ErrTime)
+	}
+	if err := t.entries(f, m, leaf, clock, entries); err != nil {
+		return err
+	}
+	if clock.by != nil {
+		f.At = clock.at
+		f.add("time", "the time-stamping authority "+clock.by.name, "signed at "+moment(clock.at)+" at the latest, by a time-stamp over the signature; the authority's certificate held then")
+	}
+	if leaf == nil {
+		return nil
+	}
+	f.Level = LevelCertificate
+	return t.certificate(f, leaf, clock.at)
+}
+
+// entries judges what the log holds.
+func (t Trust) entries(f *Finding, m made, leaf *x509.Certificate, clock stamped, entries []*rekor.TransparencyLogEntry) error {
 	u := use{key: m.key, digest: m.digest, signature: m.signature}
 	if leaf != nil {
 		u.certificate = leaf.Raw
-		if err := t.certificate(f, leaf, clock); err != nil {
-			return err
+		if len(entries) == 0 {
+			return fmt.Errorf("%w: there is no entry, and a certificate proves nothing without one", ErrLog)
 		}
 	}
 	for i, e := range entries {
 		l, err := t.Root.logs(u, e)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if clock.by != nil && !l.log.holds(clock.at) {
+		case clock.by == nil && !l.log.until.IsZero():
+			return fmt.Errorf("%w: the log's key ended at %s, and no time-stamp tells that the signature is older", ErrLog, moment(l.log.until))
+		case clock.by != nil && !l.log.holds(clock.at):
 			return fmt.Errorf("%w: the log's key counts from %s, the signature is of %s", ErrLog, l.log.window, moment(clock.at))
 		}
 		if i == 0 {
@@ -222,23 +245,11 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 		}
 		f.add("log", "the log "+l.log.origin, fmt.Sprintf("entry %d is about this very signature, and is in the tree of %d entries that the log signed", l.index, l.size))
 	}
-	if clock.by != nil {
-		f.At = clock.at
-		f.add("time", "the time-stamping authority "+clock.by.name, "signed at "+moment(clock.at)+" at the latest, by a time-stamp over the signature; the authority's certificate held then")
-	}
-	if leaf != nil && len(entries) > 0 && clock.by != nil {
-		f.Level = LevelCertificate
-	}
 	return nil
 }
 
-// certificate judges the chain at the time that is proven; without one, at the beginning of the certificate's life, which
-// proves no level.
-func (t Trust) certificate(f *Finding, leaf *x509.Certificate, clock stamped) error {
-	at := clock.at
-	if clock.by == nil {
-		at = leaf.NotBefore
-	}
+// certificate judges the chain at the time that is proven.
+func (t Trust) certificate(f *Finding, leaf *x509.Certificate, at time.Time) error {
 	c, err := t.Root.certify(leaf, at)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/verify/verifytest"
 )
 
-const content = "what was built"
+const artifactText = "what was built"
 
 // believing is a trust in the realm's root and in the identity of its certificates.
 func believing(t testing.TB, r *verifytest.Realm) verify.Trust {
@@ -36,9 +36,9 @@ func TestLevels(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			r, key := verifytest.New(t), sealtest.NewKey(t, algorithm, "release")
-			d := verify.Digests(sealtest.Digests(t, content))
+			d := verify.Digests(sealtest.Digests(t, artifactText))
 			for format, image := range map[string]bool{"sigstore": false, "cosign": true} {
-				order := verifytest.Order{Key: key, Content: []byte(content), Image: image, More: 3}
+				order := verifytest.Order{Key: key, Content: []byte(artifactText), Image: image, More: 3}
 				full := r.Bundle(order)
 				f, err := verify.Artifact(believing(t, r), format, d, full)
 				require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestLevels(t *testing.T) {
 					require.NotEmpty(t, p.Rests)
 					require.NotEmpty(t, p.Checked)
 				}
-				require.Equal(t, []string{"bytes", "signature", "certificate", "identity", "log", "time", "key"}, parts)
+				require.Equal(t, []string{"bytes", "signature", "log", "time", "certificate", "identity", "key"}, parts)
 
 				f, err = verify.Artifact(pinning(t, r, key), format, d, full)
 				require.NoError(t, err)
@@ -78,20 +78,21 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// What a certificate proves without a log entry or a time-stamp is nothing; the pinned key still counts.
+// What a named key lacks is no fault, and lowers nothing; what a certificate lacks is in the table of attacks.
 func TestLessThanAll(t *testing.T) {
 	t.Parallel()
 	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
-	d := verify.Digests(sealtest.Digests(t, content))
+	d := verify.Digests(sealtest.Digests(t, artifactText))
 	for _, o := range []verifytest.Order{{NoEntry: true}, {NoStamp: true}, {NoEntry: true, NoStamp: true}} {
-		o.Key, o.Content = key, []byte(content)
+		o.Key, o.Content, o.Bare = key, []byte(artifactText), true
 		b := r.Bundle(o)
 		f, err := verify.Artifact(pinning(t, r, key), "sigstore", d, b)
 		require.NoError(t, err)
 		require.Equal(t, verify.LevelKey, f.Level)
 		require.Equal(t, o.NoStamp, f.At.IsZero())
+		require.Equal(t, o.NoEntry, f.Log == "")
 		_, err = verify.Artifact(believing(t, r), "sigstore", d, b)
-		require.ErrorIs(t, err, verify.ErrUntrusted)
+		require.ErrorIs(t, err, verify.ErrWrongKey)
 	}
 }
 
@@ -99,8 +100,8 @@ func TestLessThanAll(t *testing.T) {
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
-	d := verify.Digests(sealtest.Digests(t, content))
-	dated, undated := r.Bundle(verifytest.Order{Key: key, Content: []byte(content), Bare: true}), r.Bundle(verifytest.Order{Key: key, Content: []byte(content), Bare: true, NoStamp: true})
+	d := verify.Digests(sealtest.Digests(t, artifactText))
+	dated, undated := r.Bundle(verifytest.Order{Key: key, Content: []byte(artifactText), Bare: true}), r.Bundle(verifytest.Order{Key: key, Content: []byte(artifactText), Bare: true, NoStamp: true})
 	before, after := verifytest.Now.Add(-time.Hour), verifytest.Now.Add(time.Hour)
 	for name, c := range map[string]struct {
 		key            verify.Key

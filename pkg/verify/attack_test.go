@@ -32,7 +32,7 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 	all := map[string]attack{}
 	add := func(name string, want reason.Code, make func(r *verifytest.Realm, o *verifytest.Order)) {
 		r := verifytest.New(t)
-		o := verifytest.Order{Key: key, Content: []byte(content), More: 2}
+		o := verifytest.Order{Key: key, Content: []byte(artifactText), More: 2}
 		make(r, &o)
 		all[name] = attack{r, r.Bundle(o), want}
 	}
@@ -57,6 +57,7 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 	other := verifytest.New(t)
 	template("of a CA", reason.CertificateUntrusted, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
 	template("for servers", reason.CertificateUntrusted, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	template("for nothing in particular", reason.CertificateUntrusted, func(c *x509.Certificate) { c.ExtKeyUsage = nil })
 	template("not for signatures", reason.CertificateUntrusted, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement })
 	template("over already", reason.CertificateExpired, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = verifytest.Now.AddDate(0, 0, -2), verifytest.Now.AddDate(0, 0, -1)
@@ -92,7 +93,7 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 			Subject: r.IssuingCA.Subject, NotBefore: verifytest.Start, NotAfter: verifytest.Now.AddDate(0, -1, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		}, r.RootCA, nil)
 	})
-	add("certificate: issuer withdrawn", reason.CertificateExpired, func(r *verifytest.Realm, _ *verifytest.Order) {
+	add("certificate: issuer withdrawn", reason.CertificateUntrusted, func(r *verifytest.Realm, _ *verifytest.Order) {
 		r.IssuerEnd = verifytest.Now.Add(-time.Second)
 	})
 	add("certificate: of another key", reason.SignatureWrongKey, func(r *verifytest.Realm, o *verifytest.Order) {
@@ -102,8 +103,11 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 
 	entry("number of another", func(_ *verifytest.Realm, e *verifytest.Entry) { e.LogIndex--; e.Proof.LogIndex-- })
 	entry("beyond the tree", func(_ *verifytest.Realm, e *verifytest.Entry) { e.LogIndex, e.Proof.LogIndex = 99, 99 })
-	entry("no proof", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof = nil })
-	entry("no checkpoint", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof.Checkpoint.Envelope = "" })
+	refused := func(name string, edit func(e *verifytest.Entry)) {
+		add("log: "+name, reason.SignatureInvalid, func(_ *verifytest.Realm, o *verifytest.Order) { o.Entry = edit })
+	}
+	refused("no proof", func(e *verifytest.Entry) { e.Proof = nil })
+	refused("no checkpoint", func(e *verifytest.Entry) { e.Proof.Checkpoint.Envelope = "" })
 	entry("proof cut", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof.Hashes = e.Proof.Hashes[1:] })
 	entry("proof of another", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof.Hashes[0][0] ^= 1 })
 	entry("another log", func(_ *verifytest.Realm, e *verifytest.Entry) { *e = *other.Tlog.Add(e.Body, 0) })
@@ -136,7 +140,7 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 	entry("checkpoint changed", func(_ *verifytest.Realm, e *verifytest.Entry) {
 		e.Proof.Checkpoint.Envelope = strings.Replace(e.Proof.Checkpoint.Envelope, "\n8\n", "\n9\n", 1)
 	})
-	entry("of an older kind", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Kind.Version = "0.0.1" })
+	refused("of an older kind", func(e *verifytest.Entry) { e.Kind.Version = "0.0.1" })
 	add("log: entry of another signature", reason.LogProofInvalid, func(_ *verifytest.Realm, o *verifytest.Order) {
 		o.Logged = func(signature, names []byte) ([]byte, []byte) { return append(bytes.Clone(signature), 0), names }
 	})
@@ -151,6 +155,15 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 			return signature, verifytest.SPKI(t, sealtest.NewKey(t, "P-256", "else").Public())
 		}
 	})
+
+	add("log: none", reason.LogProofInvalid, func(_ *verifytest.Realm, o *verifytest.Order) { o.NoEntry = true })
+	refused("with a time of its own", func(e *verifytest.Entry) { e.Time = verifytest.Now.Unix() })
+	refused("below zero", func(e *verifytest.Entry) { e.LogIndex = -1 })
+	add("log: ended before", reason.LogProofInvalid, func(r *verifytest.Realm, _ *verifytest.Order) { r.LogEnd = verifytest.Now.Add(-time.Second) })
+	add("log: ended, and no time", reason.LogProofInvalid, func(r *verifytest.Realm, o *verifytest.Order) {
+		o.Bare, o.NoStamp, r.LogEnd = true, true, verifytest.Now.AddDate(1, 0, 0)
+	})
+	add("time: none", reason.TimestampInvalid, func(_ *verifytest.Realm, o *verifytest.Order) { o.NoStamp = true })
 
 	stamp("of another signature", reason.TimestampInvalid, func(*verifytest.Realm) verifytest.Stamp { return verifytest.Stamp{Of: []byte("another")} })
 	stamp("by another clock", reason.TimestampInvalid, func(*verifytest.Realm) verifytest.Stamp { return verifytest.Stamp{By: other.ClockLeaf} })
@@ -191,7 +204,7 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 func TestAttacks(t *testing.T) {
 	t.Parallel()
 	key := sealtest.NewKey(t, "P-256", "release")
-	d := verify.Digests(sealtest.Digests(t, content))
+	d := verify.Digests(sealtest.Digests(t, artifactText))
 	for name, a := range attacks(t, key) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,7 +232,7 @@ func TestAttacks(t *testing.T) {
 // What only a name can be wrong about.
 func TestIdentities(t *testing.T) {
 	t.Parallel()
-	key, d := sealtest.NewKey(t, "P-256", "release"), verify.Digests(sealtest.Digests(t, content))
+	key, d := sealtest.NewKey(t, "P-256", "release"), verify.Digests(sealtest.Digests(t, artifactText))
 	r := verifytest.New(t)
 	none, mine, evil := "", verifytest.Issuer, "https://evil.example"
 	anchored, err := verify.Like(`https://hallmark\.example/configurations/[a-z]+`)
@@ -245,7 +258,7 @@ func TestIdentities(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			trust := believing(t, r)
 			trust.Identities = []verify.Identity{{Issuer: verify.Exactly("x"), Subject: verify.Exactly("y")}, c.id}
-			_, err := verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: key, Content: []byte(content), Leaf: c.leaf}))
+			_, err := verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: key, Content: []byte(artifactText), Leaf: c.leaf}))
 			if c.ok {
 				require.NoError(t, err)
 				return

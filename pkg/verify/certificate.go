@@ -5,6 +5,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,8 @@ func (r *Root) certify(leaf *x509.Certificate, at time.Time) (certified, error) 
 	switch {
 	case leaf.IsCA:
 		return certified{}, fmt.Errorf("%w: it is an authority's own", ErrUntrusted)
+	case !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageCodeSigning):
+		return certified{}, fmt.Errorf("%w: it is not for signing code", ErrUntrusted)
 	case leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0:
 		return certified{}, fmt.Errorf("%w: its key may not make signatures", ErrUntrusted)
 	}
@@ -57,7 +60,9 @@ func (r *Root) chain(leaf *x509.Certificate, at time.Time) ([]*x509.Certificate,
 			CurrentTime: at, Roots: a.roots, Intermediates: a.middle, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		})
 		switch life := a.life(leaf); {
-		case err == nil && a.holds(at) && len(chains[0]) > 1:
+		case err == nil && !a.holds(at):
+			failed = fmt.Errorf("%w: its authority, %s, counts from %s, signed at %s", ErrUntrusted, a.name, a.window, moment(at))
+		case err == nil && len(chains[0]) > 1:
 			return chains[0], nil
 		case leaf.CheckSignatureFrom(a.chain[0]) == nil && !life.holds(at):
 			return nil, fmt.Errorf("%w: it was valid from %s by %s, signed at %s", ErrExpired, life, a.name, moment(at))
@@ -68,9 +73,8 @@ func (r *Root) chain(leaf *x509.Certificate, at time.Time) ([]*x509.Certificate,
 	return nil, failed
 }
 
-// life is the time in which the certificate, all above it and the trusted root's own word hold together.
-func (a *authority) life(leaf *x509.Certificate) window {
-	w := a.window
+// life is the time in which the certificate and all above it hold together.
+func (a *authority) life(leaf *x509.Certificate) (w window) {
 	for _, c := range append([]*x509.Certificate{leaf}, a.chain...) {
 		if w.from.IsZero() || c.NotBefore.After(w.from) {
 			w.from = c.NotBefore

@@ -57,3 +57,26 @@ func (d Digests) of(h crypto.Hash) ([]byte, error) {
 	}
 	return slices.Clone(d[h]), nil
 }
+
+// Hash is the function Hash for the pinned keys and for those of the certificates in signature files, whoever issued them.
+func (t Trust) Hash(r io.Reader, signatures ...[]byte) (Digests, error) {
+	var keys []crypto.PublicKey
+	for _, k := range t.Keys {
+		keys = append(keys, k.Public)
+	}
+	for _, content := range signatures {
+		if len(content) > MaxSize {
+			continue
+		}
+		b, err := readBundle(content)
+		if err != nil {
+			continue
+		}
+		if _, leaf, err := namedIn(b); err == nil && leaf != nil {
+			if _, err := pinned(leaf.PublicKey); err == nil {
+				keys = append(keys, leaf.PublicKey)
+			}
+		}
+	}
+	return Hash(r, keys...)
+}

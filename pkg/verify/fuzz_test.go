@@ -40,9 +40,9 @@ func FuzzSignature(f *testing.F) {
 func FuzzArtifact(f *testing.F) {
 	r, key := verifytest.New(f), sealtest.NewKey(f, "P-256", "release")
 	trust, both := believing(f, r), pinning(f, r, key)
-	right, wrong := verify.Digests(sealtest.Digests(f, content)), verify.Digests(sealtest.Digests(f, "else"))
+	right, wrong := verify.Digests(sealtest.Digests(f, artifactText)), verify.Digests(sealtest.Digests(f, "else"))
 	for _, o := range []verifytest.Order{{}, {Image: true}, {Bare: true}, {Image: true, Bare: true}, {Unnamed: true}, {NoStamp: true}, {NoEntry: true}} {
-		o.Key, o.Content = key, []byte(content)
+		o.Key, o.Content = key, []byte(artifactText)
 		f.Add(r.Bundle(o))
 	}
 	for _, a := range attacks(f, key) {

@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
 // key is a pinned public key.
@@ -67,4 +69,22 @@ func (k key) digest(text []byte) []byte {
 	h := k.hash.New()
 	h.Write(text) // a hash never returns an error
 	return h.Sum(nil)
+}
+
+// hashName is the key's hash as openssl names it.
+func (k key) hashName() string {
+	if k.hash == crypto.SHA384 {
+		return "sha384"
+	}
+	return "sha256"
+}
+
+// Fingerprint tells of a public key which hash it signs with, as openssl names it, and the SHA-256 of its
+// SubjectPublicKeyInfo.
+func Fingerprint(pub crypto.PublicKey) (hash string, spki artifact.Digest, err error) {
+	k, err := pinned(pub)
+	if err != nil {
+		return "", spki, err
+	}
+	return k.hashName(), k.spki, nil
 }

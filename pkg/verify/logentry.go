@@ -24,6 +24,13 @@ const (
 	entryVersion = "0.0.2"
 )
 
+// Bounds of an entry: in bytes, and in hashes of its proof.
+const (
+	maxBody       = 64 << 10
+	maxCheckpoint = 16 << 10
+	maxHashes     = 64
+)
+
 // use is one use of a key, as the log holds it.
 type use struct {
 	key         key
@@ -66,6 +73,9 @@ type logged struct {
 // logs proves that the log holds this use: the entry is recomputed here, and has its place in the tree of a checkpoint that
 // the log signed. Nothing that the bundle says about that is taken for granted.
 func (r *Root) logs(u use, e *rekor.TransparencyLogEntry) (logged, error) {
+	if err := known(e); err != nil {
+		return logged{}, fmt.Errorf("%w: the log entry %w", ErrMalformed, err)
+	}
 	found, err := r.inLog(u, e)
 	if err != nil {
 		return logged{}, fmt.Errorf("%w: %w", ErrLog, err)
@@ -73,18 +83,28 @@ func (r *Root) logs(u use, e *rekor.TransparencyLogEntry) (logged, error) {
 	return found, nil
 }
 
+// known refuses entries of a kind that logs of this kind do not give.
+func known(e *rekor.TransparencyLogEntry) error {
+	switch kind := e.GetKindVersion(); {
+	case kind.GetKind() != entryKind || kind.GetVersion() != entryVersion:
+		return fmt.Errorf("is a %.40q %.40q, expected %q %q", kind.GetKind(), kind.GetVersion(), entryKind, entryVersion)
+	case e.GetInclusionPromise() != nil || e.GetIntegratedTime() != 0:
+		return errors.New("comes with a promise or a time of its own, for which nobody vouches")
+	case e.GetInclusionProof().GetCheckpoint().GetEnvelope() == "" || len(e.GetCanonicalizedBody()) == 0:
+		return errors.New("comes without an inclusion proof, or without its text")
+	case len(e.GetCanonicalizedBody()) > maxBody || len(e.GetInclusionProof().GetHashes()) > maxHashes || len(e.GetInclusionProof().GetCheckpoint().GetEnvelope()) > maxCheckpoint:
+		return errors.New("is larger than any")
+	case e.GetLogIndex() < 0 || len(e.GetLogId().GetKeyId()) == 0:
+		return fmt.Errorf("is number %d of the log %x", e.GetLogIndex(), e.GetLogId().GetKeyId())
+	}
+	return nil
+}
+
 func (r *Root) inLog(u use, e *rekor.TransparencyLogEntry) (logged, error) {
 	said := e.GetInclusionProof()
 	log := r.logKeys[string(e.GetLogId().GetKeyId())]
-	switch kind := e.GetKindVersion(); {
-	case log == nil:
+	if log == nil {
 		return logged{}, fmt.Errorf("the log %.32x is not in the trusted root", e.GetLogId().GetKeyId())
-	case kind.GetKind() != entryKind || kind.GetVersion() != entryVersion:
-		return logged{}, fmt.Errorf("the entry is a %.40q %.40q, expected %q %q", kind.GetKind(), kind.GetVersion(), entryKind, entryVersion)
-	case e.GetInclusionPromise() != nil || e.GetIntegratedTime() != 0:
-		return logged{}, errors.New("the entry comes with a promise or a time of its own, which logs of this kind do not give")
-	case said == nil || said.GetCheckpoint().GetEnvelope() == "":
-		return logged{}, errors.New("the entry comes without an inclusion proof")
 	}
 	head, err := log.openCheckpoint(said.GetCheckpoint().GetEnvelope())
 	if err != nil {
@@ -92,7 +112,7 @@ func (r *Root) inLog(u use, e *rekor.TransparencyLogEntry) (logged, error) {
 	}
 	index := e.GetLogIndex()
 	switch {
-	case index < 0 || said.GetLogIndex() != index:
+	case said.GetLogIndex() != index:
 		return logged{}, fmt.Errorf("the entry is number %d, its proof is of number %d", index, said.GetLogIndex())
 	case said.GetTreeSize() < 0 || uint64(said.GetTreeSize()) != head.size || !bytes.Equal(said.GetRootHash(), head.root):
 		return logged{}, fmt.Errorf("the proof is for a tree of %d entries with the root %.32x, the checkpoint is of %d with %x", said.GetTreeSize(), said.GetRootHash(), head.size, head.root)

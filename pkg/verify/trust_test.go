@@ -47,12 +47,12 @@ func TestReadTrust(t *testing.T) {
 	}, trust.Identities)
 
 	// What it says is what counts.
-	key, d := sealtest.NewKey(t, "P-256", "release"), verify.Digests(sealtest.Digests(t, content))
-	f, err := verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: key, Content: []byte(content)}))
+	key, d := sealtest.NewKey(t, "P-256", "release"), verify.Digests(sealtest.Digests(t, artifactText))
+	f, err := verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: key, Content: []byte(artifactText)}))
 	require.NoError(t, err)
 	require.Equal(t, verify.LevelCertificate, f.Level)
 	require.Equal(t, "release-2026", f.Key)
-	_, err = verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: sealtest.NewKey(t, "P-256", "old"), Content: []byte(content)}))
+	_, err = verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: sealtest.NewKey(t, "P-256", "old"), Content: []byte(artifactText)}))
 	require.ErrorIs(t, err, verify.ErrDistrusted)
 }
 

@@ -41,7 +41,7 @@ type Realm struct {
 	Tlog                                  *Log
 	CT                                    *ecdsa.PrivateKey
 	Origin                                string
-	IssuerEnd, ClockEnd                   time.Time // until when the trusted root lets them count; zero for ever
+	IssuerEnd, ClockEnd, LogEnd           time.Time // until when the trusted root lets them count; zero for ever
 }
 
 // CA is a certificate with its key.
@@ -204,12 +204,12 @@ func (r *Realm) TrustedRoot() []byte {
 		}
 		return object{"start": Start, "end": end}
 	}
-	log := func(host string, pub crypto.PublicKey) object {
+	log := func(host string, pub crypto.PublicKey, end time.Time) object {
 		der := SPKI(r, pub)
 		id := sha256.Sum256(der)
 		return object{
 			"baseUrl": "https://" + host, "hashAlgorithm": "SHA2_256", "logId": object{"keyId": id[:]},
-			"publicKey": object{"rawBytes": der, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": object{"start": Start}},
+			"publicKey": object{"rawBytes": der, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": valid(end)},
 		}
 	}
 	authority := func(uri string, end time.Time, chain ...*CA) object {
@@ -217,8 +217,8 @@ func (r *Realm) TrustedRoot() []byte {
 	}
 	b, err := json.MarshalIndent(object{
 		"mediaType":              "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-		"tlogs":                  []object{log(r.Origin, r.Tlog.Key.Public())},
-		"ctlogs":                 []object{log("ct.hallmark.example", r.CT.Public())},
+		"tlogs":                  []object{log(r.Origin, r.Tlog.Key.Public(), r.LogEnd)},
+		"ctlogs":                 []object{log("ct.hallmark.example", r.CT.Public(), time.Time{})},
 		"certificateAuthorities": []object{authority("https://ca.hallmark.example", r.IssuerEnd, r.IssuingCA, r.RootCA)},
 		"timestampAuthorities":   []object{authority("https://time.hallmark.example", r.ClockEnd, r.ClockLeaf, r.ClockCA)},
 	}, "", "  ")
