@@ -64,18 +64,18 @@ leave an HSM, and answers the promotion gate.
   operators          serve, doctor, keys, ca, trust, webhook, sweep, backfill
   release managers   policy, gate, promote, status, why, sign
   security officers  audit
-  everyone           verify
+  everyone           verify, fetch
 
 Exit status: 0 done, and the answer is yes; 1 done, and the answer is no; 2 not done.`,
 		Example: `  hallmark doctor --config hallmark.yaml
   hallmark serve --config hallmark.yaml
   hallmark gate check libs-staging-local/app/1.4.2/app.tgz --target libs-release-local
-  hallmark verify app.tgz --key release.pub`,
+  hallmark verify app.tgz --trust acme-trust`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDoctor(), newKeys(), newCA(), newTrust(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newAudit(), newWebhook(), newCompletion())
+	root.AddCommand(newServe(), newDoctor(), newKeys(), newCA(), newTrust(), newPolicy(), newGate(), newPromote(), newSign(), newStatus(), newWhy(), newSweep(), newBackfill(), newVerify(), newFetch(), newAudit(), newWebhook(), newCompletion(), newPluginSignature())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

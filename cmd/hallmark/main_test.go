@@ -14,13 +14,6 @@ import (
 // asCommand makes the test binary behave as hallmark itself, for tests that need a process of its own.
 const asCommand = "HALLMARK_TEST_AS_COMMAND"
 
-func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
 // result is how one command line ended.
 type result struct {
 	out, err string

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,18 +51,25 @@ type Client struct {
 type Options struct {
 	Log        *slog.Logger          // required
 	Registerer prometheus.Registerer // required; several clients may share one
+	Token      []byte                // instead of the configured file, for a token that stands in none by itself
 }
 
 // New reads the token file and makes a client. It sends nothing; Ping does. The first client of a process also turns
 // jfrog-client-go's process-wide logger to its own log, at level debug.
 func New(cfg Config, opts Options) (*Client, error) {
 	cfg = cfg.withDefaults()
+	token := opts.Token
+	if token != nil {
+		cfg.Token.File = os.DevNull // nothing is read from it again when the server rejects the token
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("artifactory %q: %w", cfg.Name, err)
 	}
-	token, err := cfg.Token.Read()
-	if err != nil {
-		return nil, fmt.Errorf("artifactory %q: reading its token: %w", cfg.Name, err)
+	var err error
+	if token == nil {
+		if token, err = cfg.Token.Read(); err != nil {
+			return nil, fmt.Errorf("artifactory %q: reading its token: %w", cfg.Name, err)
+		}
 	}
 	base, err := cfg.base()
 	if err != nil {
