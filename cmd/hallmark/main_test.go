@@ -39,7 +39,11 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// walk visits every command that people are shown.
 func walk(c *cobra.Command, visit func(*cobra.Command)) {
+	if c.Hidden {
+		return
+	}
 	visit(c)
 	for _, sub := range c.Commands() {
 		walk(sub, visit)

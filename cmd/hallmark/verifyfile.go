@@ -42,6 +42,7 @@ type signatureFile struct {
 	File    string      `json:"file"`
 	Format  string      `json:"format"`
 	Level   int         `json:"level,omitempty"`
+	Attests bool        `json:"attests,omitempty"` // it says something about the file, and is no signature of it
 	Problem reason.Code `json:"problem,omitempty"`
 
 	finding verify.Finding
@@ -104,7 +105,7 @@ func (c *verifier) check(ctx context.Context, t candidate) (verification, error)
 	}
 	for i, name := range t.beside {
 		format, _ := seal.FormatOf(name)
-		s := signatureFile{File: name, Format: format.Name}
+		s := signatureFile{File: name, Format: format.Name, Attests: format.Apart}
 		err := unread[i]
 		if err == nil {
 			s.finding, err = verify.Artifact(c.Trust, format.Name, digests, contents[i])
@@ -115,7 +116,7 @@ func (c *verifier) check(ctx context.Context, t candidate) (verification, error)
 				s.Problem = reason.SignatureInvalid
 			}
 			v.Reasons = append(v.Reasons, c.refusal(s, v.SHA256, err))
-		} else if s.Level = s.finding.Level; s.Level > v.Level || s.Level == v.Level && v.Proof.At.IsZero() {
+		} else if s.Level = s.finding.Level; !s.Attests && (s.Level > v.Level || s.Level == v.Level && v.Proof.At.IsZero()) {
 			v.Level, v.Proof = s.Level, &s.finding
 		}
 		v.Signatures = append(v.Signatures, s)
@@ -142,7 +143,7 @@ func (c *verifier) conclude(v *verification) {
 		v.Reasons = []reason.Reason{}
 	case v.Level > 0:
 		v.Reasons = append([]reason.Reason{c.tooLow(v)}, v.Reasons...)
-	case len(v.Signatures) == 0:
+	case len(v.Reasons) == 0:
 		v.Reasons = append(v.Reasons, missing(v.File))
 	}
 	if c.second {

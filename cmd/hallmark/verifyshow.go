@@ -38,6 +38,8 @@ func verificationText(w io.Writer, v verification) {
 	}
 	for _, s := range v.Signatures {
 		switch {
+		case s.Problem == "" && s.Attests:
+			fmt.Fprintf(w, "  attested  %s (holds, and is no signature)\n", s.File)
 		case s.Problem == "":
 			fmt.Fprintf(w, "  verified  %s\n", s.File)
 		case v.Verified:

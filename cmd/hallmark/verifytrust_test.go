@@ -132,6 +132,18 @@ func TestVerifyLevels(t *testing.T) {
 	require.Equal(t, reason.CertificateUntrusted, v.Reasons[0].Code)
 	require.NotEmpty(t, v.Reasons[0].Fix)
 
+	// What is said about a file beside its signatures is looked at, and is no signature.
+	vsa, _ := seal.Lookup("vsa")
+	said, err := seal.SealAll(t.Context(), h.key, sealtest.Digests(t, "bytes"), []seal.Format{vsa}, seal.Context{Summary: sealtest.Summary()})
+	require.NoError(t, err)
+	h.put("app.tgz.vsa.json", said["vsa"])
+	v = h.verify(t, exitOK, file, "--trust", trust)
+	require.Contains(t, v.Signatures, signatureFile{File: file + ".vsa.json", Format: "vsa", Level: 2, Attests: true})
+	h.put("other", []byte("bytes"))
+	h.put("other.vsa.json", said["vsa"])
+	v = h.verify(t, exitRefused, h.at("other"), "--trust", trust)
+	require.Equal(t, reason.SignatureMissing, v.Reasons[0].Code)
+
 	require.NoError(t, os.Remove(file+".sigstore.json"))
 	v = h.verify(t, exitRefused, file, "--trust", trust, "--min-level", "3")
 	require.Contains(t, v.Reasons[0].Found, "level 2: the key is named, and there is no certificate")
