@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -134,8 +137,8 @@ func TestVerifyPageWorks(t *testing.T) {
 	var lines []string
 	for _, b := range blocks(t, "docs/verify.md") {
 		for line := range strings.Lines(b.text) {
-			if command, ok := strings.CutPrefix(line, "hallmark "); ok {
-				lines = append(lines, command)
+			if command, ok := strings.CutPrefix(line, "hallmark verify "); ok && strings.Contains(line, "--key") {
+				lines = append(lines, "verify "+command)
 			}
 		}
 	}
@@ -176,6 +179,62 @@ func TestVerifyPageWorks(t *testing.T) {
 			require.Contains(t, out, "signature-wrong-bytes")
 		}
 	}
+}
+
+// Its lines that believe an export of trust do, and those of cosign, which need no insecure flag where there is a log.
+func TestVerifyPageTrusts(t *testing.T) {
+	h := newHouse(t, "P-256")
+	files := []string{"app.tgz", "downloads/one.tgz"}
+	for _, name := range files {
+		h.publish(name, name, nil)
+	}
+	list := fmt.Sprintf("%x  downloads/one.tgz\n", sha256.Sum256([]byte("downloads/one.tgz")))
+	h.publish("SHA256SUMS", list, nil)
+	h.export(nil)
+	require.NoError(t, os.Rename(h.at("trust"), h.at("acme-trust")))
+	h.key.WritePEM(t, h.dir, "release.pub")
+	pageBlocks := blocks(t, "docs/verify.md")
+	cosign := tooltest.Cosign(t)
+	t.Chdir(h.dir)
+	seen := map[string]int{}
+	for _, b := range pageBlocks {
+		for line := range strings.Lines(b.text) {
+			line = strings.TrimSpace(line)
+			try := func() error { return nil }
+			switch {
+			case strings.HasPrefix(line, "hallmark verify ") && !strings.Contains(line, "--key"):
+				seen["hallmark"]++
+				try = func() error {
+					if r := command(t, strings.Fields(line)[1:]...); r.code != exitOK {
+						require.Equal(t, exitRefused, r.code, r.out+r.err)
+						return errors.New(r.out)
+					}
+					return nil
+				}
+			case strings.HasPrefix(line, "cosign verify-blob") && strings.Contains(line, "--trusted-root") && !strings.Contains(line, "sha384"):
+				seen["cosign"]++
+				require.NotContains(t, line, "insecure")
+				try = func() error {
+					out, err := offline(t, cosign, line)
+					if err != nil {
+						return fmt.Errorf("%w: %s", err, out)
+					}
+					return nil
+				}
+			default:
+				continue
+			}
+			require.NoError(t, try(), line)
+			for _, name := range files {
+				h.put(name, []byte("tampered"))
+			}
+			require.Error(t, try(), line)
+			for _, name := range files {
+				h.put(name, []byte(name))
+			}
+		}
+	}
+	require.Equal(t, map[string]int{"hallmark": 5, "cosign": 2}, seen)
 }
 
 // policyFile is a file that docs/policies.md shows.

@@ -301,7 +301,7 @@ func TestSecondOpinion(t *testing.T) {
 				require.Contains(t, script, words)
 			}
 			require.Equal(t, 2, strings.Count(script, "cosign "))
-			out, err := h.shell(t, script)
+			out, err := offline(t, tooltest.Cosign(t), script)
 			require.NoError(t, err, "%s\n%s", script, out)
 			require.Equal(t, 5, strings.Count(out, "Verified OK"), "%s\n%s", script, out)
 			require.Contains(t, out, "leaf.pem: OK")
@@ -309,7 +309,7 @@ func TestSecondOpinion(t *testing.T) {
 			for _, line := range v.SecondOpinion {
 				if strings.HasPrefix(line, "cosign") || strings.Contains(line, "-signature") {
 					require.NoError(t, os.WriteFile(file, []byte("bytez"), 0o600))
-					out, err := h.shell(t, strings.Join(v.SecondOpinion, "\n")+"\n")
+					out, err := offline(t, tooltest.Cosign(t), strings.Join(v.SecondOpinion, "\n")+"\n")
 					require.Error(t, err, out)
 					break
 				}
@@ -342,11 +342,11 @@ func TestVerifyWithoutNetwork(t *testing.T) {
 	require.Equal(t, 3, strings.Count(string(out), "\n"), "there are no interfaces but the loopback, which is down: %s", out)
 }
 
-// shell runs a script that ends with the first command that fails, in a network namespace without interfaces.
-func (h *house) shell(t *testing.T, script string) (string, error) {
+// offline runs a script that ends with the first command that fails, in a network namespace without interfaces.
+func offline(t *testing.T, cosign, script string) (string, error) {
 	t.Helper()
 	bin := t.TempDir()
-	require.NoError(t, os.Symlink(tooltest.Cosign(t), filepath.Join(bin, "cosign")))
+	require.NoError(t, os.Symlink(cosign, filepath.Join(bin, "cosign")))
 	tooltest.OpenSSL(t)
 	cmd := exec.CommandContext(t.Context(), "unshare", "-rn", "sh", "-ec", script)
 	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
