@@ -24,7 +24,8 @@ func newDoctor() *cobra.Command {
 		Short: "Check everything the service needs, one by one",
 		Long: `Check everything the service needs, one by one, and say what to do about what is wrong:
 configuration, policies, addresses and certificates, PKCS#11 module, slots, token, PIN, keys
-and their pins, a test signature, Artifactory and the token's rights there, the database.
+and their pins, a test signature, issuing, clock and log (trust), Artifactory and the token's
+rights there, the database.
 
 A PIN is tried once and never again. Exit status: 0 all well, 1 something is wrong.`,
 		Example: `  hallmark doctor --config /etc/hallmark/hallmark.yaml
@@ -67,6 +68,7 @@ func examine(ctx context.Context, file string, software bool) []hsm.Check {
 	checks = append(checks, examineServer(ctx, c.Server)...)
 	checks = append(checks, examineAuthorities(c, time.Now())...)
 	checks = append(checks, hsm.Diagnose(ctx, values(c.Tokens), values(c.Keys), hsm.Options{AllowSoftwareKeys: software})...)
+	checks = append(checks, c.examineTrust(ctx, software)...)
 	for _, a := range values(c.Artifactory) {
 		checks = append(checks, examineInstance(ctx, a, set)...)
 	}

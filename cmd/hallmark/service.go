@@ -42,6 +42,7 @@ type service struct {
 	ledger    *ledger.Ledger
 	queue     *job.Queue
 	attested  attestation
+	started   time.Time
 	gate      *gate.Gate
 	promotion *promotion.Service
 	sweeper   *signing.Sweeper
@@ -52,7 +53,7 @@ type service struct {
 
 // newService opens every part and refuses with the first that is broken: a service that starts can sign.
 func newService(ctx context.Context, c *Config, software bool, log *slog.Logger) (_ *service, err error) {
-	s := &service{config: c, log: log, metrics: prometheus.NewRegistry(), instances: map[string]*artifactory.Client{}, promoting: map[string]*artifactory.Client{}}
+	s := &service{started: time.Now(), config: c, log: log, metrics: prometheus.NewRegistry(), instances: map[string]*artifactory.Client{}, promoting: map[string]*artifactory.Client{}}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -143,7 +144,7 @@ func (s *service) face() error {
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
 		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Promotions: s.ledger.Promotions, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
-		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory,
+		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory, Trust: s.believe,
 		Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 // attestation is what makes signatures believable to those who pin no key. The zero value is that of a service without a
 // trust section.
 type attestation struct {
+	files    trustFiles
 	log      *audit.Log
 	notary   *notary.Notary
 	root     []byte          // trusted_root.json
@@ -132,6 +133,7 @@ func (s *service) attest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.files = files
 	if a.root, err = c.rootOf(files, s.keys); err != nil {
 		return err
 	}

@@ -102,6 +102,16 @@ func TestServiceAttests(t *testing.T) {
 		s.public.ServeHTTP(got, req)
 		require.Equal(t, want, got.Code, got.Body.String())
 	}
+	got := httptest.NewRecorder()
+	s.public.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/v1/trust/"+trust.RootFile, nil))
+	require.Equal(t, http.StatusOK, got.Code)
+	require.Equal(t, s.attested.root, got.Body.Bytes())
+	got = httptest.NewRecorder()
+	s.public.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/v1/trust/"+trust.TrustFile, nil))
+	require.Contains(t, got.Body.String(), `"https://hallmark.example:8443/keys/release-2026"`)
+	for _, check := range s.config.examineTrust(t.Context(), false) { // beside the running service
+		require.True(t, check.OK, "%+v", check)
+	}
 	metrics, err := s.metrics.Gather()
 	require.NoError(t, err)
 	names := map[string]bool{}
@@ -129,6 +139,16 @@ func TestServiceDoesNotStartWithoutProof(t *testing.T) {
 	s, err := r.start()
 	require.NoError(t, err)
 	s.close()
+	failed := func() (names []string) {
+		for _, c := range s.config.examineTrust(t.Context(), false) {
+			if !c.OK {
+				require.NotEmpty(t, c.Fix)
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	}
+	require.Empty(t, failed())
 	log := filepath.Join(r.dir, "log")
 	require.NoError(t, os.Rename(log, log+".away"))
 	_, err = r.start()
@@ -143,4 +163,5 @@ func TestServiceDoesNotStartWithoutProof(t *testing.T) {
 	require.NoError(t, os.WriteFile(r.path("issuing.pem"), content, 0o600))
 	_, err = r.start()
 	require.ErrorContains(t, err, "preparing what signatures rest on (trust)")
+	require.Equal(t, []string{"trust: the trusted root holds together", "trust: certificates can be issued"}, failed())
 }

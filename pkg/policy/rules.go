@@ -17,8 +17,11 @@ type Rule struct {
 	Checks       []string      // places of its checks, and of what a GatePolicy forbids
 }
 
-// SigningKind is the kind of a policy about signing.
-const SigningKind = kindSigning
+// The kinds that are asked for elsewhere.
+const (
+	SigningKind       = kindSigning       // of a policy about signing
+	ConfigurationKind = kindConfiguration // of what such a policy may sign through
+)
 
 // Requirement is one line of a gate: signatures by Count different keys out of Keys, in any of Formats, of at least a
 // level of trust, not older than MaxAge (0: any). Both lists are complete: a lane is written out as its keys.

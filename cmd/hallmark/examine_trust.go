@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
+)
+
+// examineTrust checks what signatures rest on beside their keys, which are examined with the others: the certificates, the
+// trusted root that comes of them, the clock, a certificate as it would be issued, and the log's directory. It makes and
+// drops a certificate and a time-stamp, and writes nothing that stays. A running service holds the log, so it is not opened.
+func (c *Config) examineTrust(ctx context.Context, software bool) []hsm.Check {
+	if !c.trusts() {
+		return nil
+	}
+	t := c.Trust.Value
+	files, err := t.read()
+	detail := ""
+	if err == nil {
+		detail = fmt.Sprintf("issuing authority until %s", files.issuing[0].NotAfter.UTC().Format(time.DateOnly))
+	}
+	checks := []hsm.Check{verdict("trust: certificates can be read", detail, err, "hallmark ca show, or hallmark ca init to make them"), c.examineLog()}
+	if err != nil {
+		return checks
+	}
+	var service []hsm.KeyConfig
+	for _, k := range values(c.Keys) {
+		if slices.Contains([]string{t.CA.Key, t.CA.SCT, c.forReplica(t.Log.Key), t.Time.Key}, k.Name) {
+			service = append(service, k)
+		}
+	}
+	err = c.withServiceKeys(ctx, service, software, func(keys *hsm.Keyring) error {
+		checks = append(checks, c.examineAuthorities(ctx, files, keys)...)
+		return nil
+	})
+	if err != nil {
+		checks = append(checks, verdict("trust: the service's own keys", "", err, "see the checks of these keys"))
+	}
+	return checks
+}
+
+func (c *Config) examineAuthorities(ctx context.Context, files trustFiles, keys *hsm.Keyring) []hsm.Check {
+	root, err := c.rootOf(files, keys)
+	if err == nil {
+		_, err = trust.NewVerifier(root)
+	}
+	checks := []hsm.Check{verdict("trust: the trusted root holds together", c.logConfig().Origin, err, "correct the certificate or key that the message names")}
+
+	authority, err := c.authority(files, keys)
+	if err == nil {
+		_, err = authority.Issue(ctx, trust.Request{Public: keys.ServiceKeys()[0].PublicKey, Identity: trust.KeyIdentity(c.Trust.Value.Issuer, "doctor")})
+	}
+	checks = append(checks, verdict("trust: certificates can be issued", c.Trust.Value.Issuer, err, "renew the issuing authority: hallmark ca issue issuing"))
+
+	clock, err := c.clock(files, keys, trust.StampOptions{})
+	at := time.Time{}
+	if err == nil {
+		var sample [64]byte
+		_, _ = rand.Read(sample[:]) // never fails
+		_, at, err = clock.Stamp(ctx, sample[:])
+	}
+	return append(checks, verdict("trust: time-stamps are given", at.UTC().Format(time.RFC3339), err, "set the clock right, renew the time-stamping certificate, or see why the authority does not answer"))
+}
+
+// examineLog looks whether the log's directory can be written.
+func (c *Config) examineLog() hsm.Check {
+	dir := c.logConfig().Dir
+	const fix = "give this user the directory, on a local disk that is not full"
+	at := dir
+	if _, err := os.Stat(dir); os.IsNotExist(err) {
+		at = filepath.Dir(dir) // it is made at the first start
+	}
+	f, err := os.CreateTemp(at, ".doctor-*")
+	if err == nil {
+		_ = f.Close()
+		err = os.Remove(f.Name())
+	}
+	return verdict("trust: the log can be written", dir, err, fix)
+}
+
+// withServiceKeys opens these keys, and no others, while f runs.
+func (c *Config) withServiceKeys(ctx context.Context, keys []hsm.KeyConfig, software bool, f func(*hsm.Keyring) error) error {
+	var tokens []hsm.Config
+	for _, t := range values(c.Tokens) {
+		if slices.ContainsFunc(keys, func(k hsm.KeyConfig) bool { return k.Token == t.Name }) {
+			tokens = append(tokens, t)
+		}
+	}
+	ring, err := hsm.Open(ctx, tokens, keys, hsm.Options{AllowSoftwareKeys: software})
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	return f(ring)
+}
