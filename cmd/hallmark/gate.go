@@ -99,6 +99,12 @@ func verdictText(w io.Writer, v gate.Verdict) {
 			if !s.At.IsZero() {
 				made = ", made " + s.At.UTC().Format("2006-01-02 15:04 UTC")
 			}
+			if !s.Stamped.IsZero() {
+				made += " by its time-stamp"
+			}
+			if s.Level > 2 {
+				made += fmt.Sprintf(", trust level %d as %s", s.Level, s.Identity)
+			}
 			if !s.Counts {
 				worth = ", which does not count there"
 			}

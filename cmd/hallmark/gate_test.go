@@ -13,8 +13,14 @@ import (
 func TestVerdictTellsWhichSignaturesCount(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
+	stamped := time.Date(2026, 6, 1, 2, 3, 4, 0, time.UTC)
 	verdictText(&b, gate.Verdict{Allow: true, Artifact: "s/a", Target: "r/a", Signatures: []gate.Signature{
-		{File: "a.sigstore.json", Key: "release", Counts: true, At: time.Date(2026, 6, 1, 2, 3, 4, 0, time.UTC)}, {File: "a.sig", Key: "dev"}, {File: "a.x", Problem: "signature-invalid"},
+		{File: "a.sigstore.json", Key: "release", Counts: true, At: stamped, Stamped: stamped, Level: 3, Identity: "https://sign.example/keys/release"},
+	}})
+	require.Contains(t, b.String(), "by key release, made 2026-06-01 02:03 UTC by its time-stamp, trust level 3 as https://sign.example/keys/release\n")
+	b.Reset()
+	verdictText(&b, gate.Verdict{Allow: true, Artifact: "s/a", Target: "r/a", Signatures: []gate.Signature{
+		{File: "a.sigstore.json", Key: "release", Counts: true, At: stamped}, {File: "a.sig", Key: "dev"}, {File: "a.x", Problem: "signature-invalid"},
 	}})
 	require.Equal(t, "ALLOWED  s/a may enter r/a\n  verified  a.sigstore.json by key release, made 2026-06-01 02:03 UTC\n  verified  a.sig by key dev, which does not count there\n", b.String())
 }

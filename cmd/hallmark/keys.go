@@ -22,20 +22,26 @@ func newKeys() *cobra.Command {
 is reachable. Private keys never leave the token; what is printed is public.`,
 		Example: `  hallmark keys list
   hallmark keys generate release-2026 --token hsm
-  hallmark keys show release-2026 --pem > release.pub`,
+  hallmark keys show release-2026 --pem > release.pub
+  hallmark keys distrust release-2026 --from 2026-03-01T12:00:00Z`,
 	}
-	cmd.AddCommand(newKeysList(), newKeysGenerate(), newKeysShow())
+	cmd.AddCommand(newKeysList(), newKeysGenerate(), newKeysShow(), newKeysDistrust())
 	return cmd
 }
 
 func newKeysList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List every key on the configured tokens",
-		Example: `  hallmark keys list --config /etc/hallmark/hallmark.yaml`,
-		Args:    cobra.NoArgs,
+		Use:   "list",
+		Short: "List every key on the configured tokens",
+		Long: `List every key on the configured tokens, with its time. Which keys are distrusted only the
+service knows: with --token-file it is asked, and tells it, too (role status).`,
+		Example: `  hallmark keys list --config /etc/hallmark/hallmark.yaml
+  hallmark keys list --token-file status.token -o json`,
+		Args: cobra.NoArgs,
 	}
 	config, output := configFlag(cmd), outputFlag(cmd)
+	connect, _ := clientFlags(cmd)
+	_ = cmd.Flags().MarkHidden("instance") // keys belong to none
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadTokens(*config)
 		if err != nil {
@@ -45,13 +51,19 @@ func newKeysList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) {
-			rows, now := make([][]string, len(all)), time.Now()
-			for i, k := range all {
-				rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Use), orDash(k.Lane), orDash(k.from()), orDash(k.retired(now)), orDash(k.certified(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
+		asked := cmd.Flags().Lookup("token-file").Value.String() != ""
+		if asked {
+			client, err := connect()
+			if err != nil {
+				return err
 			}
-			table(w, []string{"NAME", "LABEL", "TOKEN", "USE", "LANE", "FROM", "RETIRED", "CERTIFIED", "ALGORITHM", "SPKI", "PROBLEM"}, rows)
-		})
+			said, err := client.Distrusts(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("asking which keys are distrusted: %w", err)
+			}
+			distrusted(all, said.Distrusted)
+		}
+		return show(cmd.OutOrStdout(), *output, all, func(w io.Writer) { keysTable(w, all, asked, time.Now()) })
 	}
 	return cmd
 }

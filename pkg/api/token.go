@@ -23,17 +23,18 @@ const (
 	RolePromote Role = "promote" // promote what the gate lets through, with Hallmark's own identity
 	RoleSweep   Role = "sweep"   // order sweeps and backfills, and read what they found
 	RoleAuditor Role = "auditor" // read the log of key use
+	RoleAdmin   Role = "admin"   // distrust keys
 )
 
 // roles are all of them, in the order in which they are told.
-var roles = []Role{RoleGate, RoleSign, RoleStatus, RolePromote, RoleSweep, RoleAuditor}
+var roles = []Role{RoleGate, RoleSign, RoleStatus, RolePromote, RoleSweep, RoleAuditor, RoleAdmin}
 
 // Token is a caller. The configuration holds only the token's hash, which is worth nothing to who reads it as long as
 // the token is random: make it with "openssl rand -hex 32", hash it with "printf %s TOKEN | sha256sum".
 type Token struct {
 	Name   string `yaml:"name" required:"true" doc:"Who the caller is; stands in logs and verdicts."`
 	SHA256 string `yaml:"sha256" required:"true" doc:"SHA-256 of the bearer token, 64 lowercase hexadecimal characters: printf %s TOKEN | sha256sum"`
-	Roles  []Role `yaml:"roles" required:"true" doc:"What the caller may do: gate, sign, status, promote, sweep, auditor."`
+	Roles  []Role `yaml:"roles" required:"true" doc:"What the caller may do: gate, sign, status, promote, sweep, auditor, admin."`
 }
 
 // Validate reports everything that is wrong with the token by itself, at once.
@@ -48,11 +49,11 @@ func (t Token) Validate() error {
 		errs = append(errs, fmt.Errorf("API token %q: sha256 is that of an empty token", t.Name))
 	}
 	if len(t.Roles) == 0 {
-		errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status, promote, sweep, auditor", t.Name))
+		errs = append(errs, fmt.Errorf("API token %q has no roles; choose from gate, sign, status, promote, sweep, auditor, admin", t.Name))
 	}
 	for _, r := range t.Roles {
 		if !slices.Contains(roles, r) {
-			errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status, promote, sweep, auditor", t.Name, r))
+			errs = append(errs, fmt.Errorf("API token %q has the unknown role %q; choose from gate, sign, status, promote, sweep, auditor, admin", t.Name, r))
 		}
 	}
 	return errors.Join(errs...)

@@ -16,11 +16,12 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 )
 
-// Gatherer looks facts up. Its fields are set once, all are required. It is safe for concurrent use.
+// Gatherer looks facts up. Its fields are set once, all but Trusted are required. It is safe for concurrent use.
 type Gatherer struct {
 	Instances map[string]*artifactory.Client // by configured instance name
 	Ledger    *ledger.Ledger
 	Trust     []hsm.Public // the pinned keys, by which signatures are verified
+	Trusted   Trusted      // who is believed besides; may be zero
 }
 
 // table is every fact, with who looks it up.

@@ -24,7 +24,7 @@ import (
 )
 
 // takeSignatures takes the signatures that stand with the artifact, each verified with the pinned keys over the digest that
-// Artifactory reports. When one was made is known of those that the ledger keeps. One that cannot be read for good is
+// Artifactory reports. When one was made is known of those that are time-stamped, or that the ledger keeps. One that cannot be read for good is
 // there with that as its problem, and so proves nothing.
 func (g *gathering) takeSignatures(ctx context.Context) error {
 	if g.subject.SHA256.IsZero() {
@@ -39,6 +39,9 @@ func (g *gathering) takeSignatures(ctx context.Context) error {
 	likely, rest, err := shelf.Look(ctx, g.client, g.subject, q)
 	if err == nil {
 		v.kept, err = g.Ledger.Signatures(ctx, g.subject.SHA256)
+	}
+	if err == nil {
+		v.distrusted, err = g.Ledger.Distrusted(ctx)
 	}
 	for _, spot := range append(likely, rest...) {
 		if err != nil {
@@ -61,6 +64,8 @@ type verifier struct {
 	keys    []hsm.Public
 	kept    []ledger.Signature
 	digests seal.Digests
+
+	distrusted map[artifact.Digest]ledger.Distrust
 }
 
 // take reads and judges what stands at one spot.
@@ -106,7 +111,15 @@ func (v *verifier) judge(ctx context.Context, e *policy.Evidence, content []byte
 		err := format.Verify(k.PublicKey, v.digests, content)
 		switch problem := seal.Problem(err); problem {
 		case "":
-			e.Key, e.Problem, e.Detail, e.At = k.Name, "", "", v.made(k, e.Format, content)
+			e.Key, e.Problem, e.Detail = k.Name, "", ""
+			judged, err := v.Trusted.Judge(*e, k, v.digests, content)
+			if err != nil {
+				return fmt.Errorf("verifying %s: %w", e.File, err)
+			}
+			if *e = judged; e.Problem == "" {
+				*e = e.Dated(v.made(k, e.Format, content))
+			}
+			e.Distrusted = v.distrusted[k.SPKI].From
 			return nil
 		case reason.SignatureWrongKey:
 		case reason.Undecided:

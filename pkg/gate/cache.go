@@ -26,8 +26,8 @@ type cache struct {
 	asked   *prometheus.CounterVec
 }
 
-// question is all that an answer rests on. What policy makes of the answer, the age of a signature and the retirement of a
-// key included, is judged anew every time.
+// question is all that an answer rests on. What policy makes of the answer, the age of a signature, the time of its
+// key and whether that is distrusted included, is judged anew every time.
 type question struct {
 	content artifact.Digest // of the signature file
 	format  string
@@ -63,9 +63,11 @@ func (c *cache) recall(q question) (policy.Evidence, bool) {
 // keep takes an answer that nothing but the question can change.
 func (c *cache) keep(q question, e policy.Evidence) { c.answers.Add(q, e) }
 
-// trustVersion is another whenever a key is pinned, unpinned, renamed or replaced, or their order changes.
-func trustVersion(trust []hsm.Public) artifact.Digest {
+// trustVersion is another whenever a key is pinned, unpinned, renamed or replaced, or their order changes, and whenever
+// another root is trusted.
+func trustVersion(trust []hsm.Public, trusted Trusted) artifact.Digest {
 	h := sha256.New()
+	fmt.Fprintf(h, "%t%s", trusted.Verifier != nil, trusted.Root)
 	for _, k := range trust {
 		fmt.Fprintf(h, "%d:%s%x", len(k.Name), k.Name, k.SPKI[:])
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // However many files are judged, no more answers are kept than there is room for, and the newest are among them.
@@ -29,7 +30,7 @@ func TestCacheIsBounded(t *testing.T) {
 	require.False(t, ok)
 }
 
-// No two sets of pinned keys have one version.
+// No two sets of pinned keys and trusted roots have one version.
 func TestTrustVersion(t *testing.T) {
 	t.Parallel()
 	one, two := hsm.Public{Name: "a", SPKI: sha256.Sum256([]byte("1"))}, hsm.Public{Name: "b", SPKI: sha256.Sum256([]byte("2"))}
@@ -38,9 +39,13 @@ func TestTrustVersion(t *testing.T) {
 		nil, {one}, {two}, {one, two}, {two, one}, {one, one},
 		{{Name: "b", SPKI: one.SPKI}}, {{Name: "a", SPKI: two.SPKI}}, {{Name: "", SPKI: one.SPKI}}, {{Name: "a1:b", SPKI: one.SPKI}},
 	}
+	root := Trusted{Verifier: &trust.Verifier{}, Root: one.SPKI}
+	roots := []Trusted{{}, root, {Verifier: root.Verifier, Root: two.SPKI}, {Verifier: root.Verifier}}
 	for _, set := range sets {
-		seen[trustVersion(set).String()] = true
+		for _, believed := range roots {
+			seen[trustVersion(set, believed).String()] = true
+		}
 	}
-	require.Len(t, seen, len(sets))
-	require.Equal(t, trustVersion([]hsm.Public{one, two}), trustVersion([]hsm.Public{one, two}))
+	require.Len(t, seen, len(sets)*len(roots))
+	require.Equal(t, trustVersion([]hsm.Public{one, two}, root), trustVersion([]hsm.Public{one, two}, root))
 }

@@ -27,10 +27,11 @@ const (
 	recordTime = 500 * time.Millisecond
 )
 
-// Gate makes verdicts. Its fields are set once, before the first Check; all are required. It is safe for concurrent use.
+// Gate makes verdicts. Its fields are set once, before the first Check; all but Trusted are required. It is safe for concurrent use.
 type Gate struct {
 	Instances map[string]*artifactory.Client
 	Policies  func() *policy.Set
+	Trusted   Trusted      // who is believed besides them; may be zero
 	Trust     []hsm.Public // the pinned keys, accepted or not: a signature by a known wrong key is named as such
 	Ledger    *ledger.Ledger
 	Log       *slog.Logger
@@ -49,7 +50,7 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 	if g.Instances == nil || g.Policies == nil || g.Ledger == nil || g.Log == nil {
 		return errors.New("starting the gate: a dependency is missing")
 	}
-	g.facts = &facts.Gatherer{Instances: g.Instances, Ledger: g.Ledger, Trust: g.Trust}
+	g.facts = &facts.Gatherer{Instances: g.Instances, Ledger: g.Ledger, Trust: g.Trust, Trusted: g.Trusted}
 	g.waits, g.stopping = make(chan struct{}, maxWaits), make(chan struct{})
 	g.verdicts = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
 		Name: "hallmark_gate_verdicts_total",
@@ -61,6 +62,10 @@ func (g *Gate) Init(reg prometheus.Registerer) error {
 		Help:    "Time to a verdict.",
 		Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 10),
 	})
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hallmark_keys_distrusted",
+		Help: "Keys that are distrusted now, so that what they signed since does not pass; not a number while the ledger does not answer.",
+	}, g.distrusted)
 	var err error
 	g.cache, err = newCache(reg)
 	return err

@@ -57,5 +57,5 @@ func (in *inspection) claims(ctx context.Context, log *slog.Logger, refused []re
 var ofSignature = map[reason.Code]bool{
 	reason.SignatureMissing: true, reason.SignatureInvalid: true, reason.SignatureWrongBytes: true, reason.SignatureSwapped: true,
 	reason.SignatureWrongKey: true, reason.SignatureStale: true, reason.SignatureUndated: true, reason.KeyDevelopment: true,
-	reason.KeyRetired: true, reason.PropertyFalse: true,
+	reason.KeyRetired: true, reason.KeyNotYet: true, reason.KeyDistrusted: true, reason.TrustLevelLow: true, reason.PropertyFalse: true,
 }

@@ -7,9 +7,17 @@ import (
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
+
+// Verifier judges what a bundle carries besides its signature; *trust.Verifier is one.
+type Verifier = facts.Verifier
+
+// Trusted is a Verifier with the digest of the trusted root that it judges by. Without one every signature has trust level
+// 2, and is dated by the ledger alone.
+type Trusted = facts.Trusted
 
 // Request asks for one verdict. Artifact names what would be promoted, Target where it would stand; only Target's
 // repository decides which gate policy applies.
@@ -56,14 +64,20 @@ type Signature struct {
 	SHA256  artifact.Digest `json:"sha256"` // of the file that was looked at
 	Problem reason.Code     `json:"problem,omitempty"`
 	Counts  bool            `json:"counts"`
-	At      time.Time       `json:"at,omitzero"` // when it was made, by the ledger's record; zero when that is not known
+	At      time.Time       `json:"at,omitzero"` // when it was made, by its time-stamp, else by the ledger's record; zero when that is not known
+
+	Level    int       `json:"level,omitempty"`    // of trust, when it verified: 2 by a pinned key, 3 by a certificate, in the log, time-stamped
+	Stamped  time.Time `json:"stamped,omitzero"`   // by its time-stamp
+	Recorded time.Time `json:"recorded,omitzero"`  // by the ledger's record
+	Identity string    `json:"identity,omitempty"` // that its certificate names
 }
 
 // signatures tells which files were looked at. What the ledger alone has is no file.
 func (v *Verdict) signatures(demand policy.Demand, found []policy.Evidence) {
 	for _, e := range found {
 		if !e.Kept {
-			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, Counts: demand.Counts(e) == "", At: e.At})
+			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, Counts: demand.Counts(e) == "", At: e.At,
+				Level: e.Level, Stamped: e.Stamped, Recorded: e.Recorded, Identity: e.Identity})
 		}
 	}
 }

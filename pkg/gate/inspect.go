@@ -32,7 +32,8 @@ type inspection struct {
 	client  *artifactory.Client
 	cache   *cache
 	trust   []hsm.Public
-	version artifact.Digest // of trust
+	trusted Trusted
+	version artifact.Digest // of trust and trusted
 	demand  policy.Demand
 	subject artifact.Subject
 	ledger  *ledger.Ledger
@@ -51,7 +52,7 @@ func (g *Gate) newInspection(client *artifactory.Client, demand policy.Demand, s
 	trust := slices.Clone(g.Trust)
 	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
 	return &inspection{
-		client: client, cache: g.cache, trust: trust, version: trustVersion(trust), demand: demand, subject: subject, ledger: g.Ledger,
+		client: client, cache: g.cache, trust: trust, trusted: g.Trusted, version: trustVersion(trust, g.Trusted), demand: demand, subject: subject, ledger: g.Ledger,
 		digests: seal.FromSHA256(subject.SHA256), envelopes: map[artifact.Digest]artifact.Digest{},
 	}
 }
@@ -179,7 +180,8 @@ func (in *inspection) verify(ctx context.Context, format seal.Format, content []
 		err = format.Verify(k.PublicKey, digests, content)
 		switch {
 		case err == nil:
-			return policy.Evidence{Format: format.Name, Key: k.Name}, true, nil
+			e, err = in.trusted.Judge(policy.Evidence{Format: format.Name, Key: k.Name}, k, digests, content)
+			return e, err == nil, err
 		case errors.Is(err, seal.ErrNoDigest):
 			final = false
 			if named {

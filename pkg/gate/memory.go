@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -13,19 +15,19 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 const (
 	// memoryTime bounds each look into the ledger. A verdict makes one when a signature verified or keys are forbidden; a
 	// refusal one more when a signature file is at fault.
 	memoryTime = 2 * time.Second
-	// trustPinned is the level of trust of a signature that verified with a pinned key.
-	trustPinned = 2
 )
 
-// memory is what the ledger remembers of the subject's bytes, read once.
+// memory is what the ledger remembers of the subject's bytes, and which keys are distrusted now, read once.
 type memory struct {
 	signatures []ledger.Signature
+	distrusted map[artifact.Digest]ledger.Distrust
 	read       bool
 }
 
@@ -35,22 +37,40 @@ type memoryError struct{ err error }
 func (e *memoryError) Error() string { return "asking the ledger about signatures: " + e.err.Error() }
 func (e *memoryError) Unwrap() error { return e.err }
 
-// kept are the signatures over the subject's bytes that the ledger has.
-func (in *inspection) kept(ctx context.Context) ([]ledger.Signature, error) {
+// recall reads the memory.
+func (in *inspection) recall(ctx context.Context) (memory, error) {
 	if in.memory.read {
-		return in.memory.signatures, nil
+		return in.memory, nil
 	}
-	answer := make(chan []ledger.Signature, 1) // nobody takes what comes too late
+	answer := make(chan memory, 1) // nobody takes what comes too late
 	err := in.remember(ctx, func(ctx context.Context) error {
-		signatures, err := in.ledger.Signatures(ctx, in.subject.SHA256)
-		answer <- signatures
-		return err
+		m := memory{read: true}
+		var errs [2]error
+		m.signatures, errs[0] = in.ledger.Signatures(ctx, in.subject.SHA256)
+		m.distrusted, errs[1] = in.ledger.Distrusted(ctx)
+		answer <- m
+		return errors.Join(errs[:]...)
 	})
 	if err != nil {
-		return nil, &memoryError{err}
+		return memory{}, &memoryError{err}
 	}
-	in.memory = memory{signatures: <-answer, read: true}
-	return in.memory.signatures, nil
+	in.memory = <-answer
+	return in.memory, nil
+}
+
+// distrusted counts the keys that are.
+func (g *Gate) distrusted() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), memoryTime)
+	defer cancel()
+	answer := make(chan int, 1)
+	if err := within(ctx, func(ctx context.Context) error {
+		now, err := g.Ledger.Distrusted(ctx)
+		answer <- len(now)
+		return err
+	}); err != nil {
+		return math.NaN()
+	}
+	return float64(<-answer)
 }
 
 // remember asks the ledger in bounded time, whatever its driver makes of a context.
@@ -60,22 +80,29 @@ func (in *inspection) remember(ctx context.Context, ask func(context.Context) er
 	return within(ctx, ask)
 }
 
-// date notes when verified signatures were made: only the ledger's record of that very file counts. What was made by
-// somebody else's hand, or changed on the way, stays undated.
+// date notes when verified signatures were made: by the time-stamp in it, else by the ledger's record, which counts for that
+// very file alone. What was made by somebody else's hand, or changed on the way, and is not stamped, stays undated. It also
+// notes from when on the key is distrusted.
 func (in *inspection) date(ctx context.Context, found []policy.Evidence) error {
 	for i := range found {
 		e := &found[i]
 		if e.Problem != "" {
 			continue
 		}
-		kept, err := in.kept(ctx)
+		known, err := in.recall(ctx)
 		if err != nil {
 			return err
 		}
-		e.Level = trustPinned
-		for _, s := range kept {
+		var recorded time.Time
+		for _, s := range known.signatures {
 			if in.name(s.KeySPKI) == e.Key && s.Format == e.Format && in.same(e.SHA256, s.Content) {
-				e.At = s.MadeAt
+				recorded = s.MadeAt
+			}
+		}
+		*e = e.Dated(recorded)
+		for spki, d := range known.distrusted {
+			if in.name(spki) == e.Key {
+				e.Distrusted = d.From
 			}
 		}
 	}
@@ -126,16 +153,17 @@ func (in *inspection) washed(ctx context.Context, found []policy.Evidence) ([]po
 		if slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem == "" && e.Key == key }) {
 			continue
 		}
-		kept, err := in.kept(ctx)
+		known, err := in.recall(ctx)
 		if err != nil {
 			return nil, err
 		}
+		kept := known.signatures
 		i := slices.IndexFunc(kept, func(s ledger.Signature) bool { return in.name(s.KeySPKI) == key })
 		if i < 0 {
 			continue
 		}
 		found = append(found, policy.Evidence{
-			File: "a " + kept[i].Format + " signature", Format: kept[i].Format, Key: key, At: kept[i].MadeAt, Level: trustPinned, Kept: true,
+			File: "a " + kept[i].Format + " signature", Format: kept[i].Format, Key: key, At: kept[i].MadeAt, Recorded: kept[i].MadeAt, Level: trust.LevelKey, Kept: true,
 		})
 	}
 	return found, nil

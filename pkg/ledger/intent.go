@@ -45,11 +45,13 @@ type beginOp struct {
 	replica string
 	expired time.Time // leases from before are over
 	err     error     // told to this caller alone
+
+	distrusted bool // the key is, when it is to be used
 }
 
 // Begin makes the intent durable and takes the lease on its bytes and key, until Sealed, Abandon, or the end of the
 // lease (Config.Lease, prolonged by Renew). It is ErrBusy while another holds that lease, and ErrSealed when signatures in all formats of the
-// intent exist already, so that concurrent duplicates end in one use of the key.
+// intent exist already, so that concurrent duplicates end in one use of the key. A key that is distrusted is ErrDistrusted.
 func (l *Ledger) Begin(ctx context.Context, in Intent) (Intent, error) {
 	if in.StartedAt.IsZero() {
 		in.StartedAt = time.Now()
@@ -67,8 +69,13 @@ func begin(ctx context.Context, tx *sql.Tx, ops []*beginOp) error {
 	if err != nil {
 		return err
 	}
+	distrusted, err := distrusted(ctx, tx)
+	if err != nil {
+		return err
+	}
 	for i, op := range ops {
 		op.intent.ID, op.err = id+int64(i), nil
+		_, op.distrusted = distrusted[op.intent.KeySPKI]
 		if err := op.apply(ctx, tx); err != nil {
 			return err
 		}
@@ -82,6 +89,10 @@ func (op *beginOp) apply(ctx context.Context, tx *sql.Tx) error {
 			op.err = ErrSealed
 		}
 		return err
+	}
+	if op.distrusted {
+		op.err = ErrDistrusted
+		return nil
 	}
 	took, err := op.insert(ctx, tx)
 	if err != nil || took {

@@ -53,6 +53,7 @@ type Ledger struct {
 	promotions *Group[promotionOp]
 	heartbeats *Group[time.Time]
 	sweeps     *Group[sweepWrite]
+	distrusts  *Group[*distrustOp]
 
 	checkpoints  *Group[*checkpointOp]
 	certificates *Group[*certificateOp]
@@ -102,6 +103,7 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.promotions = NewGroup(l, "promotion", writePromotions)
 	l.heartbeats = NewGroup(l, "ping", heartbeat(cfg.Replica))
 	l.sweeps = NewGroup(l, "sweep", applySweeps)
+	l.distrusts = NewGroup(l, "distrust", distrust)
 	l.checkpoints = NewGroup(l, "checkpoint", rememberCheckpoints)
 	l.certificates = NewGroup(l, "certificate", noteCertificates)
 	l.accounts = NewGroup(l, "account", account)

@@ -16,10 +16,33 @@ type Evidence struct {
 	Key     string          `json:"key,omitempty"` // empty when unknown
 	Problem reason.Code     `json:"problem,omitempty"`
 	Detail  string          `json:"detail,omitempty"` // what exactly is wrong, for people
-	At      time.Time       `json:"at,omitzero"`      // when it was made, on the word of the ledger or of a time-stamp; zero when unknown
+	At      time.Time       `json:"at,omitzero"`      // when it was made: Stamped, else Recorded; zero when unknown
 	Level   int             `json:"level,omitempty"`  // of trust, when it verified; 0 means 2: with a pinned key
 	SHA256  artifact.Digest `json:"sha256,omitzero"`  // of the file; zero when it was not read whole
 	Kept    bool            `json:"kept,omitempty"`   // no file of it stands with the artifact, the ledger alone has it: it counts against the artifact, never for it
+
+	Stamped    time.Time `json:"stamped,omitzero"`    // by the time-stamp in it
+	Recorded   time.Time `json:"recorded,omitzero"`   // by the ledger's record of this very file
+	Identity   string    `json:"identity,omitempty"`  // that its certificate names, when the certificate chains to the root of trust
+	Distrusted time.Time `json:"distrusted,omitzero"` // from when on its key is distrusted; zero when it is not
+}
+
+// Dated returns the evidence with the time at which it was made: the time-stamp's word goes before the ledger's.
+func (e Evidence) Dated(recorded time.Time) Evidence {
+	e.Recorded, e.At = recorded, e.Stamped
+	if e.At.IsZero() {
+		e.At = recorded
+	}
+	return e
+}
+
+// signed reports whether the key that the evidence names made it over these bytes, whatever is wrong with the rest.
+func (e Evidence) signed() bool {
+	switch e.Problem {
+	case "", reason.CertificateUntrusted, reason.CertificateExpired, reason.LogProofInvalid, reason.TimestampInvalid:
+		return true
+	}
+	return false
 }
 
 // Counts says why a signature counts for none of the lines of the policies that enforce, or where none does, of those that
@@ -91,6 +114,8 @@ func (r requirement) counts(e Evidence, at time.Time) reason.Code {
 		return reason.SignatureWrongKey
 	case !slices.Contains(r.formats, e.Format):
 		return reason.SignatureMissing
+	case !e.Distrusted.IsZero() && (e.At.IsZero() || !e.At.Before(e.Distrusted)):
+		return reason.KeyDistrusted
 	case e.early(key.From, at):
 		return reason.KeyNotYet
 	case !key.Retired.IsZero() && (e.At.IsZero() || !e.At.Before(key.Retired)):

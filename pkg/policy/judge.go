@@ -88,7 +88,7 @@ func (d Demand) signatures(gates []*gateRule, found []Evidence) []reason.Reason 
 
 // forbidden says which key must not have signed and has.
 func (d Demand) forbidden(g *gateRule, found []Evidence) *reason.Reason {
-	i := slices.IndexFunc(found, func(e Evidence) bool { return e.Problem == "" && slices.Contains(g.forbidden, e.Key) })
+	i := slices.IndexFunc(found, func(e Evidence) bool { return e.signed() && slices.Contains(g.forbidden, e.Key) })
 	if i < 0 {
 		return nil
 	}

@@ -13,7 +13,8 @@ import (
 
 // gravest orders the problems of evidence: what is told first when several files are at fault.
 var gravest = []reason.Code{
-	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.KeyRetired, reason.KeyNotYet, reason.TrustLevelLow,
+	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.CertificateUntrusted, reason.LogProofInvalid,
+	reason.TimestampInvalid, reason.CertificateExpired, reason.KeyDistrusted, reason.KeyRetired, reason.KeyNotYet, reason.TrustLevelLow,
 	reason.SignatureUndated, reason.SignatureStale, reason.KeyDevelopment, reason.SignatureWrongKey,
 }
 
@@ -24,6 +25,11 @@ var problemText = map[reason.Code]string{
 	reason.SignatureSwapped:    "the signature of another artifact",
 	reason.SignatureWrongKey:   "made with a key that is not accepted here",
 	reason.Undecided:           "could not be read",
+
+	reason.CertificateUntrusted: "its certificate is not trusted",
+	reason.CertificateExpired:   "time-stamped outside its certificate's life",
+	reason.LogProofInvalid:      "its proof of being in the log does not hold",
+	reason.TimestampInvalid:     "its time-stamp does not hold",
 }
 
 // refusal explains why one rule is not met. have are the keys that did sign.
@@ -47,6 +53,21 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 		out.Fix = d.remedy(ref, r, have)
 	case reason.SignatureSwapped:
 		out.Message = fmt.Sprintf("a signature file of %s belongs to another artifact: files were swapped, or copied under this name", ref.Name())
+		out.Fix = d.remedy(ref, r, have)
+	case reason.CertificateUntrusted:
+		out.Message = fmt.Sprintf("a signature of %s carries a certificate that is not trusted", ref.Name())
+		out.Fix = d.anew(ref, r, have)
+	case reason.CertificateExpired:
+		out.Message = fmt.Sprintf("a signature of %s was time-stamped outside the life of its certificate", ref.Name())
+		out.Fix = d.anew(ref, r, have)
+	case reason.LogProofInvalid:
+		out.Message = fmt.Sprintf("a signature of %s is not proven to stand in the log", ref.Name())
+		out.Fix = d.anew(ref, r, have)
+	case reason.TimestampInvalid:
+		out.Message = fmt.Sprintf("a signature of %s carries a time-stamp that does not hold", ref.Name())
+		out.Fix = d.anew(ref, r, have)
+	case reason.KeyDistrusted:
+		out.Message = fmt.Sprintf("%s is signed with a distrusted key, and not before it was distrusted as far as is known", ref.Name())
 		out.Fix = d.remedy(ref, r, have)
 	case reason.KeyRetired:
 		out.Message = fmt.Sprintf("%s is signed with a retired key, and not before it was retired as far as is known", ref.Name())
@@ -140,6 +161,10 @@ func (e Evidence) text(r requirement, at time.Time) string {
 		return fmt.Sprintf("%s%s: %s", by, made, cmp.Or(problemText[e.Problem], string(e.Problem)))
 	case e.Kept:
 		return fmt.Sprintf("%s%s, in the ledger alone", by, made)
+	case code == reason.KeyDistrusted && e.At.IsZero():
+		return fmt.Sprintf("%s, made at a time that nothing trustworthy tells; the key is distrusted from %s on", by, minute(e.Distrusted))
+	case code == reason.KeyDistrusted:
+		return fmt.Sprintf("%s%s, which is distrusted from %s on", by, made, minute(e.Distrusted))
 	case code == reason.KeyRetired:
 		return fmt.Sprintf("%s%s, which is retired since %s", by, made, minute(r.words.key(e.Key).Retired))
 	case code == reason.KeyNotYet:
@@ -186,6 +211,11 @@ func (d Demand) remedy(ref artifact.Ref, r requirement, have []string) string {
 	}
 	return fmt.Sprintf("%s signs it with %s only; let %s sign it %s (format %s), then %s",
 		c.rule.rule, linesText(c.rule.lines), r.others(would), too, formats, sign)
+}
+
+// anew is the remedy for a file that carries what is not true: it has to go before another takes its place.
+func (d Demand) anew(ref artifact.Ref, r requirement, have []string) string {
+	return "find out who put it there, or which trusted root is missing here (trust.former); delete the file, then " + d.remedy(ref, r, have)
 }
 
 // others names the keys that are still to sign when those of have did.

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,9 +61,13 @@ func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for signatures of the same bytes: %w", err)
 	}
+	distrusted, err := r.Ledger.Distrusted(ctx)
+	if err != nil {
+		return nil, err
+	}
 	taken := make(map[string]bool) // formats whose plain file name is in use
 	for _, order := range d.Grant.Orders() {
-		p, err := r.plan(d, order, kept, taken)
+		p, err := r.plan(d, order, kept, distrusted, taken)
 		if err != nil {
 			return nil, err
 		}
@@ -87,6 +92,9 @@ func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
 		return &attestError{key: p.key.Name, err: err}
 	}
 	begun, err := r.Ledger.Begin(ctx, p.intent)
+	if errors.Is(err, ledger.ErrDistrusted) { // a moment ago
+		err = &distrustError{distrust: ledger.Distrust{KeyName: p.key.Name, From: time.Now().UTC()}}
+	}
 	if err != nil {
 		return fmt.Errorf("recording the intent to use key %s: %w", p.key.Name, err)
 	}
@@ -98,7 +106,8 @@ func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
 }
 
 // plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.
-func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, taken map[string]bool) (part, error) {
+func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, distrusted distrusts, taken map[string]bool) (part, error) {
+	kept = distrusted.trusted(kept)
 	key, err := r.maker(order, kept)
 	if err != nil {
 		return part{}, &keyError{key: order.Key, err: err}
@@ -129,6 +138,9 @@ func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signatur
 			p.missing, p.intent.Formats = append(p.missing, format), append(p.intent.Formats, name)
 		}
 		p.files = append(p.files, f)
+	}
+	if no, is := distrusted[key.SPKI]; is && len(p.missing) > 0 {
+		return part{}, &distrustError{no}
 	}
 	return p, nil
 }

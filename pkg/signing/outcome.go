@@ -74,13 +74,19 @@ func (r *run) settle(ctx context.Context, subject artifact.Subject, d policy.Dec
 	return unmarked
 }
 
-// refuse settles a file whose content may not be signed as denied; every other cause it returns.
+// refuse settles as denied a file whose content may not be signed, and one that a distrusted key would sign; every other
+// cause it returns.
 func (r *run) refuse(ctx context.Context, subject artifact.Subject, d policy.Decision, cause error) error {
-	no, ok := errors.AsType[*contentError](cause)
-	if !ok {
+	content, isContent := errors.AsType[*contentError](cause)
+	key, isKey := errors.AsType[*distrustError](cause)
+	switch {
+	case isContent:
+		d.Denied = []reason.Reason{content.reason(r)}
+	case isKey:
+		d.Denied = []reason.Reason{key.reason(d)}
+	default:
 		return cause
 	}
-	d.Denied = []reason.Reason{no.reason(r)}
 	return r.settle(ctx, subject, d)
 }
 

@@ -51,6 +51,9 @@ func (s *Service) Init(reg prometheus.Registerer) error {
 	}
 	s.metrics, s.expanding = newMetrics(reg), make(chan struct{}, maxExpanding)
 	s.facts = &facts.Gatherer{Instances: s.Instances, Ledger: s.Ledger, Trust: s.Keys.Keys()}
+	if s.Verifier != nil {
+		s.facts.Trusted.Verifier = s.Verifier
+	}
 	return nil
 }
 

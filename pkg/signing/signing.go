@@ -68,7 +68,7 @@ func (r *run) sign(ctx context.Context, subject artifact.Subject) error {
 	r.enter(stepIntend)
 	w, err := r.intend(ctx, decision)
 	if err != nil {
-		return err
+		return r.refuse(ctx, subject, decision, err)
 	}
 	if err := r.make(ctx, w); err != nil {
 		return r.refuse(ctx, subject, decision, r.abandon(ctx, w, err))

@@ -62,6 +62,8 @@ type seen struct {
 	known map[string]ledger.Known
 	kept  map[artifact.Digest][]ledger.Signature
 	marks map[string]mark
+
+	distrusted distrusts
 }
 
 // mark is what an artifact's properties say. They are never evidence; here they are what is being checked.
@@ -121,6 +123,9 @@ func (p *pass) gather(ctx context.Context) (seen, error) {
 	if f.kept, err = p.Service.Ledger.SignaturesOf(ctx, digests); err != nil {
 		return f, err
 	}
+	if f.distrusted, err = p.Service.Ledger.Distrusted(ctx); err != nil {
+		return f, err
+	}
 	first, last := p.held.Items[0].Updated, p.held.Items[len(p.held.Items)-1].Updated
 	err = p.client.Marked(ctx, p.run.Repo, propState, first, last, func(path string, props map[string][]string) {
 		if _, here := p.held.files[path]; here {
@@ -153,7 +158,12 @@ func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subjec
 			return err
 		}
 		f.reasons = state.reasons
+		kept := known.kept[item.SHA256]
+		no, distrusted := known.distrusted.first(p.Service, d.Grant.Orders())
 		switch {
+		case distrusted && (!state.complete() || len(known.distrusted.trusted(kept)) < len(kept)): // work would be denied, once
+			f.name, f.reasons = foundRefused, []reason.Reason{(&distrustError{no}).reason(d)}
+			f.repair = k.State != ledger.Denied || k.Subject != item.SHA256
 		case !state.complete() && k.State == ledger.Signed && k.Subject != item.SHA256:
 			f.name, f.repair = foundOverwritten, true
 		case len(state.wrong) > 0:
