@@ -79,6 +79,7 @@ func (l *Log) enter(ctx context.Context, leaf []byte, prove bool) (*pending, err
 	if len(leaf) == 0 || len(leaf) > MaxLeaf {
 		return nil, fmt.Errorf("adding to the log: a leaf of %d bytes, it has 1 to %d", len(leaf), MaxLeaf)
 	}
+	defer l.comes()()
 	p := &pending{leaf: leaf, prove: prove, since: time.Now(), done: make(chan struct{})}
 	if err := l.hand(ctx, p); err != nil {
 		return nil, fmt.Errorf("adding to the log: %w", err)
@@ -94,6 +95,14 @@ func (l *Log) enter(ctx context.Context, leaf []byte, prove bool) (*pending, err
 	}
 	l.metrics.took(prove, time.Since(p.since))
 	return p, nil
+}
+
+// comes counts who is here, until gone is called.
+func (l *Log) comes() (gone func()) {
+	n := l.inside.Add(1)
+	for peak := l.peak.Load(); n > peak && !l.peak.CompareAndSwap(peak, n); peak = l.peak.Load() {
+	}
+	return func() { l.inside.Add(-1) }
 }
 
 // hand puts a leaf in the queue. When it returns an error, the leaf is not in the log and never will be.
@@ -117,23 +126,50 @@ func (l *Log) hand(ctx context.Context, p *pending) error {
 // write is the one goroutine that adds: whatever waits while a batch is written becomes the next batch.
 func (l *Log) write() {
 	defer l.proofs.end()
+	var last time.Duration
 	for first := range l.queue {
-		batch := []*pending{first}
-		for len(batch) < batchSize {
-			select {
-			case p, ok := <-l.queue:
-				if !ok {
-					l.writeBatch(batch)
-					return
-				}
-				batch = append(batch, p)
-				continue
-			default:
-			}
-			break
-		}
+		batch := l.collect(first, min(last, maxPatience))
+		begun := time.Now()
 		l.writeBatch(batch)
+		last = time.Since(begun)
 	}
+}
+
+// collect takes what waits, and waits itself for the proofs that are being made: whoever gets one tends to come back with
+// the next leaf, and one large batch is faster for all than two small ones in turn. It is patient for no longer than a
+// batch takes to be written, so that a key that hangs holds up nobody who needs no proof.
+func (l *Log) collect(first *pending, patience time.Duration) []*pending {
+	batch := []*pending{first}
+	expected := int(l.peak.Swap(l.inside.Load()))
+	quiet := l.proofs.quiet()
+	over := time.NewTimer(patience)
+	defer over.Stop()
+	for len(batch) < batchSize && (quiet != nil || len(batch) < expected) {
+		select {
+		case p, ok := <-l.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, p)
+		case <-quiet:
+			quiet = nil
+			over.Reset(comingBack)
+		case <-over.C:
+			quiet, expected = nil, 0
+		}
+	}
+	for len(batch) < batchSize {
+		select {
+		case p, ok := <-l.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
 }
 
 func (l *Log) writeBatch(batch []*pending) {

@@ -37,6 +37,7 @@ func BenchmarkAppend(b *testing.B) {
 					_, err := l.Append(ctx, leaf)
 					return err
 				})
+				b.ReportMetric(float64(b.N)/float64(r.memory.Remembered()), "entries/checkpoint")
 			})
 		}
 	}

@@ -285,3 +285,43 @@ func TestTwoLogsOneMemory(t *testing.T) {
 	_, err = one.Append(t.Context(), leafOf(3))
 	require.NoError(t, err)
 }
+
+// hungKey does not answer until it is released.
+type hungKey struct {
+	*sealtest.Key
+	asked   chan struct{}
+	release chan struct{}
+}
+
+func (k *hungKey) Sign(ctx context.Context, digest []byte) ([]byte, error) {
+	select {
+	case k.asked <- struct{}{}:
+	default:
+	}
+	<-k.release
+	return k.Key.Sign(ctx, digest)
+}
+
+// A key that hangs holds up proofs, and nothing else.
+func TestKeyHangs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.grow(t, 0)
+	key := &hungKey{Key: r.key, asked: make(chan struct{}, 1), release: make(chan struct{})}
+	l, err := audit.Open(t.Context(), r.config, key, r.memory, r.options)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	proven := make(chan error, 1)
+	go func() {
+		_, err := l.Append(t.Context(), leafOf(1))
+		proven <- err
+	}()
+	<-key.asked
+	for i := range 5 {
+		_, err := l.Add(t.Context(), leafOf(2+i))
+		require.NoError(t, err)
+	}
+	require.Empty(t, proven)
+	close(key.release)
+	require.NoError(t, <-proven)
+}

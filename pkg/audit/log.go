@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,8 @@ const (
 	never         = 10 * 365 * 24 * time.Hour
 	collectEvery  = 5 * time.Second
 	queuedLeaves  = 1024
+	maxPatience   = 50 * time.Millisecond
+	comingBack    = time.Millisecond
 	witnessWithin = 10 * time.Second
 )
 
@@ -92,6 +95,8 @@ type Log struct {
 	mu     sync.RWMutex // held for reading while a leaf enters the queue
 	closed bool
 	queue  chan *pending
+	inside atomic.Int64 // callers of Append and Add
+	peak   atomic.Int64 // the most of them since the last batch
 	proofs *unproven
 	adding sync.WaitGroup // the writer and the prover
 	ending chan struct{}  // closed: the publisher has to end

@@ -16,20 +16,46 @@ type unproven struct {
 	mu    sync.Mutex
 	some  *sync.Cond
 	list  []*pending
+	open  int           // those that were taken and are not finished, too
+	none  chan struct{} // closed while open is 0
 	ended bool
 }
 
 func newUnproven() *unproven {
-	u := &unproven{}
+	u := &unproven{none: make(chan struct{})}
 	u.some = sync.NewCond(&u.mu)
+	close(u.none)
 	return u
 }
 
 func (u *unproven) add(more []*pending) {
+	if len(more) == 0 {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.open == 0 {
+		u.none = make(chan struct{})
+	}
 	u.list = append(u.list, more...)
+	u.open += len(more)
 	u.some.Signal()
+}
+
+// finished says that so many are proven, or never will be.
+func (u *unproven) finished(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.open -= n; u.open == 0 {
+		close(u.none)
+	}
+}
+
+// quiet is closed when nobody waits for a proof.
+func (u *unproven) quiet() <-chan struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.none
 }
 
 // end says that nothing is going to be added any more.
@@ -61,6 +87,7 @@ func (l *Log) proveAll() {
 		}
 		err := l.proveThese(context.Background(), waiting)
 		if err == nil {
+			l.proofs.finished(len(waiting))
 			continue
 		}
 		l.metrics.failed("prove")
@@ -68,6 +95,7 @@ func (l *Log) proveAll() {
 		for _, p := range waiting {
 			p.finish(&Unproven{Index: p.index, Err: err})
 		}
+		l.proofs.finished(len(waiting))
 	}
 }
 
