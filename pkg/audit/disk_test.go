@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,6 +52,7 @@ func TestDiskFull(t *testing.T) {
 		return
 	}
 	r := newRig(t)
+	r.options = r.options.Publishing(time.Hour) // what is written when does not depend on the time
 	disk := mounted(t, 0, "size=400k")
 	r.config.Dir = filepath.Join(disk, "log")
 	l := r.open(t)
@@ -71,7 +73,6 @@ func TestDiskFull(t *testing.T) {
 		_, err := l.Append(t.Context(), leaf(next))
 		require.ErrorContains(t, err, "no space left on device")
 	}
-	require.Error(t, l.PublishNow())
 	size, err := l.Size(t.Context())
 	require.NoError(t, err)
 	require.Len(t, proofs, int(size), "what failed is not in")

@@ -86,11 +86,12 @@ type Log struct {
 	guard   *guard
 	release func() error // the lock
 
-	stop      context.CancelFunc // ends Tessera's goroutines
-	appender  *tessera.Appender
-	reader    tessera.LogReader
-	publish   func(ctx context.Context, size uint64, root []byte) ([]byte, error)
-	witnessed func(checkpoint []byte) bool
+	stop       context.CancelFunc // ends Tessera's goroutines
+	appender   *tessera.Appender
+	reader     tessera.LogReader
+	publish    func(ctx context.Context, size uint64, root []byte) ([]byte, error)
+	publishing sync.Mutex // held while a checkpoint is published
+	witnessed  func(checkpoint []byte) bool
 
 	mu     sync.RWMutex // held for reading while a leaf enters the queue
 	closed bool

@@ -42,6 +42,8 @@ func (l *Log) publishAll(ctx context.Context) {
 // publishNow publishes a checkpoint over all that is in the log, unless that has been done: signed by us, countersigned by
 // witnesses, durable.
 func (l *Log) publishNow(ctx context.Context) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
 	size, err := l.reader.IntegratedSize(ctx)
 	if err != nil {
 		return err
