@@ -186,13 +186,13 @@ func (l *Log) writeBatch(batch []*pending) {
 		futures[i] = l.appender.Add(ctx, tessera.NewEntry(p.leaf))
 	}
 	var toProve []*pending
-	failed := false
+	var failed []*pending
 	for i, p := range batch {
 		got, err := futures[i]()
 		if err != nil {
 			l.metrics.failed("write")
-			failed = true
-			p.finish(fmt.Errorf("%w: %w", ErrUnconfirmed, err))
+			p.err = fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+			failed = append(failed, p)
 			continue
 		}
 		l.guard.at("written")
@@ -206,10 +206,13 @@ func (l *Log) writeBatch(batch []*pending) {
 		}
 	}
 	l.proofs.add(toProve)
-	if !failed {
+	if len(failed) == 0 {
 		return
 	}
 	if size, err := l.reader.IntegratedSize(ctx); err == nil {
 		l.sweep(size)
+	}
+	for _, p := range failed {
+		p.finish(p.err)
 	}
 }

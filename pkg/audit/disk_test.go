@@ -1,10 +1,12 @@
 package audit_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +44,7 @@ func mounted(t testing.TB, flags uintptr, options string) string {
 	dir := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", flags, options))
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	return dir
 }
 
@@ -98,18 +100,30 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+// remountReadOnly tries until Tessera, which opens its lock files now and then, holds none open.
+func remountReadOnly(t *testing.T, disk string) {
+	t.Helper()
+	err := syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+	for errors.Is(err, syscall.EBUSY) && t.Context().Err() == nil {
+		runtime.Gosched()
+		err = syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+	}
+	require.NoError(t, err)
+}
+
 // A directory that can no longer be written says so, instead of ending the process as Tessera would.
 func TestReadOnly(t *testing.T) {
 	if !withOwnMounts(t) {
 		return
 	}
 	r := newRig(t)
+	r.options = r.options.Publishing(time.Hour)
 	disk := mounted(t, 0, "size=4m")
 	r.config.Dir = filepath.Join(disk, "log")
 	l := r.open(t)
 	_, err := l.Append(t.Context(), leafOf(0))
 	require.NoError(t, err)
-	require.NoError(t, syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	remountReadOnly(t, disk)
 	_, err = l.Append(t.Context(), leafOf(1))
 	require.ErrorIs(t, err, syscall.EROFS)
 	require.NotErrorIs(t, err, audit.ErrUnconfirmed, "it is not in")
