@@ -80,8 +80,8 @@ func TestKeys(t *testing.T) {
 	s := start(t, sandbox.Config{})
 	require.NoError(t, s.Terminate())
 	type key struct {
-		Name, Label, Token, Lane, Algorithm, SPKI, Pinned, Problem, PEM string
-		Attributes                                                      hsm.Attributes
+		Name, Label, Token, Use, Lane, Algorithm, SPKI, Pinned, Problem, PEM string
+		Attributes                                                           hsm.Attributes
 	}
 	var list []key
 	hallmarkJSON(t, s, 0, &list, "keys", "list")
@@ -112,6 +112,7 @@ func TestKeys(t *testing.T) {
 	r = hallmark(t, s, "keys", "list")
 	require.Contains(t, r.out, "RSA-3072")
 	require.Contains(t, r.out, "printed")
+	require.Contains(t, r.err, "warning: which keys are distrusted is not known", "no service runs")
 
 	for name, args := range map[string][]string{
 		"algorithm":   {"generate", "x", "--token", "hsm", "--algorithm", "RSA-1024"},

@@ -34,7 +34,8 @@ func newKeysList() *cobra.Command {
 		Use:   "list",
 		Short: "List every key on the configured tokens",
 		Long: `List every key on the configured tokens, with its time. Which keys are distrusted only the
-service knows: with --token-file it is asked, and tells it, too (role status).`,
+service knows: with --token-file it is asked, and tells it, too (role status). When it does not
+answer, the keys are listed without that, and a warning says so.`,
 		Example: `  hallmark keys list --config /etc/hallmark/hallmark.yaml
   hallmark keys list --token-file status.token -o json`,
 		Args: cobra.NoArgs,
@@ -58,8 +59,9 @@ service knows: with --token-file it is asked, and tells it, too (role status).`,
 				return err
 			}
 			said, err := client.Distrusts(cmd.Context())
-			if err != nil {
-				return fmt.Errorf("asking which keys are distrusted: %w", err)
+			if err != nil { // keys are listed where no service runs yet, too
+				asked = false
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: which keys are distrusted is not known: %v\n", err)
 			}
 			distrusted(all, said.Distrusted)
 		}
