@@ -141,7 +141,7 @@ func TestCallersNeedTheirRole(t *testing.T) {
 	t.Parallel()
 	s := start(t, sandbox.Config{})
 	require.NoError(t, s.Terminate())
-	edit(t, s.Path("hallmark.yaml"), "roles: [gate, sign, status, promote, sweep, admin]", "roles: [gate]")
+	edit(t, s.Path("hallmark.yaml"), "roles: [gate, sign, status, promote, sweep, admin, auditor]", "roles: [gate]")
 	require.NoError(t, s.Serve(t.Context()))
 	require.Equal(t, 1, hallmark(t, s, "gate", "check", sandbox.Staging+"/x", "--target", sandbox.Release).code)
 	for _, command := range []string{"status", "sign"} {

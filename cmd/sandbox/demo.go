@@ -34,7 +34,7 @@ func newDemo() *cobra.Command {
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		return demo(cmd.Context(), sandbox.Config{Dir: dir, Hallmark: hallmark}, *keep)
+		return demo(cmd.Context(), sandbox.Config{Dir: dir, Hallmark: hallmark, Trust: true}, *keep)
 	}
 	return cmd
 }
@@ -45,6 +45,7 @@ const (
 	unsigned = "manual/1.0/readme.txt"
 	forged   = "manual/1.0/forged.bin"
 	kept     = "app/1.4.3/app.tgz" // uploaded when the world is left running
+	export   = "acme-trust"        // directory of what verifiers believe
 )
 
 // demo tells the story. Every line that says "ok" was checked; the first that is not ends it with an error.
@@ -61,7 +62,7 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 	defer s.Stop()
 	t.s = s
 	t.say("Artifactory  %s   repositories %s, %s", s.Artifactory.URL(), sandbox.Staging, sandbox.Release)
-	t.say("Hallmark     %s   key %s made inside the token", s.URL, sandbox.Key)
+	t.say("Hallmark     %s   key %s made inside the token, as are those of root, authority, clock and log", s.URL, sandbox.Key)
 	t.hallmark(0, "checks passed", "doctor")
 	t.hallmark(0, "as it should be", "webhook", "check")
 
@@ -90,25 +91,26 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 	t.lend(app+".sigstore.json", forged+".sigstore.json")
 	t.hallmark(1, "signature-swapped", "gate", "check", sandbox.Staging+"/"+forged, "--target", sandbox.Release)
 
-	t.chapter("A user fetches the build and checks it with programs that are not ours")
+	t.chapter("A user fetches the build, and once what to believe; then nothing of ours is asked any more")
 	t.fetch(app, app+".sigstore.json", app+".sig")
+	t.hallmark(0, "trusted_root.json", "trust", "export", export)
 	file := path.Base(app)
-	t.shell(0, "Verified OK", "openssl", "dgst", "-sha256", "-verify", s.Path("release.pub"), "-signature", file+".sig", file)
-	if cosign, err := besideMe("cosign"); err == nil {
-		t.shell(0, "Verified OK", cosign, "verify-blob", "--key", s.Path("release.pub"), "--bundle", file+".sigstore.json", "--insecure-ignore-tlog", file)
-	} else {
-		t.say("(with cosign installed: cosign verify-blob --key release.pub --bundle %s.sigstore.json --insecure-ignore-tlog %s)", file, file)
-	}
-	t.hallmark(0, "VERIFIED", "verify", file, "--key", s.Path("release.pub"))
+	t.hallmark(0, "trust level 3", "verify", file, "--trust", export, "--min-level", "3")
+	t.cosign(0, "Verified OK", file)
+	t.shell(0, "Verified OK", "openssl", openssl(file)...)
 
 	t.chapter("Tampered on the way: every verifier refuses")
 	t.tamper(file)
-	t.shell(1, "Verification failure", "openssl", "dgst", "-sha256", "-verify", s.Path("release.pub"), "-signature", file+".sig", file)
-	t.hallmark(1, "signature-wrong-bytes", "verify", file, "--key", s.Path("release.pub"))
+	t.hallmark(1, "signature-wrong-bytes", "verify", file, "--trust", export)
+	t.cosign(1, "error", file)
+	t.shell(1, "Verification failure", "openssl", openssl(file)...)
 
 	t.chapter("Tampered in the repository: the gate refuses what it allowed before")
 	t.replaceUnseen(tool, []byte("trojan"))
 	t.hallmark(1, "signature-wrong-bytes", "gate", "check", sandbox.Staging+"/"+tool, "--target", sandbox.Release)
+
+	t.chapter("An auditor replays the log of key use and holds it against ledger and repositories: all accounted for")
+	t.hallmark(0, "2 with signatures, 0 given up, 0 under way", "audit", "verify", "--trusted-root", export+"/trusted_root.json", "--repositories", sandbox.Staging+","+sandbox.Release)
 	if t.err != nil {
 		return t.err
 	}
@@ -127,6 +129,11 @@ func demo(ctx context.Context, c sandbox.Config, keep bool) error {
 		sandbox.Staging, app, sandbox.Release)
 	<-stopped
 	return nil
+}
+
+// openssl judges the bare signature of a fetched file.
+func openssl(file string) []string {
+	return []string{"dgst", "-sha256", "-verify", export + "/keys/" + sandbox.Key + ".pem", "-signature", file + ".sig", file}
 }
 
 // quoted is one word for a shell, whatever characters the path has.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 )
 
 // The story is told and checked, and what is left running still signs, answers to the command that it tells, and ends
@@ -22,6 +24,7 @@ func TestDemoKeptRunning(t *testing.T) {
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", "../hallmark", ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Symlink(tooltest.Cosign(t), filepath.Join(bin, "cosign")))
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "sandbox"), "demo", "--keep")
 	cmd.Stderr, cmd.Env = os.Stderr, append(os.Environ(), "TMPDIR="+temp)
 	stdout, err := cmd.StdoutPipe()
@@ -41,5 +44,6 @@ func TestDemoKeptRunning(t *testing.T) {
 	}
 	require.NoError(t, cmd.Wait(), told.String())
 	require.Contains(t, told.String(), "ok  "+kept+": uploaded, event, decided, signed, properties")
+	require.NotContains(t, told.String(), "with cosign installed")
 	require.Contains(t, told.String(), "Every step was checked")
 }

@@ -141,6 +141,18 @@ func (t *story) hallmark(code int, text string, args ...string) {
 	t.judge(code, text, got, out)
 }
 
+// cosign has the program that lies beside this one judge a fetched file by its certificate, or tells how it would.
+func (t *story) cosign(code int, text string, file string) {
+	args := []string{"verify-blob", "--bundle", file + ".sigstore.json", "--trusted-root", export + "/trusted_root.json",
+		"--certificate-identity", sandbox.Identity, "--certificate-oidc-issuer", sandbox.Issuer, file}
+	program, err := besideMe("cosign")
+	if err != nil {
+		t.say("(with cosign installed: cosign %s)", strings.Join(args, " "))
+		return
+	}
+	t.shell(code, text, program, args...)
+}
+
 // shell runs a program in the work directory; it must end with the code (1 means: any failure) and print the text.
 func (t *story) shell(code int, text string, program string, args ...string) {
 	if t.err != nil {

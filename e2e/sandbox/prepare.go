@@ -3,38 +3,14 @@ package sandbox
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 )
-
-// modules are the places where distributions put SoftHSM's library.
-var modules = []string{
-	"/usr/lib/softhsm/libsofthsm2.so",
-	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib64/pkcs11/libsofthsm2.so",
-}
-
-// Module finds SoftHSM's PKCS#11 library.
-func Module() (string, error) {
-	for _, m := range modules {
-		if _, err := os.Stat(m); err == nil {
-			return m, nil
-		}
-	}
-	return "", errors.New("SoftHSM is not installed: apt-get install softhsm2")
-}
 
 // prepare makes the directory, the secrets and the addresses.
 func (s *Sandbox) prepare() error {
@@ -136,108 +112,6 @@ func of(instance, name string) string {
 		return name
 	}
 	return name + "-" + instance
-}
-
-// initToken makes a SoftHSM token. SoftHSM's tool takes the PINs as arguments only; they are worth nothing outside this
-// directory.
-func (s *Sandbox) initToken(ctx context.Context) error {
-	conf := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", s.Path("tokens"))
-	if err := os.WriteFile(s.Path("softhsm2.conf"), []byte(conf), 0o600); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "softhsm2-util", "--init-token", "--free", "--label", "hallmark",
-		"--pin", s.tokens["pin"], "--so-pin", s.tokens["so-pin"])
-	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+s.Path("softhsm2.conf"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("making a SoftHSM token: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// makeKey makes the signing key on the token and pins what came out.
-func (s *Sandbox) makeKey(ctx context.Context) error {
-	out, code, err := s.Run(ctx, "keys", "generate", Key, "--token", "hsm", "--algorithm", s.Algorithm, "-o", "json")
-	if err != nil || code != 0 {
-		return fmt.Errorf("making the signing key: %w\n%s", err, out)
-	}
-	var key struct {
-		SPKI string `json:"spki"`
-		PEM  string `json:"pem"`
-	}
-	if err := json.Unmarshal([]byte(out), &key); err != nil {
-		return fmt.Errorf("reading the new key: %w\n%s", err, out)
-	}
-	if err := os.WriteFile(s.Path("release.pub"), []byte(key.PEM), 0o600); err != nil {
-		return err
-	}
-	return s.writeConfig(key.SPKI)
-}
-
-// writeConfig writes hallmark.yaml and the policies.
-func (s *Sandbox) writeConfig(spki string) error {
-	caller := sha256.Sum256([]byte(s.tokens["caller"]))
-	var b strings.Builder
-	fmt.Fprintf(&b, `server:
-  listen: %q
-  metrics: %q
-database:
-  url: %q
-artifactory:
-%stokens:
-  - name: hsm
-    module: %s
-    label: hallmark
-    pin: {file: %s}
-`, strings.TrimPrefix(s.URL, "http://"), strings.TrimPrefix(s.MetricsURL, "http://"), s.Database, s.instances(), s.Module, s.Path("secrets", "pin"))
-	if spki != "" {
-		fmt.Fprintf(&b, "keys:\n  - name: %s\n    token: hsm\n    spki: %s\n    lane: release\n", Key, spki)
-	}
-	if s.Workers > 0 {
-		fmt.Fprintf(&b, "queue:\n  workers: %d\n", s.Workers)
-	}
-	fmt.Fprintf(&b, "policies: {dir: %s, noMatch: skip}\n", s.Path("policies"))
-	if s.Sweep != "" {
-		fmt.Fprintf(&b, "sweep: %s\n", s.Sweep)
-	} else {
-		fmt.Fprint(&b, "sweep: {off: true}\n") // its first run comes at a moment left to chance
-	}
-	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep, admin]}\n", caller)
-	policies := fmt.Sprintf(`kind: SigningPolicy
-name: release-binaries
-owner: release-managers
-match:
-  repositories: [%s]
-  paths: ["app/**"]
-sign:
-  - {key: %s, formats: [%s]}
----
-kind: GatePolicy
-name: libs-release
-owner: release-managers
-target:
-  repositories: [%s]
-require:
-  signatures:
-    - {lane: release, count: 1}
-%s`, Staging, Key, strings.Join(s.Formats, ", "), Release, s.Policies)
-	return errors.Join(
-		os.WriteFile(s.Path("hallmark.yaml"), []byte(b.String()), 0o600),
-		os.WriteFile(filepath.Join(s.Path("policies"), "release.yaml"), []byte(policies), 0o600),
-	)
-}
-
-// instances is the configuration's list of them.
-func (s *Sandbox) instances() string {
-	var b strings.Builder
-	for _, name := range append([]string{Main}, s.Instances...) {
-		url := s.Artifactory.URL()
-		if other := s.Others[name]; other != nil {
-			url = other.URL()
-		}
-		fmt.Fprintf(&b, "  - name: %s\n    url: %s\n    token: {file: %s}\n    promotionToken: {file: %s}\n    webhookSecrets: [{file: %s}]\n", name, url,
-			s.Path("secrets", of(name, "artifactory")), s.Path("secrets", of(name, "promotion")), s.Path("secrets", of(name, "webhook")))
-	}
-	return b.String()
 }
 
 // subscribe makes an instance announce what happens in the repositories that policies name.

@@ -6,15 +6,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 )
@@ -26,9 +21,11 @@ const (
 	Release    = "libs-release-local"
 	Key        = "release-2026"
 	Developer  = "dev1"
-	Annotator  = "mallory"                // may write everything in staging but owns no key
-	Promoter   = "hallmark-promoter"      // the only one who may write to the release repository
-	Subscriber = "hallmark-main-artifact" // what hallmark webhook install makes
+	Annotator  = "mallory"                  // may write everything in staging but owns no key
+	Promoter   = "hallmark-promoter"        // the only one who may write to the release repository
+	Subscriber = "hallmark-main-artifact"   // what hallmark webhook install makes
+	Issuer     = "https://hallmark.example" // of certificates, with Trust; its host names the log
+	Identity   = Issuer + "/keys/" + Key    // in certificates of what policy has Key sign
 )
 
 // Config says where and how. Dir and Hallmark are required.
@@ -48,6 +45,7 @@ type Config struct {
 	Flags     []string              // added to the command line of the service
 	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
 	Instances []string              // names of further instances, each with its own stand-in, secrets and webhook
+	Trust     bool                  // authorities, clock and log on the token: signatures reach trust level 3, and the gate demands it
 }
 
 // Sandbox is a running world. Stop it when done.
@@ -58,27 +56,9 @@ type Sandbox struct {
 	MetricsURL  string
 	Others      map[string]*standin.Server // by name
 	tokens      map[string]string
+	keys, trust string     // of hallmark.yaml
 	reserved    []*os.File // locks on the ports in use
 	process     *process
-}
-
-// process is one run of the service. Anyone may wait for done; err may be read afterwards.
-type process struct {
-	*exec.Cmd
-	done chan struct{}
-	err  error
-}
-
-func (p *process) running() bool {
-	if p == nil {
-		return false
-	}
-	select {
-	case <-p.done:
-		return false
-	default:
-		return true
-	}
 }
 
 // Start builds and starts everything, and returns when the service is ready. What it started is stopped again when it
@@ -99,11 +79,16 @@ func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
 	if err := s.initToken(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.writeConfig(""); err != nil {
+	if err := s.writeConfig(); err != nil {
 		return nil, err
 	}
 	if err := s.makeKey(ctx); err != nil {
 		return nil, err
+	}
+	if s.Trust {
+		if err := s.makeAuthorities(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.Serve(ctx); err != nil {
 		return nil, err
@@ -114,86 +99,6 @@ func Start(ctx context.Context, c Config) (_ *Sandbox, err error) {
 		}
 	}
 	return s, nil
-}
-
-// Serve starts the service and waits until it is ready. Use it after Kill to start it again.
-func (s *Sandbox) Serve(ctx context.Context) error {
-	out := s.Output
-	if out == nil {
-		f, err := os.OpenFile(s.Path("hallmark.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		out = f
-	}
-	p := &process{Cmd: s.Command(context.WithoutCancel(ctx), append([]string{"serve", "--config", s.Path("hallmark.yaml")}, s.Flags...)...), done: make(chan struct{})}
-	p.Stdout, p.Stderr = out, out
-	p.Env = append(p.Env, s.Env...)
-	if err := p.Start(); err != nil {
-		return fmt.Errorf("starting the service: %w", err)
-	}
-	go func() {
-		defer close(p.done)
-		p.err = p.Wait()
-	}()
-	s.process = p
-	return s.ready(ctx)
-}
-
-// ready polls /readyz: the process has no other way to say so.
-func (s *Sandbox) ready(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-s.process.done:
-			log, _ := os.ReadFile(s.Path("hallmark.log"))
-			return fmt.Errorf("the service ended before it was ready: %w\n%s", s.process.err, tail(log))
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the service: %w", ctx.Err())
-		case <-tick.C:
-		}
-	}
-}
-
-// Kill ends the service without warning, as a crash would.
-func (s *Sandbox) Kill() error { return s.signal(syscall.SIGKILL) }
-
-// Terminate asks the service to drain and waits for it.
-func (s *Sandbox) Terminate() error { return s.signal(syscall.SIGTERM) }
-
-func (s *Sandbox) signal(sig syscall.Signal) error {
-	p := s.process
-	if !p.running() {
-		return errors.New("the service does not run")
-	}
-	if err := p.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	<-p.done
-	if sig == syscall.SIGKILL {
-		return nil
-	}
-	return p.err
-}
-
-// PID is the service's process id; 0 when it does not run.
-func (s *Sandbox) PID() int {
-	if !s.process.running() {
-		return 0
-	}
-	return s.process.Process.Pid
 }
 
 // Stop ends everything that Start began. The directory stays.
@@ -238,9 +143,4 @@ func (s *Sandbox) Command(ctx context.Context, args ...string) *exec.Cmd {
 // Path names a file below the sandbox's directory.
 func (s *Sandbox) Path(parts ...string) string {
 	return filepath.Join(append([]string{s.Dir}, parts...)...)
-}
-
-func tail(log []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
