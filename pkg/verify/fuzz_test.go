@@ -21,6 +21,9 @@ func FuzzSignature(f *testing.F) {
 		format, _ := seal.Lookup(name)
 		f.Add(golden(f, format))
 	}
+	for format := range notarized {
+		f.Add(notarizedFile(f, format))
+	}
 	for _, c := range sealtest.Cases(f) {
 		if len(c.Content) < 10_000 {
 			f.Add(c.Content)
@@ -36,21 +39,19 @@ func FuzzSignature(f *testing.F) {
 }
 
 // FuzzArtifact feeds bundles with all that they can carry. Whatever it is: no panic, an error that names one cause, and no
-// level for other bytes.
+// level for other bytes. What is believed is the golden root: each process that fuzzes has to believe the same.
 func FuzzArtifact(f *testing.F) {
-	r, key := verifytest.New(f), sealtest.NewKey(f, "P-256", "release")
-	trust, both := believing(f, r), pinning(f, r, key)
-	right, wrong := verify.Digests(sealtest.Digests(f, artifactText)), verify.Digests(sealtest.Digests(f, "else"))
-	for _, o := range []verifytest.Order{{}, {Image: true}, {Bare: true}, {Image: true, Bare: true}, {Unnamed: true}, {NoStamp: true}, {NoEntry: true}} {
-		o.Key, o.Content = key, []byte(artifactText)
-		f.Add(r.Bundle(o))
+	named, pinned := goldenTrust(f)
+	right, wrong := verify.Digests(sealtest.Digests(f, goldenContent)), verify.Digests(sealtest.Digests(f, "else"))
+	for format := range notarized {
+		f.Add(notarizedFile(f, format))
 	}
-	for _, a := range attacks(f, key) {
+	for _, a := range attacks(f, sealtest.NewKey(f, "P-256", "golden")) { // whose parts are by nobody that is believed
 		f.Add(a.content)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range []string{"sigstore", "sigstore-key", "cosign", "cosign-key"} {
-			for _, trust := range []verify.Trust{trust, both} {
+		for format := range notarized {
+			for _, trust := range []verify.Trust{named, pinned} {
 				found, err := verify.Artifact(trust, format, right, b)
 				if err != nil {
 					require.NotEqual(t, reason.Undecided, verify.Problem(err), "%v", err)
@@ -67,6 +68,7 @@ func FuzzArtifact(f *testing.F) {
 func FuzzReadRoot(f *testing.F) {
 	r := verifytest.New(f)
 	f.Add(r.TrustedRoot())
+	f.Add(notarizedFile(f, "trusted_root"))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if _, err := verify.ReadRoot(content); err != nil {
