@@ -46,13 +46,16 @@ func (v *Verifier) checkCertificate(leaf *x509.Certificate, times []time.Time, f
 	return nil
 }
 
-// chains are the ways from the leaf to a root at a time.
+// chains are the ways from the leaf to a root at a time. That it was the wrong time tells more than any other refusal.
 func (v *Verifier) chains(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	refused := fmt.Errorf("%w: the trusted root lists no CA", ErrCertificate)
 	for _, ca := range v.root.FulcioCertificateAuthorities() {
 		chains, err := ca.Verify(leaf, at)
 		if err == nil {
 			return chains, nil
+		}
+		if errors.Is(refused, ErrStampedOutside) {
+			continue
 		}
 		kind := ErrCertificate
 		if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired {

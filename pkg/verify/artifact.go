@@ -2,15 +2,12 @@ package verify
 
 import (
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
-	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -89,79 +86,6 @@ func more(a, b error) error {
 	return a
 }
 
-// candidate is a key that may have signed.
-type candidate struct {
-	key
-	pinned *Key // nil: only a certificate speaks for it
-}
-
-// candidates lists the keys that may have signed: the certificate's, the one that is named, else every pinned one.
-func (t Trust) candidates(format string, content []byte) ([]candidate, *x509.Certificate, error) {
-	named, leaf, err := names(format, content)
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []candidate
-	for i := range t.Keys {
-		k, err := pinned(t.Keys[i].Public)
-		if err != nil {
-			return nil, nil, err
-		}
-		if named == nil || *named == k.spki {
-			out = append(out, candidate{k, &t.Keys[i]})
-		}
-	}
-	switch {
-	case len(out) == 0 && leaf != nil && t.Root != nil && len(t.Identities) > 0:
-		k, err := pinned(leaf.PublicKey)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
-		}
-		return []candidate{{key: k}}, leaf, nil
-	case len(out) > 0:
-		return out, leaf, nil
-	case named != nil:
-		return nil, nil, fmt.Errorf("%w: the file names the key sha256:%x, which is none of those that are believed", ErrWrongKey, *named)
-	}
-	return nil, nil, fmt.Errorf("%w: the file names no key, and none is pinned that could have made it", ErrWrongKey)
-}
-
-// names tells which key a file says it was made with: the SHA-256 of its SubjectPublicKeyInfo, nil when it does not say, and
-// its certificate.
-func names(format string, content []byte) (*[32]byte, *x509.Certificate, error) {
-	if !bundled[format] {
-		return nil, nil, nil
-	}
-	b, err := readBundle(content)
-	if err != nil {
-		return nil, nil, err
-	}
-	return namedIn(b)
-}
-
-// made is a signature that verifies, and what came with it.
-type made struct {
-	candidate
-	proof
-	digest []byte // that was signed
-}
-
-// made verifies the signature alone.
-func (c candidate) made(format string, d Digests, content []byte) (made, error) {
-	p, err := formats[format](c.key, d, content)
-	if err != nil {
-		return made{}, err
-	}
-	digest, err := p.digest(c.key, d)
-	if err != nil {
-		return made{}, err
-	}
-	if err := c.verify(digest, p.signature); err != nil {
-		return made{}, err
-	}
-	return made{c, p, digest}, nil
-}
-
 // judge looks at all that is not the signature itself.
 func (t Trust) judge(m made, leaf *x509.Certificate, d Digests) (Finding, error) {
 	f := Finding{Level: LevelKey, SPKI: m.spki, Hash: m.hashName()}
@@ -195,6 +119,7 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 		return fmt.Errorf("%w: it holds %d time-stamps and %d log entries, at most %d are read", ErrMalformed, len(tokens), len(entries), maxMaterial)
 	}
 	var clock stamped
+	times := make([]time.Time, 0, len(tokens))
 	for _, token := range tokens {
 		s, err := t.Root.stamp(m.signature, token.GetSignedTimestamp())
 		if err != nil {
@@ -203,6 +128,7 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 		if clock.by == nil || s.at.Before(clock.at) { // the signature existed at the earliest
 			clock = s
 		}
+		times = append(times, s.at)
 	}
 	if clock.by == nil && leaf != nil {
 		return fmt.Errorf("%w: there is none, and a certificate proves nothing without the time of the signature", ErrTime)
@@ -218,7 +144,7 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 		return nil
 	}
 	f.Level = LevelCertificate
-	return t.certificate(f, leaf, clock.at)
+	return t.certificate(f, leaf, times)
 }
 
 // entries judges what the log holds.
@@ -248,11 +174,14 @@ func (t Trust) entries(f *Finding, m made, leaf *x509.Certificate, clock stamped
 	return nil
 }
 
-// certificate judges the chain at the time that is proven.
-func (t Trust) certificate(f *Finding, leaf *x509.Certificate, at time.Time) error {
-	c, err := t.Root.certify(leaf, at)
-	if err != nil {
-		return err
+// certificate judges the chain at every time that a time-stamp states.
+func (t Trust) certificate(f *Finding, leaf *x509.Certificate, times []time.Time) error {
+	var c certified
+	for _, at := range times {
+		var err error
+		if c, err = t.Root.certify(leaf, at); err != nil {
+			return err
+		}
 	}
 	if !t.knows(c) {
 		return fmt.Errorf("%w: it is for %.200q by %.200q, who is none of those that are believed", ErrUntrusted, c.identity, c.issuer)
@@ -270,29 +199,4 @@ func (t Trust) knows(c certified) bool {
 		}
 	}
 	return len(t.Identities) == 0 // then the key is pinned
-}
-
-// namedIn is names of a bundle.
-func namedIn(b *bundle.Bundle) (*[32]byte, *x509.Certificate, error) {
-	switch said := b.VerificationMaterial.Content.(type) {
-	case *bundle.VerificationMaterial_PublicKey:
-		return hinted(said.PublicKey.GetHint()), nil, nil
-	case *bundle.VerificationMaterial_Certificate:
-		leaf, err := x509.ParseCertificate(said.Certificate.GetRawBytes())
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: the certificate cannot be read: %.200s", ErrMalformed, err.Error())
-		}
-		spki := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-		return &spki, leaf, nil
-	}
-	return nil, nil, fmt.Errorf("%w: the bundle has a chain of certificates, expected one certificate or the hint of a key", ErrMalformed)
-}
-
-// hinted is the key that a hint names in our way; nil for any other hint.
-func hinted(hint string) *[32]byte {
-	raw, err := base64.StdEncoding.DecodeString(hint)
-	if err != nil || len(raw) != sha256.Size {
-		return nil
-	}
-	return (*[32]byte)(raw)
 }

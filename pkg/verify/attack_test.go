@@ -93,6 +93,23 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 			Subject: r.IssuingCA.Subject, NotBefore: verifytest.Start, NotAfter: verifytest.Now.AddDate(0, -1, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		}, r.RootCA, nil)
 	})
+	for order, first := range map[string]bool{"after": false, "before": true} {
+		renewed := func(name string, want reason.Code, from time.Time) {
+			add("certificate: "+name+", listed "+order+" the one of then", want, func(r *verifytest.Realm, _ *verifytest.Order) {
+				r.RenewedFirst = first
+				r.Renew(from)
+			})
+		}
+		renewed("none, issuer renewed since", "", verifytest.Now.AddDate(0, 0, 2))
+		renewed("none, issuer renewed before", "", verifytest.Now.AddDate(0, 0, -2))
+		add("certificate: issuer over and renewed too late, listed "+order, reason.CertificateExpired, func(r *verifytest.Realm, _ *verifytest.Order) {
+			r.RenewedFirst = first
+			r.IssuingCA = r.Issue(&x509.Certificate{
+				Subject: r.IssuingCA.Subject, NotBefore: verifytest.Start, NotAfter: verifytest.Now.AddDate(0, -1, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+			}, r.RootCA, nil)
+			r.Renew(verifytest.Now.AddDate(0, 1, 0))
+		})
+	}
 	add("certificate: issuer withdrawn", reason.CertificateUntrusted, func(r *verifytest.Realm, _ *verifytest.Order) {
 		r.IssuerEnd = verifytest.Now.Add(-time.Second)
 	})
@@ -183,6 +200,12 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 	stamp("after the certificate's time", reason.CertificateExpired, func(*verifytest.Realm) verifytest.Stamp {
 		return verifytest.Stamp{At: verifytest.Now.AddDate(0, 0, 2)}
 	})
+	again := func(name string, want reason.Code, at time.Time) {
+		add("time: once more, "+name, want, func(_ *verifytest.Realm, o *verifytest.Order) { o.Again = &verifytest.Stamp{At: at} })
+	}
+	again("within the certificate's time", "", verifytest.Now.Add(time.Minute))
+	again("after the certificate's time", reason.CertificateExpired, verifytest.Now.AddDate(0, 0, 2))
+	again("before the certificate's time", reason.CertificateExpired, verifytest.Now.Add(-time.Hour))
 	add("time: clock withdrawn", reason.TimestampInvalid, func(r *verifytest.Realm, _ *verifytest.Order) { r.ClockEnd = verifytest.Now.Add(-time.Second) })
 	for name, edit := range map[string]func(c *x509.Certificate){
 		"for more than time":    func(c *x509.Certificate) { c.ExtraExtensions = usages(t, true, 8, 3) },

@@ -53,6 +53,8 @@ func (r *Root) certify(leaf *x509.Certificate, at time.Time) (certified, error) 
 	return c, nil
 }
 
+// chain is the way from a certificate to a root at a time. An authority whose certificate was renewed with the same key is listed
+// twice: one of the two is enough. That it was the wrong time tells more than any other refusal.
 func (r *Root) chain(leaf *x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
 	failed := fmt.Errorf("%w: the trusted root lists no issuer of certificates", ErrUntrusted)
 	for _, a := range r.issuers {
@@ -60,13 +62,14 @@ func (r *Root) chain(leaf *x509.Certificate, at time.Time) ([]*x509.Certificate,
 			CurrentTime: at, Roots: a.roots, Intermediates: a.middle, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		})
 		switch life := a.life(leaf); {
-		case err == nil && !a.holds(at):
-			failed = fmt.Errorf("%w: its authority, %s, counts from %s, signed at %s", ErrUntrusted, a.name, a.window, moment(at))
-		case err == nil && len(chains[0]) > 1:
+		case err == nil && len(chains[0]) > 1 && a.holds(at):
 			return chains[0], nil
+		case errors.Is(failed, ErrExpired):
+		case err == nil:
+			failed = fmt.Errorf("%w: its authority, %s, counts from %s, signed at %s", ErrUntrusted, a.name, a.window, moment(at))
 		case leaf.CheckSignatureFrom(a.chain[0]) == nil && !life.holds(at):
-			return nil, fmt.Errorf("%w: it was valid from %s by %s, signed at %s", ErrExpired, life, a.name, moment(at))
-		case err != nil && !errors.Is(failed, ErrExpired):
+			failed = fmt.Errorf("%w: it was valid from %s by %s, signed at %s", ErrExpired, life, a.name, moment(at))
+		default:
 			failed = fmt.Errorf("%w: %.200s", ErrUntrusted, err.Error())
 		}
 	}

@@ -32,7 +32,8 @@ type Order struct {
 
 	Leaf  Leaf
 	Stamp Stamp
-	More  int // log entries that follow
+	Again *Stamp // one more
+	More  int    // log entries that follow
 
 	NoEntry, NoStamp bool
 	Certificate      []byte                                                      // instead of one that is made here
@@ -87,7 +88,11 @@ func (r *Realm) Bundle(o Order) []byte {
 		material["tlogEntries"] = []any{entry}
 	}
 	if !o.NoStamp {
-		material["timestampVerificationData"] = object{"rfc3161Timestamps": []object{{"signedTimestamp": r.Stamp(signature, o.Stamp)}}}
+		stamps := []object{{"signedTimestamp": r.Stamp(signature, o.Stamp)}}
+		if o.Again != nil {
+			stamps = append(stamps, object{"signedTimestamp": r.Stamp(signature, *o.Again)})
+		}
+		material["timestampVerificationData"] = object{"rfc3161Timestamps": stamps}
 	}
 	b := object{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": material}
 	if o.Image {

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ type Realm struct {
 	Tlog                                  *Log
 	CT                                    *ecdsa.PrivateKey
 	Origin                                string
+	Renewed                               *CA       // the issuer's certificate of later, with the same key; nil: there is none
+	RenewedFirst                          bool      // in the trusted root
 	IssuerEnd, ClockEnd, LogEnd           time.Time // until when the trusted root lets them count; zero for ever
 }
 
@@ -94,6 +97,16 @@ func (r *Realm) Issue(template *x509.Certificate, by *CA, edit func(*x509.Certif
 	}
 	c.Certificate = r.sign(template, by, c.Key.Public())
 	return c
+}
+
+// Renew certifies the issuer's key again, from a time on.
+func (r *Realm) Renew(from time.Time) {
+	r.Helper()
+	old := r.IssuingCA
+	r.Renewed = &CA{Key: old.Key, Certificate: r.sign(&x509.Certificate{
+		Subject: old.Subject, NotBefore: from, NotAfter: from.AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}, SubjectKeyId: old.SubjectKeyId,
+	}, r.RootCA, old.Key.Public())}
 }
 
 func (r *Realm) sign(template *x509.Certificate, by *CA, pub crypto.PublicKey) *x509.Certificate {
@@ -215,11 +228,18 @@ func (r *Realm) TrustedRoot() []byte {
 	authority := func(uri string, end time.Time, chain ...*CA) object {
 		return object{"subject": object{"organization": "Example", "commonName": chain[0].Subject.CommonName}, "uri": uri, "certChain": certificates(chain...), "validFor": valid(end)}
 	}
+	issuers := []object{authority("https://ca.hallmark.example", r.IssuerEnd, r.IssuingCA, r.RootCA)}
+	if r.Renewed != nil {
+		issuers = append(issuers, authority("https://ca.hallmark.example", time.Time{}, r.Renewed, r.RootCA))
+	}
+	if r.RenewedFirst {
+		slices.Reverse(issuers)
+	}
 	b, err := json.MarshalIndent(object{
 		"mediaType":              "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
 		"tlogs":                  []object{log(r.Origin, r.Tlog.Key.Public(), r.LogEnd)},
 		"ctlogs":                 []object{log("ct.hallmark.example", r.CT.Public(), time.Time{})},
-		"certificateAuthorities": []object{authority("https://ca.hallmark.example", r.IssuerEnd, r.IssuingCA, r.RootCA)},
+		"certificateAuthorities": issuers,
 		"timestampAuthorities":   []object{authority("https://time.hallmark.example", r.ClockEnd, r.ClockLeaf, r.ClockCA)},
 	}, "", "  ")
 	require.NoError(r, err)
