@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +45,9 @@ type trustFlags struct {
 	lane                   string
 }
 
+// lanes are the values of --lane.
+var lanes = []string{policy.LaneRelease, policy.LaneDevelopment, "any"}
+
 func (f *trustFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.dir, "trust", "", "directory that the publisher made with hallmark trust export")
@@ -62,7 +67,7 @@ func (f *trustFlags) add(cmd *cobra.Command) {
 	for _, id := range []string{"identity", "identity-regexp", "issuer", "issuer-regexp"} {
 		cmd.MarkFlagsMutuallyExclusive("trust", id)
 	}
-	_ = cmd.RegisterFlagCompletionFunc("lane", cobra.FixedCompletions([]cobra.Completion{policy.LaneRelease, policy.LaneDevelopment, "any"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("lane", cobra.FixedCompletions(lanes, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // none reports whether nothing is believed but checksums.
@@ -73,6 +78,9 @@ func (f *trustFlags) load() (believed, error) {
 	b := believed{dir: f.dir, root: f.root}
 	named := f.identity != "" || f.identityLike != "" || f.issuer != "" || f.issuerLike != ""
 	both := (f.identity != "" || f.identityLike != "") && (f.issuer != "" || f.issuerLike != "")
+	if !slices.Contains(lanes, f.lane) {
+		return b, fmt.Errorf("--lane %q is unknown: one of %s", f.lane, strings.Join(lanes, ", "))
+	}
 	switch {
 	case f.root == "" && named:
 		return b, errors.New("--identity and --issuer say whose certificates count: they go with --trusted-root")

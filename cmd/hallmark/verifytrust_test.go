@@ -186,6 +186,11 @@ func TestVerifyRefusals(t *testing.T) {
 			if name == "development" {
 				h.verify(t, exitOK, file, "--trust", h.at("trust"), "--lane", "any")
 				h.verify(t, exitOK, file, "--trust", h.at("trust"), "--lane", "development")
+				r := command(t, "verify", file, "--trust", h.at("trust"), "--lane", "developement")
+				require.Equal(t, exitUndecided, r.code)
+				require.Contains(t, r.err, `--lane "developement" is unknown: one of release, development, any`)
+				v := h.verify(t, exitRefused, file, "--trust", h.export(nil), "--lane", "development", "--bundle", file+".sigstore.json")
+				require.Contains(t, v.Reasons[0].Fix, "leave --lane out")
 			}
 		})
 	}

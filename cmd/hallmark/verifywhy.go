@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/verify"
 )
@@ -27,6 +28,9 @@ func (c *verifier) refusal(s signatureFile, sha256 string, err error) reason.Rea
 	}
 	if remedy, ok := remedies[s.Problem]; ok {
 		r.Fix, r.Who = remedy.fix, remedy.who
+	}
+	if s.Problem == reason.KeyDevelopment && c.Lane == policy.LaneDevelopment {
+		r.Fix = "leave --lane out for what is released; --lane any takes keys of every lane"
 	}
 	return r
 }
