@@ -95,12 +95,12 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 	}, work); err != nil {
 		return nil, err
 	}
-	s.sweeper = &signing.Sweeper{Service: signer, Accept: s.queue.Accept, Config: c.Sweep.Value}
-	if err = s.sweeper.Init(s.metrics); err != nil {
-		return nil, err
-	}
 	s.gate = &gate.Gate{Instances: s.instances, Policies: s.policySet, Trust: s.keys.Keys(), Trusted: s.attested.trusted(), Ledger: s.ledger, Log: log}
 	if err = s.gate.Init(s.metrics); err != nil {
+		return nil, err
+	}
+	s.sweeper = &signing.Sweeper{Service: signer, Accept: s.queue.Accept, Standing: s.gate.Standing, Config: c.Sweep.Value}
+	if err = s.sweeper.Init(s.metrics); err != nil {
 		return nil, err
 	}
 	s.promotion = &promotion.Service{

@@ -68,6 +68,7 @@ type setup struct {
 // rig is a signing service between a real server, a real token and a real database.
 type rig struct {
 	from     map[string]time.Time // when the time of keys begins; set before setPolicy
+	retired  map[string]time.Time // and when it ends
 	t        *testing.T
 	art      *standin.Server
 	client   *artifactory.Client
@@ -170,7 +171,7 @@ func (r *rig) setPolicy(noMatch policy.NoMatch, text string) {
 	r.t.Helper()
 	v := policy.Vocabulary{Formats: seal.Formats(), Apart: seal.Apart(), Kinds: seal.Kinds()}
 	for _, k := range r.keys.Keys() {
-		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, From: r.from[k.Name]})
+		v.Keys = append(v.Keys, policy.Key{Name: k.Name, Lane: k.Lane, From: r.from[k.Name], Retired: r.retired[k.Name]})
 	}
 	r.policies.Store(policytest.Set(r.t, noMatch, v, map[string]string{"release.yaml": text}))
 }

@@ -11,8 +11,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 )
 
 // The kinds of sweeps, the most urgent first.
@@ -38,7 +41,10 @@ func SweepKinds() []string {
 type Sweeper struct {
 	Service *Service // required, after its Init
 	Accept  func(ctx context.Context, ev ledger.Event) error
-	Config  SweepConfig
+	// Standing is how the gate judges the signatures of what stands where it guards: (*gate.Gate).Standing. The sweep has no
+	// opinion of its own.
+	Standing func(ctx context.Context, demand policy.Demand, subject artifact.Subject) (found []policy.Evidence, refused []reason.Reason, err error)
+	Config   SweepConfig
 
 	cfg     SweepConfig
 	metrics *sweepMetrics
@@ -63,7 +69,7 @@ const (
 
 // Init registers the metrics and checks that nothing was left out.
 func (w *Sweeper) Init(reg prometheus.Registerer) error {
-	if w.Service == nil || w.Accept == nil {
+	if w.Service == nil || w.Accept == nil || w.Standing == nil {
 		return errors.New("starting the sweep: a dependency is missing")
 	}
 	if err := w.Config.Validate(); err != nil {

@@ -40,7 +40,7 @@ func (r *rig) sweeper(cfg signing.SweepConfig) *sweeper {
 	r.t.Helper()
 	s := &sweeper{r: r, queue: r.queue(), metrics: prometheus.NewRegistry()}
 	require.NoError(r.t, s.queue.Start(context.Background()))
-	s.Sweeper = &signing.Sweeper{Service: r.service, Accept: s.queue.Accept, Config: cfg}
+	s.Sweeper = &signing.Sweeper{Service: r.service, Accept: s.queue.Accept, Standing: r.gate().Standing, Config: cfg}
 	require.NoError(r.t, s.Init(s.metrics))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -54,7 +54,7 @@ func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []p
 					ours = s.Content
 				}
 			}
-			problem, err := v.file(ctx, file, format, []hsm.Public{key}, ours, expected)
+			problem, err := v.file(ctx, file, format, key, ours, expected)
 			if err != nil {
 				return nil, err
 			}
@@ -81,36 +81,15 @@ func (s *inspection) add(item artifactory.Item, file, key string, problem reason
 	s.reasons = append(s.reasons, r)
 }
 
-// evidence verifies whatever signatures stand with an artifact, with every pinned key.
-func (p *pass) evidence(ctx context.Context, subject artifact.Subject, keys, formats []string) ([]policy.Evidence, error) {
-	if subject.Kind != artifact.KindFile {
-		return p.shelfEvidence(ctx, subject, keys, formats)
-	}
-	v := &verifier{pass: p, item: artifactory.Item{Info: subject.Info}, digests: seal.FromSHA256(subject.SHA256)}
-	var found []policy.Evidence
-	for _, c := range seal.Candidates(subject.Ref.Name(), keys, formats) {
-		format, _ := seal.Lookup(c.Format)
-		problem, err := v.file(ctx, c.Name, format, p.Service.Keys.Keys(), nil, true)
-		if err != nil {
-			return nil, err
-		}
-		if problem != reason.SignatureMissing {
-			found = append(found, policy.Evidence{File: c.Name, Format: c.Format, Key: v.by, Problem: problem})
-		}
-	}
-	return found, nil
-}
-
 // verifier holds the digests of one artifact, which are made when a key needs others than Artifactory reports.
 type verifier struct {
 	*pass
 	item    artifactory.Item
 	digests seal.Digests
-	by      string // the key that verified last
 }
 
 // file says what is wrong with a signature file: nothing, that it is missing, or why it does not verify.
-func (v *verifier) file(ctx context.Context, name string, format seal.Format, keys []hsm.Public, ours []byte, expected bool) (reason.Code, error) {
+func (v *verifier) file(ctx context.Context, name string, format seal.Format, key hsm.Public, ours []byte, expected bool) (reason.Code, error) {
 	ref := v.item.Ref.Beside(name)
 	digest, here := v.near(ref.Path)
 	if !here && !expected {
@@ -140,20 +119,10 @@ func (v *verifier) file(ctx context.Context, name string, format seal.Format, ke
 			return "", err
 		}
 	}
-	problem := reason.SignatureWrongKey
-	v.by = ""
-	for _, k := range keys {
-		err := v.verify(ctx, k, format, content, same)
-		switch code := seal.Problem(err); code {
-		case "":
-			v.by = k.Name
-			return "", nil
-		case reason.Undecided:
-			return "", err
-		case reason.SignatureWrongKey:
-		default:
-			problem = code
-		}
+	err := v.verify(ctx, key, format, content, same)
+	problem := seal.Problem(err)
+	if problem == reason.Undecided {
+		return "", err
 	}
 	return problem, nil
 }

@@ -2,7 +2,6 @@ package signing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,9 +10,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
-	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
-	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
 // What a sweep can find about a file.
@@ -183,37 +180,6 @@ func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subjec
 	return nil
 }
 
-// unclaimed judges what no signing policy wants signed: a gate may guard the place, and properties may lie.
-func (p *pass) unclaimed(ctx context.Context, f *finding, subject artifact.Subject, claims bool) error {
-	f.name = foundUncovered
-	demand, guarded := p.policies.Demand(f.item.Ref)
-	if !guarded && !claims {
-		return nil
-	}
-	keys, formats := p.keyNames(), slices.DeleteFunc(seal.Formats(), func(f string) bool { return slices.Contains(seal.Apart(), f) })
-	if guarded {
-		keys, formats = demand.Keys(), demand.Formats()
-	}
-	found, err := p.evidence(ctx, subject, keys, formats)
-	if err != nil {
-		return err
-	}
-	good := slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem == "" })
-	switch {
-	case guarded:
-		f.name, f.reasons = foundSigned, demand.Judge(found)
-		if len(f.reasons) > 0 {
-			f.name = foundUnsigned
-			if slices.ContainsFunc(found, func(e policy.Evidence) bool { return e.Problem != "" }) {
-				f.name = foundWrong
-			}
-		}
-	case !good:
-		f.name, f.reasons = foundLying, []reason.Reason{falseProperty(f.item, mark{state: "signed"})}
-	}
-	return nil
-}
-
 // lost reports whether the event about these bytes never arrived. A file that no event had announced by the time of an
 // earlier sweep was counted then: it is counted again only when it still has to be repaired.
 func (p *pass) lost(f *finding, k ledger.Known) bool {
@@ -225,33 +191,6 @@ func (p *pass) lost(f *finding, k ledger.Known) bool {
 	return !slices.ContainsFunc(k.Events, func(e ledger.Arrived) bool {
 		return e.SHA256 == sha || e.SHA256 == "" && e.At.After(came.Add(-lateness))
 	})
-}
-
-// signatureFile judges a file that is named like a signature file: its artifact must be there.
-func (p *pass) signatureFile(ctx context.Context, f *finding) error {
-	owners := seal.Owners(f.item.Ref.Name(), p.keyNames())
-	f.name = foundSignature
-	for _, o := range owners {
-		if _, ok := p.near(f.item.Ref.Beside(o).Path); ok {
-			return nil
-		}
-	}
-	for _, o := range owners {
-		_, err := p.client.Info(ctx, f.item.Ref.Beside(o))
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, artifact.ErrGone), errors.Is(err, artifactory.ErrNotFile), errors.Is(err, artifactory.ErrPath):
-		default:
-			return err
-		}
-	}
-	f.name = foundOrphan
-	f.reasons = []reason.Reason{{
-		Code: reason.SignatureOrphaned, Message: "a signature file lies there without its artifact", Found: f.item.Ref.String(),
-		Expected: f.item.Ref.Beside(owners[0]).String() + " beside it", Fix: "delete it, or bring the artifact back", Who: "the repository's owner",
-	}}
-	return nil
 }
 
 func unspeakable(item artifactory.Item, why error) reason.Reason {
@@ -267,16 +206,4 @@ func (p *pass) keyNames() (names []string) {
 		names = append(names, k.Name)
 	}
 	return names
-}
-
-func falseProperty(item artifactory.Item, m mark) reason.Reason {
-	found := propState + "=" + m.state + " without signature files that verify"
-	if len(m.sha256) > 0 && !slices.Equal(m.sha256, []string{item.SHA256.String()}) {
-		found = propSHA256 + "=" + plain(strings.Join(m.sha256, ",")) + ", and the bytes are " + item.SHA256.String()
-	}
-	return reason.Reason{
-		Code: reason.PropertyFalse, Message: "the artifact's properties say that it is signed, which is not so", Found: found,
-		Expected: "properties as Hallmark sets them; the gate never believes them", Fix: "find out who may annotate there, then: hallmark sign " + item.Ref.String(),
-		Who: "the repository's owner",
-	}
 }

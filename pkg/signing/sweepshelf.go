@@ -58,23 +58,6 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 	return state, nil
 }
 
-// shelfEvidence is evidence for the same.
-func (p *pass) shelfEvidence(ctx context.Context, subject artifact.Subject, keys, formats []string) ([]policy.Evidence, error) {
-	stored, err := p.stored(ctx, subject, shelf.Query{Keys: keys, Formats: formats})
-	if errors.Is(err, artifactory.ErrTooMany) {
-		return []policy.Evidence{{File: subject.Ref.Name(), Problem: reason.SignaturesTooMany, Detail: err.Error()}}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var found []policy.Evidence
-	for _, s := range stored {
-		name, problem := p.by(s, subject, p.Service.Keys.Keys(), nil)
-		found = append(found, policy.Evidence{File: s.name, Format: s.format.Name, Key: name, Problem: problem})
-	}
-	return found, nil
-}
-
 // standing is a signature that stands with an artifact.
 type standing struct {
 	name    string
