@@ -34,6 +34,7 @@ var parts = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"files", measureFiles},
+	{"trust", measureTrust},
 	{"large", measureLarge},
 	{"burst", measureBurst},
 	{"sweep", measureSweep},
@@ -62,7 +63,7 @@ func newRoot() *cobra.Command {
 	b := &bench{}
 	cmd := &cobra.Command{
 		Use:          "bench [part...]",
-		Short:        "Measure: files, large, burst, sweep, build, images, gate, replay (default: all)",
+		Short:        "Measure: files, trust, large, burst, sweep, build, images, gate, replay (default: all)",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&b.bin, "bin", "bin", "directory with the hallmark and cosign binaries")
