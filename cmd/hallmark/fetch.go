@@ -49,7 +49,7 @@ Exit status: 0 in place, 1 refused, 2 not fetched.`,
 	var f fetchFlags
 	f.trustFlags.add(cmd)
 	f.source.add(cmd)
-	cmd.Flags().StringVar(&f.to, "to", "", "file or directory to put it in; the name in the repository, here, if not given")
+	cmd.Flags().StringVar(&f.to, "to", "", "file, or directory with a slash at its end, to put it in, made if it is missing; the name in the repository, here, if not given")
 	cmd.Flags().IntVar(&f.minLevel, "min-level", verify.LevelKey, "refuse what is trusted less: 2 or 3")
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "replace what stands there already")
 	cmd.Flags().BoolVar(&f.signatures, "signatures", false, "put the signature files beside it")

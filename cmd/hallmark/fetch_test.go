@@ -98,6 +98,23 @@ func TestFetch(t *testing.T) {
 	require.Equal(t, []string{"app.tgz"}, held)
 }
 
+// Folders that are missing are made, and gone again when nothing comes into them.
+func TestFetchMakesFolders(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, nil)
+	_, held := s.fetch(t.Context(), exitOK, "--to", filepath.Join(s.folder, "a", "b")+"/")
+	require.Equal(t, []string{"a"}, held)
+	require.FileExists(t, filepath.Join(s.folder, "a", "b", "app.tgz"))
+	_, held = s.fetch(t.Context(), exitOK, "--to", filepath.Join(s.folder, "c", "mine.tgz"))
+	require.Equal(t, []string{"a", "c"}, held)
+	require.FileExists(t, filepath.Join(s.folder, "c", "mine.tgz"))
+	s.upload(shopPath, []byte("something else"))
+	_, held = s.fetch(t.Context(), exitRefused, "--to", filepath.Join(s.folder, "d", "e")+"/")
+	require.Equal(t, []string{"a", "c"}, held)
+	r, _ := s.fetch(t.Context(), exitUndecided, "--to", filepath.Join(s.folder, "c", "mine.tgz", "x")+"/")
+	require.Contains(t, r.err, "not a directory")
+}
+
 // Whatever goes wrong, nothing is left: neither half of the file nor the place where it was checked.
 func TestFetchLeavesNothing(t *testing.T) {
 	t.Parallel()

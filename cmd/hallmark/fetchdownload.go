@@ -32,6 +32,11 @@ func (d *download) run(ctx context.Context, c *verifier) (_ verification, err er
 	if err != nil {
 		return verification{}, err
 	}
+	unmade, err := makeFolder(filepath.Dir(d.to))
+	defer unmade() // unless something is in it by then
+	if err != nil {
+		return verification{}, fmt.Errorf("making a place for the download: %w", err)
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(d.to), ".hallmark-fetch-")
 	if err != nil {
 		return verification{}, fmt.Errorf("making a place for the download: %w", err)
@@ -61,6 +66,22 @@ func (d *download) run(ctx context.Context, c *verifier) (_ verification, err er
 		}
 	}
 	return relocated(v, dir, filepath.Dir(d.to)), nil
+}
+
+// makeFolder makes a folder and those above it. What it returns removes those that it made, and that are empty.
+func makeFolder(folder string) (unmade func(), err error) {
+	var made []string
+	for at := folder; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		made = append(made, at)
+	}
+	return func() {
+		for _, at := range made {
+			_ = os.Remove(at)
+		}
+	}, os.MkdirAll(folder, 0o755) // #nosec G301 -- the user's umask decides
 }
 
 // readSignatures stores all signature files of the artifact beside the file.
