@@ -82,8 +82,8 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		}
 		answer := auditReport{report.Alarms() == 0, report}
 		if answer.OK && *update {
-			if err := writeKept((*keptFiles)[0], []byte(report.Checkpoint)); err != nil {
-				return err
+			if err := putFile((*keptFiles)[0], []byte(report.Checkpoint), 0o600); err != nil {
+				return fmt.Errorf("keeping the checkpoint: %w", err)
 			}
 		}
 		if err := show(cmd.OutOrStdout(), *output, answer, func(w io.Writer) { auditText(w, r.String(), answer) }); err != nil {
@@ -147,18 +147,6 @@ func keptHeads(files []string, keys []audit.Key, mayLack bool) (kept []audit.Kep
 		kept = append(kept, audit.Kept{Where: file, Size: h.Size, Root: h.Root})
 	}
 	return kept, nil
-}
-
-// writeKept replaces the file at once or not at all.
-func writeKept(file string, text []byte) error {
-	next := file + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
-		return fmt.Errorf("keeping the checkpoint: %w", err)
-	}
-	if err := os.Rename(next, file); err != nil {
-		return fmt.Errorf("keeping the checkpoint: %w", err)
-	}
-	return nil
 }
 
 func auditText(w io.Writer, where string, a auditReport) {

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,33 +82,4 @@ func readCertificates(file string) ([]*x509.Certificate, error) {
 // withoutRoot is what the file of a certificate holds.
 func withoutRoot(chain []*x509.Certificate) []*x509.Certificate {
 	return slices.Clone(chain[:max(len(chain)-1, 1)])
-}
-
-// writeNew gives a new file its content at once, and refuses when there is one by that name: fs.ErrExist. With replace it
-// takes the place of what is there. Certificates are public.
-func writeNew(name string, content []byte, replace bool) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { // #nosec G301 -- certificates are public
-		return err
-	}
-	if replace {
-		if _, err := os.Stat(name); err == nil {
-			return replaceFile(name, content)
-		}
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), name); err != nil { // unlike a renaming, it never replaces
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s is there already; move it away, or say --replace: %w", name, fs.ErrExist)
-		}
-		return err
-	}
-	return nil
 }

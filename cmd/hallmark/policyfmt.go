@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -101,30 +99,4 @@ func (a policyFmt) text(w io.Writer, check bool) {
 	for _, p := range a.Problems {
 		fmt.Fprintf(w, "REFUSED  %s:%d:%d: %s\n", p.File, p.Line, p.Column, p.Message)
 	}
-}
-
-// replaceFile gives a file new content at once: whoever reads it meanwhile, such as a running service, sees the old or
-// the new. The file behind a symbolic link is replaced, not the link. After an error the old content stands.
-func replaceFile(name string, content []byte) (err error) {
-	if name, err = filepath.EvalSymlinks(name); err != nil {
-		return err
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // hidden files are no policies
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -75,16 +75,3 @@ func TestPolicyFmt(t *testing.T) {
 	require.Equal(t, before, content(broken))
 	require.Equal(t, exitUndecided, command(t, "policy", "fmt", filepath.Join(dir, "nowhere.yaml")).code)
 }
-
-// When the new content cannot be written, the old one stands and nothing is left beside it.
-func TestReplaceFileFails(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	target := filepath.Join(dir, "a.yaml")
-	require.NoError(t, os.Mkdir(target, 0o700)) // a rename onto a directory fails
-	require.Error(t, replaceFile(target, []byte("x")))
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, left, 1)
-	require.Error(t, replaceFile(filepath.Join(dir, "nowhere"), []byte("x")))
-}

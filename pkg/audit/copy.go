@@ -44,7 +44,7 @@ func (r *Reader) Entries(ctx context.Context, head Head, progress func(done uint
 }
 
 // Copy writes the log as it is under the head into a directory that does not exist or is empty, with a tree made anew from
-// the entries. The checkpoint is written last, and only when it is signed over these entries.
+// the entries. The checkpoint is written last, and only when it is signed over these entries; all is on the disk then.
 func (r *Reader) Copy(ctx context.Context, head Head, dir string, progress func(done uint64)) error {
 	if err := emptyDir(dir); err != nil {
 		return fmt.Errorf("copying the log: %w", err)
@@ -55,7 +55,11 @@ func (r *Reader) Copy(ctx context.Context, head Head, dir string, progress func(
 		err = w.finish()
 	}
 	if err == nil {
-		err = w.write(layout.CheckpointPath, head.Text)
+		err = syncDirs(dir) // nothing that the checkpoint counts may be missing after a power cut
+	}
+	if err == nil {
+		checkpoint := filepath.Join(dir, layout.CheckpointPath)
+		err = replaceSynced(checkpoint+".new", checkpoint, head.Text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("copying the log: %w", err)
@@ -121,5 +125,5 @@ func (w *dirWriter) write(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(file, content, 0o600)
+	return writeSynced(file, content, 0o600)
 }

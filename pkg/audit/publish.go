@@ -2,10 +2,8 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -74,23 +72,7 @@ func (l *Log) publishNow(ctx context.Context) error {
 	return nil
 }
 
-// replaceCheckpoint is atomic, and durable when it returns.
-func (l *Log) replaceCheckpoint(text []byte) (err error) {
-	draft := filepath.Join(l.config.Dir, privateDir, "checkpoint.new")
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // #nosec G302 -- it is for everybody
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, filepath.Join(l.config.Dir, layout.CheckpointPath)); err != nil {
-		return err
-	}
-	d, err := os.Open(l.config.Dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// replaceCheckpoint is atomic, and durable when it returns. A checkpoint is for everybody.
+func (l *Log) replaceCheckpoint(text []byte) error {
+	return replaceSynced(filepath.Join(l.config.Dir, privateDir, "checkpoint.new"), filepath.Join(l.config.Dir, layout.CheckpointPath), text, 0o644)
 }
