@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
@@ -36,7 +34,7 @@ func newAuditFilter(key, path, kind string, since time.Time) (auditFilter, error
 	return f, nil
 }
 
-// takes reports whether the entry is listed.
+// takes reports whether the entry is listed, as far as its key does not matter.
 func (f auditFilter) takes(e audit.Entry) bool {
 	if e.Leaf == nil {
 		return f == auditFilter{since: f.since} // what nobody knows is of no kind, key or path
@@ -48,29 +46,8 @@ func (f auditFilter) takes(e audit.Entry) bool {
 	if f.path != "" && (!isIntent || !doublestar.MatchUnvalidated(f.path, in.Repo+"/"+in.Path)) {
 		return false
 	}
-	if at := timeOf(e.Leaf); !at.IsZero() && at.Before(f.since) {
-		return false
-	}
-	return f.key == "" || f.ofKey(e.Leaf)
-}
-
-func (f auditFilter) ofKey(l audit.Leaf) bool {
-	switch l := l.(type) {
-	case audit.Intent:
-		return l.Key == f.key || l.SPKI == f.spki
-	case audit.Rekord:
-		return !f.spki.IsZero() && spkiIn(l.Verifier) == f.spki
-	case audit.Certificate:
-		c, err := x509.ParseCertificate(l.DER)
-		return err == nil && !f.spki.IsZero() && sha256.Sum256(c.RawSubjectPublicKeyInfo) == f.spki
-	case audit.Start:
-		for _, k := range l.Keys {
-			if k.Name == f.key || k.SPKI == f.spki {
-				return true
-			}
-		}
-	}
-	return false
+	at := timeOf(e.Leaf)
+	return at.IsZero() || !at.Before(f.since)
 }
 
 // reaches reports whether what stands before these entries can be late enough. Entries are in order of time but for those

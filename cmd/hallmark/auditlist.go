@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,15 +37,18 @@ func newAuditList() *cobra.Command {
 		Long: `List the newest entries of a log, oldest first. Which entries there are is believed here as the log
 serves them: hallmark audit verify proves them all, hallmark audit show proves one.
 
---path takes patterns as policies do: * within a folder, ** across folders. It and --key tell
-intents; the entries after one tell what came of it. --since reads back to that moment.`,
+--path takes patterns as policies do: * within a folder, ** across folders. It tells intents; the
+entries after one tell what came of it. --key tells all that a key has to do with: its certificates,
+each start that opened it, what it was to be used for, its signatures, and how that ended. A name
+means the public key that the log last gave this name before the entry. --since reads back to that
+moment.`,
 		Example: `  hallmark audit list --log /var/lib/hallmark/log --trusted-root trusted_root.json
   hallmark audit list --server https://hallmark.example --trusted-root trusted_root.json --since 7d --key release-2026 --kind intent
   hallmark audit list --log copy --trusted-root trusted_root.json --path libs-staging-local/app/** --last 1000 -o json`,
 		Args: cobra.NoArgs,
 	}
 	flags, output := addLogFlags(cmd), outputFlag(cmd)
-	key := cmd.Flags().String("key", "", "only intents to use this key, by name, or entries of one by its public key (sha256:…)")
+	key := cmd.Flags().String("key", "", "only what this key has to do with, by its name or its public key (sha256:…)")
 	path := cmd.Flags().String("path", "", "only intents to sign what stands there: repository/path")
 	kind := cmd.Flags().String("kind", "", "only start, intent, signature, certificate or outcome")
 	since := cmd.Flags().String("since", "", "only entries from then on: a moment (2026-11-22T15:04:05Z), a date, or how long ago (30d)")
@@ -77,19 +79,11 @@ intents; the entries after one tell what came of it. --since reads back to that 
 		if err != nil {
 			return err
 		}
-		found := []auditEntry{}
-		err = r.Back(cmd.Context(), head, func(entries []audit.Entry) (bool, error) {
-			for _, e := range slices.Backward(entries) {
-				if len(found) < *last && filter.takes(e) {
-					found = append(found, describe(e))
-				}
-			}
-			return len(found) < *last && filter.reaches(entries), nil
-		})
-		if err != nil {
+		walk := auditWalk{filter: filter, last: *last}
+		if err = r.Back(cmd.Context(), head, walk.back); err != nil {
 			return err
 		}
-		slices.Reverse(found)
+		found := walk.listed()
 		return show(cmd.OutOrStdout(), *output, found, func(w io.Writer) {
 			rows := make([][]string, len(found))
 			for i, e := range found {
