@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
+	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 )
 
@@ -45,6 +46,7 @@ On SIGTERM it takes no new work, finishes what runs and exits.`,
 		if err != nil {
 			return err
 		}
+		audit.SpeakThrough(log)
 		c, err := loadConfig(*config)
 		if err != nil {
 			return err

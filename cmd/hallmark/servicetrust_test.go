@@ -51,6 +51,7 @@ func newTrustRig(t *testing.T) *trustRig {
 artifactory: [{name: main, url: "%s", token: {file: artifactory}, webhookSecrets: [{file: webhook}]}]
 policies: {dir: policies, noMatch: skip}
 sweep: {off: true}
+server: {listen: "127.0.0.1:0", metrics: "127.0.0.1:0"}
 api:
   tokens:
     - {name: auditor, sha256: %x, roles: [auditor]}
