@@ -68,7 +68,7 @@ func (h *house) export(edit func(key map[string]any)) string {
 		edit(key)
 	}
 	file, err := json.Marshal(map[string]any{
-		"mediaType": "application/vnd.hallmark.trust.v1+json", "exported": verifytest.Now, "issuer": verifytest.Issuer, "identities": []string{verifytest.Identity}, "keys": []any{key},
+		"mediaType": "application/vnd.hallmark.trust.v1+json", "exported": verifytest.Now, "issuer": verifytest.Issuer, "identities": []any{map[string]string{"uri": verifytest.Identity, "lane": "release"}}, "keys": []any{key},
 	})
 	require.NoError(h, err)
 	h.put("trust/hallmark-trust.json", file)

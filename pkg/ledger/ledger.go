@@ -57,6 +57,7 @@ type Ledger struct {
 
 	checkpoints  *Group[*checkpointOp]
 	certificates *Group[*certificateOp]
+	certified    *Group[*Certified]
 	accounts     *Group[*Accounted]
 }
 
@@ -106,6 +107,7 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.distrusts = NewGroup(l, "distrust", distrust)
 	l.checkpoints = NewGroup(l, "checkpoint", rememberCheckpoints)
 	l.certificates = NewGroup(l, "certificate", noteCertificates)
+	l.certified = NewGroup(l, "certified", rememberCertified)
 	l.accounts = NewGroup(l, "account", account)
 	l.commit.start()
 	return l, nil

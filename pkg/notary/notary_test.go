@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,6 +111,15 @@ func TestIdentities(t *testing.T) {
 		again, err := r.Notary.For(configuration, public).Certificate(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, der, again, "one certificate for many signatures")
+	}
+	der, err := x509.MarshalPKIXPublicKey(public.PublicKey)
+	require.NoError(t, err)
+	known, err := r.Ledger.Certified(t.Context())
+	require.NoError(t, err)
+	require.Len(t, known, 2, "the ledger knows them, for those who verify")
+	for i, name := range []string{"configurations/router%2F5", "keys/release%202026"} {
+		known[i].At = time.Time{}
+		require.Equal(t, ledger.Certified{Identity: "https://hallmark.example/" + name, KeyName: public.Name, KeySPKI: public.SPKI, Lane: "release", PublicKey: der}, known[i])
 	}
 }
 

@@ -13,6 +13,7 @@ type Rule struct {
 	Kind         string // SigningPolicy, GatePolicy or SigningConfiguration
 	Rule         string // its place: file:line (name)
 	Means        []string
+	Lane         string        // of a SigningConfiguration
 	Requirements []Requirement // of a GatePolicy
 	Checks       []string      // places of its checks, and of what a GatePolicy forbids
 }
@@ -72,7 +73,7 @@ func (s *Set) Rules() []Rule {
 		out = append(out, r)
 	}
 	for _, conf := range s.configurations {
-		out = append(out, Rule{Policy: conf.name, Kind: kindConfiguration, Rule: conf.rule, Means: conf.means()})
+		out = append(out, Rule{Policy: conf.name, Kind: kindConfiguration, Lane: conf.lane, Rule: conf.rule, Means: conf.means()})
 	}
 	return out
 }

@@ -92,7 +92,7 @@ require:
 		"demands 1 signature by release-2026, format sigstore or raw, not older than 30d, trust level 3", "owner: q",
 	}, rules[1].Means)
 	require.Equal(t, []string{"policies/p.yaml:27 (g/qa)", "policies/p.yaml:26 (g)"}, rules[1].Checks)
-	require.Equal(t, policy.Rule{Policy: "c", Kind: "SigningConfiguration", Rule: "policies/p.yaml:1 (c)", Means: []string{
+	require.Equal(t, policy.Rule{Policy: "c", Kind: "SigningConfiguration", Lane: "release", Rule: "policies/p.yaml:1 (c)", Means: []string{
 		"lane: release", "product: router", "submitters: ci, group robots, as creator", "managers: boss", "signs with release-2026 (raw)", "owner: security",
 	}}, rules[2])
 }

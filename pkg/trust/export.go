@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -31,11 +32,17 @@ const trustMediaType = "application/vnd.hallmark.trust.v1+json"
 type Export struct {
 	Root       []byte              // trusted_root.json
 	Issuer     string              // of certificates
-	Identities []string            // of certificates, URIs to the letter
+	Identities []ExportedIdentity  // of certificates
 	Keys       []ExportedKey       // artifact keys; no service key belongs here
 	CA         []*x509.Certificate // the issuing certificate first, the root last
 	Times      [][]*x509.Certificate
 	At         time.Time // when it is exported, for people
+}
+
+// ExportedIdentity is whom certificates are for.
+type ExportedIdentity struct {
+	URI  string `json:"uri"`  // to the letter
+	Lane string `json:"lane"` // of the keys that sign under it
 }
 
 // ExportedKey is an artifact key and when it counts. Zero times are no bounds.
@@ -53,11 +60,11 @@ type File struct {
 }
 
 type trustFile struct {
-	MediaType  string      `json:"mediaType"`
-	Exported   time.Time   `json:"exported"`
-	Issuer     string      `json:"issuer"`
-	Identities []string    `json:"identities"`
-	Keys       []listedKey `json:"keys"`
+	MediaType  string             `json:"mediaType"`
+	Exported   time.Time          `json:"exported"`
+	Issuer     string             `json:"issuer"`
+	Identities []ExportedIdentity `json:"identities"`
+	Keys       []listedKey        `json:"keys"`
 }
 
 type listedKey struct {
@@ -89,10 +96,7 @@ func (e Export) Files() ([]File, error) {
 	if len(e.Times) > 0 {
 		files = append(files, File{TimeFile, "application/pem-certificate-chain", PEMChain(slices.Concat(e.Times...)...)})
 	}
-	t := trustFile{MediaType: trustMediaType, Exported: e.At.UTC().Truncate(time.Second), Issuer: e.Issuer, Identities: slices.Compact(slices.Sorted(slices.Values(e.Identities))), Keys: []listedKey{}}
-	if t.Identities == nil {
-		t.Identities = []string{}
-	}
+	t := trustFile{MediaType: trustMediaType, Exported: e.At.UTC().Truncate(time.Second), Issuer: e.Issuer, Identities: e.identities(), Keys: []listedKey{}}
 	for _, k := range e.keys() {
 		der, err := x509.MarshalPKIXPublicKey(k.Public)
 		if err != nil {
@@ -116,6 +120,15 @@ func (e Export) Files() ([]File, error) {
 		return nil, fmt.Errorf("exporting trust: %w", err)
 	}
 	return append(files, File{TrustFile, "application/json", append(content, '\n')}), nil
+}
+
+// identities are in order, each once, and never nil.
+func (e Export) identities() []ExportedIdentity {
+	all := append([]ExportedIdentity{}, e.Identities...)
+	slices.SortFunc(all, func(a, b ExportedIdentity) int {
+		return cmp.Or(strings.Compare(a.URI, b.URI), strings.Compare(a.Lane, b.Lane))
+	})
+	return slices.Compact(all)
 }
 
 func (e Export) keys() []ExportedKey {

@@ -19,8 +19,10 @@ import (
 func exported(r *realm, key *memoryKey) trust.Export {
 	return trust.Export{
 		Root: r.json, Issuer: r.authority.Issuer(), CA: r.chain, At: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC),
-		Identities: []string{"https://sign.acme.example/keys/release", "https://sign.acme.example/configurations/apps", "https://sign.acme.example/keys/release"},
-		Keys:       []trust.ExportedKey{{Name: "release", Lane: "release", Public: key.Public(), From: rootEpoch, Retired: rootEpoch.AddDate(5, 0, 0)}},
+		Identities: []trust.ExportedIdentity{
+			{URI: "https://sign.acme.example/keys/release", Lane: "release"}, {URI: "https://sign.acme.example/configurations/apps", Lane: "release"}, {URI: "https://sign.acme.example/keys/release", Lane: "release"},
+		},
+		Keys: []trust.ExportedKey{{Name: "release", Lane: "release", Public: key.Public(), From: rootEpoch, Retired: rootEpoch.AddDate(5, 0, 0)}},
 	}
 }
 
@@ -60,8 +62,8 @@ func TestExport(t *testing.T) {
 	require.Len(t, believed.Keys, 1)
 	require.Equal(t, rootEpoch, believed.Keys[0].From)
 	require.Equal(t, []verify.Identity{
-		{Issuer: verify.Exactly("https://sign.acme.example"), Subject: verify.Exactly("https://sign.acme.example/configurations/apps")},
-		{Issuer: verify.Exactly("https://sign.acme.example"), Subject: verify.Exactly("https://sign.acme.example/keys/release")},
+		{Issuer: verify.Exactly("https://sign.acme.example"), Subject: verify.Exactly("https://sign.acme.example/configurations/apps"), Lane: "release"},
+		{Issuer: verify.Exactly("https://sign.acme.example"), Subject: verify.Exactly("https://sign.acme.example/keys/release"), Lane: "release"},
 	}, believed.Identities)
 	content := r.seal(t, key, "sigstore", nil)
 	sum := sha256.Sum256([]byte(artifactBytes))

@@ -144,7 +144,7 @@ func (t Trust) material(f *Finding, m made, leaf *x509.Certificate) error {
 		return nil
 	}
 	f.Level = LevelCertificate
-	return t.certificate(f, leaf, times)
+	return t.certificate(f, m, leaf, times)
 }
 
 // entries judges what the log holds.
@@ -175,7 +175,7 @@ func (t Trust) entries(f *Finding, m made, leaf *x509.Certificate, clock stamped
 }
 
 // certificate judges the chain at every time that a time-stamp states.
-func (t Trust) certificate(f *Finding, leaf *x509.Certificate, times []time.Time) error {
+func (t Trust) certificate(f *Finding, m made, leaf *x509.Certificate, times []time.Time) error {
 	var c certified
 	for _, at := range times {
 		var err error
@@ -183,7 +183,10 @@ func (t Trust) certificate(f *Finding, leaf *x509.Certificate, times []time.Time
 			return err
 		}
 	}
-	if !t.knows(c) {
+	switch known, lane := t.knows(c); {
+	case known && m.pinned == nil && lane != "":
+		return fmt.Errorf("%w: %.200q is of the lane %s, expected one of the lane %s", ErrLane, c.identity, lane, t.Lane)
+	case !known:
 		return fmt.Errorf("%w: it is for %.200q by %.200q, who is none of those that are believed", ErrUntrusted, c.identity, c.issuer)
 	}
 	f.Identity, f.Issuer = c.identity, c.issuer
@@ -192,11 +195,16 @@ func (t Trust) certificate(f *Finding, leaf *x509.Certificate, times []time.Time
 	return nil
 }
 
-func (t Trust) knows(c certified) bool {
+// knows reports whether the identity is believed, and a lane that it is of and that does not count, if there is one.
+func (t Trust) knows(c certified) (known bool, lane string) {
 	for _, id := range t.Identities {
-		if id.Issuer.fits(c.issuer) && id.Subject.fits(c.identity) {
-			return true
+		if !id.Issuer.fits(c.issuer) || !id.Subject.fits(c.identity) {
+			continue
+		}
+		known = true
+		if t.Lane != "" && id.Lane != "" && id.Lane != t.Lane {
+			lane = id.Lane
 		}
 	}
-	return len(t.Identities) == 0 // then the key is pinned
+	return known || len(t.Identities) == 0, lane // without any, the key is pinned
 }

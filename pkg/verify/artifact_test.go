@@ -78,6 +78,42 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// A certificate of a key that is not pinned counts in the lane of its name; where one name is of both, in neither. Of a pinned
+// key the lane is known, and nothing else decides.
+func TestLanesOfIdentities(t *testing.T) {
+	t.Parallel()
+	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
+	d, b := verify.Digests(sealtest.Digests(t, artifactText)), r.Bundle(verifytest.Order{Key: key, Content: []byte(artifactText)})
+	for name, c := range map[string]struct {
+		lanes []string // of the identity
+		lane  string   // that counts
+		ok    bool
+	}{
+		"any":         {[]string{""}, "release", true},
+		"of the lane": {[]string{"release"}, "release", true},
+		"all lanes":   {[]string{"development"}, "", true},
+		"of another":  {[]string{"development"}, "release", false},
+		"of both":     {[]string{"release", "development"}, "release", false},
+	} {
+		trust := believing(t, r)
+		id := trust.Identities[0]
+		trust.Identities, trust.Lane = nil, c.lane
+		for _, lane := range c.lanes {
+			id.Lane = lane
+			trust.Identities = append(trust.Identities, id)
+		}
+		_, err := verify.Artifact(trust, "sigstore", d, b)
+		if c.ok {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorIs(t, err, verify.ErrLane, name)
+		}
+		trust.Keys = []verify.Key{{Public: key.Public(), Lane: "release"}}
+		_, err = verify.Artifact(trust, "sigstore", d, b)
+		require.NoError(t, err, name)
+	}
+}
+
 // What a named key lacks is no fault, and lowers nothing; what a certificate lacks is in the table of attacks.
 func TestLessThanAll(t *testing.T) {
 	t.Parallel()

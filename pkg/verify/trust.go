@@ -31,8 +31,12 @@ type Key struct {
 	From, Retired, Distrusted time.Time
 }
 
-// Identity is whose certificates are believed: by whom they are vouched for, and for whom they are.
-type Identity struct{ Issuer, Subject Pattern }
+// Identity is whose certificates are believed: by whom they are vouched for, and for whom they are. Lane is that of the keys that
+// sign under it, "" for any; it only matters to keys that are not pinned, whose own lane is not known.
+type Identity struct {
+	Issuer, Subject Pattern
+	Lane            string
+}
 
 // Pattern is a text or a regular expression. The zero Pattern fits nothing.
 type Pattern struct {
@@ -75,11 +79,16 @@ const fileType = "application/vnd.hallmark.trust.v1+json"
 // trustFile is hallmark-trust.json, which hallmark trust export writes beside trusted_root.json: what Sigstore has no words
 // for. Members that are not known here are refused, for they could be restrictions.
 type trustFile struct {
-	MediaType  string      `json:"mediaType"`
-	Exported   time.Time   `json:"exported"`   // for people
-	Issuer     string      `json:"issuer"`     // of the certificates of all identities
-	Identities []string    `json:"identities"` // URIs, to the letter
-	Keys       []listedKey `json:"keys"`
+	MediaType  string           `json:"mediaType"`
+	Exported   time.Time        `json:"exported"` // for people
+	Issuer     string           `json:"issuer"`   // of the certificates of all identities
+	Identities []listedIdentity `json:"identities"`
+	Keys       []listedKey      `json:"keys"`
+}
+
+type listedIdentity struct {
+	URI  string `json:"uri"`  // to the letter
+	Lane string `json:"lane"` // of the keys that sign under it; "" for any
 }
 
 type listedKey struct {
@@ -114,10 +123,10 @@ func ReadTrust(content, root []byte) (Trust, error) {
 	}
 	var t Trust
 	for i, id := range f.Identities {
-		if id == "" {
+		if id.URI == "" {
 			return Trust{}, fmt.Errorf("%w: identities[%d] is empty", ErrTrust, i)
 		}
-		t.Identities = append(t.Identities, Identity{Issuer: Exactly(f.Issuer), Subject: Exactly(id)})
+		t.Identities = append(t.Identities, Identity{Issuer: Exactly(f.Issuer), Subject: Exactly(id.URI), Lane: id.Lane})
 	}
 	for i, l := range f.Keys {
 		k, err := l.read()

@@ -42,8 +42,8 @@ func TestReadTrust(t *testing.T) {
 	require.Equal(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), current.From)
 	require.Equal(t, sealtest.NewKey(t, "P-256", "release").Public(), current.Public)
 	require.Equal(t, []verify.Identity{
-		{Issuer: verify.Exactly(verifytest.Issuer), Subject: verify.Exactly(verifytest.Identity)},
-		{Issuer: verify.Exactly(verifytest.Issuer), Subject: verify.Exactly(verifytest.Issuer + "/keys/release-2026")},
+		{Issuer: verify.Exactly(verifytest.Issuer), Subject: verify.Exactly(verifytest.Identity), Lane: "release"},
+		{Issuer: verify.Exactly(verifytest.Issuer), Subject: verify.Exactly(verifytest.Issuer + "/keys/release-2026"), Lane: "release"},
 	}, trust.Identities)
 
 	// What it says is what counts.
@@ -73,6 +73,7 @@ func TestReadTrustRefuses(t *testing.T) {
 		"more of a key":       change(`"lane"`, `"count": 3, "lane"`),
 		"something behind it": good + good,
 		"another key's name":  change(key, other),
+		"more of an identity": change(`{"uri"`, `{"except": "x", "uri"`),
 		"no key":              change(key, "AAAA"),
 		"identity of nobody":  change(`"`+verifytest.Identity+`"`, `""`),
 		"no issuer":           change(`"issuer": "`+verifytest.Issuer+`"`, `"issuer": ""`),
