@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
@@ -187,8 +188,11 @@ func (c *Config) viewOf(kind trust.Kind, cert *x509.Certificate, now time.Time) 
 
 // spkiOf is the public key of a certificate as configuration pins it.
 func spkiOf(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return "sha256:" + spkiSum(cert).String()
+}
+
+func spkiSum(cert *x509.Certificate) artifact.Digest {
+	return sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 }
 
 // useOf is what the key of a certificate is for.
@@ -212,6 +216,9 @@ func certificatesText(w io.Writer, all []certificateView) {
 	}
 	table(w, []string{"CERTIFICATE", "SUBJECT", "KEY", "UNTIL", "LEFT", "FINGERPRINT"}, rows)
 	for _, v := range all {
+		if v.Kind == trust.KindRoot {
+			fmt.Fprintf(w, "\nfingerprint of the root's key, for hallmark trust export --fingerprint: %s\n", v.SPKI)
+		}
 		if v.Problem != "" {
 			fmt.Fprintf(w, "\nCANNOT BE USED  %s\n  %s\n", v.File, v.Problem)
 		}

@@ -35,6 +35,10 @@ type trustExported struct {
 	Files []string `json:"files"`
 	Keys  int      `json:"keys"`
 	Root  bool     `json:"root"` // whether there is one; without, signatures are bare
+
+	Roots  []verify.Anchor `json:"roots"`            // to which certificates chain
+	Pinned bool            `json:"pinned"`           // they are those of --fingerprint
+	Clocks []verify.Anchor `json:"clocks,omitempty"` // pinned: roots of clocks that are another's
 }
 
 func newTrustExport() *cobra.Command {
@@ -51,13 +55,20 @@ func newTrustExport() *cobra.Command {
 
 Each file is replaced whole, and keys that are published no more are removed. A directory that holds
 anything else is left alone. No token is needed; what arrives is as good as the connection, so
-fetch it over HTTPS, and hand it on by a way that your users trust.`,
+fetch it over HTTPS, and hand it on by a way that your users trust.
+
+With --fingerprint nothing is written unless every certificate chains to that root, whose key's
+fingerprint the publisher tells by another way (hallmark ca show, and this command, print it).
+It vouches for what has a certificate and for nothing else: keys are listed so that their times
+and lanes are kept, count with a certificate alone, and are not written into files.`,
 		Example: `  hallmark trust export trust --server https://hallmark.example
+  hallmark trust export acme-trust --server https://hallmark.example --fingerprint sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   hallmark trust export trust -o json`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	server := cmd.Flags().String("server", envOr("HALLMARK_SERVER", "http://127.0.0.1:8080"), "address of the service (or $HALLMARK_SERVER)")
 	timeout := cmd.Flags().Duration("timeout", 30*time.Second, "how long to wait for each file")
+	fingerprints := cmd.Flags().StringArray("fingerprint", nil, "sha256:… of the root's public key, which the publisher told by another way; may be repeated while there are two roots")
 	output := outputFlag(cmd)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
@@ -67,6 +78,10 @@ fetch it over HTTPS, and hand it on by a way that your users trust.`,
 		if len(args) > 0 {
 			dir = args[0]
 		}
+		pinned, err := readFingerprints(*fingerprints)
+		if err != nil {
+			return err
+		}
 		client := &api.Client{URL: *server, HTTP: &http.Client{Timeout: *timeout}}
 		files, err := client.Trust(cmd.Context())
 		if err != nil {
@@ -75,6 +90,11 @@ fetch it over HTTPS, and hand it on by a way that your users trust.`,
 		answer, err := checkExport(files)
 		if err != nil {
 			return fmt.Errorf("%s publishes what cannot be used: %w", *server, err)
+		}
+		if len(pinned) > 0 {
+			if files, err = pinned.hold(files, &answer); err != nil {
+				return fmt.Errorf("%s: %w; nothing was written", *server, err)
+			}
 		}
 		if err := trust.WriteFiles(dir, files); err != nil {
 			return err
@@ -120,7 +140,11 @@ func checkExport(files []trust.File) (trustExported, error) {
 			}
 		}
 	}
-	answer.Keys, answer.Root = len(believed.Keys), rooted
+	answer.Keys, answer.Root, answer.Roots = len(believed.Keys), rooted, []verify.Anchor{}
+	if rooted {
+		issuers, _ := believed.Root.Anchors()
+		answer.Roots = eachOnce(issuers)
+	}
 	return answer, nil
 }
 
@@ -142,6 +166,18 @@ func x509Chain(content []byte) (chain []*x509.Certificate, err error) {
 func (e trustExported) text(w io.Writer) {
 	for _, name := range e.Files {
 		fmt.Fprintf(w, "wrote  %s\n", filepath.Join(e.Dir, filepath.FromSlash(name)))
+	}
+	for _, root := range e.Roots {
+		fmt.Fprintf(w, "\nroot   %s\n       sha256:%s\n", root.Name, root.SPKI)
+	}
+	switch {
+	case e.Pinned:
+		fmt.Fprintf(w, "It is the one that was asked for. Bare keys do not count: what has no certificate is refused.\n")
+		for _, clock := range e.Clocks {
+			fmt.Fprintf(w, "The clocks under %s are not by this root: they tell when, and nobody vouches for that.\n", clock.Name)
+		}
+	case e.Root:
+		fmt.Fprintf(w, "Compare this with what the publisher says, or have it compared: --fingerprint.\n")
 	}
 	if !e.Root {
 		fmt.Fprintf(w, "there is no trusted root: the service has no trust section, and its signatures rest on the keys alone\n")

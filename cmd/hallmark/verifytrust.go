@@ -151,7 +151,11 @@ func (f *trustFlags) loadDir(b *believed) error {
 		return fmt.Errorf("reading the export of trust in %s: %w", f.dir, err)
 	}
 	for _, k := range b.Keys {
-		b.keyFiles = append(b.keyFiles, filepath.Join(f.dir, "keys", k.Name+".pem"))
+		file := filepath.Join(f.dir, "keys", k.Name+".pem")
+		if k.OnlyCertified {
+			file = "" // nobody may be told to believe the key by itself
+		}
+		b.keyFiles = append(b.keyFiles, file)
 	}
 	if f.lane != "any" {
 		b.Lane = f.lane

@@ -78,6 +78,36 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// A key that nobody vouched for still bounds what its certificate proves, and proves nothing without.
+func TestOnlyCertified(t *testing.T) {
+	t.Parallel()
+	r, key := verifytest.New(t), sealtest.NewKey(t, "P-256", "release")
+	d := verify.Digests(sealtest.Digests(t, artifactText))
+	order := verifytest.Order{Key: key, Content: []byte(artifactText)}
+	certified := r.Bundle(order)
+	order.Bare = true
+	bare := r.Bundle(order)
+	raw, err := key.Sign(t.Context(), d[key.Hash()])
+	require.NoError(t, err)
+	trust := believing(t, r)
+	trust.Keys = []verify.Key{{Name: "release", Public: key.Public(), OnlyCertified: true}}
+	f, err := verify.Artifact(trust, "sigstore", d, certified)
+	require.NoError(t, err)
+	require.Equal(t, verify.LevelCertificate, f.Level)
+	require.Equal(t, "release", f.Key)
+	for format, content := range map[string][]byte{"sigstore": bare, "sigstore-key": bare, "raw": raw} {
+		_, err = verify.Artifact(trust, format, d, content)
+		require.ErrorIs(t, err, verify.ErrWrongKey, format)
+		require.ErrorContains(t, err, "the key release counts only with a certificate")
+	}
+	trust.Keys[0].Distrusted = verifytest.Now
+	_, err = verify.Artifact(trust, "sigstore", d, certified)
+	require.ErrorIs(t, err, verify.ErrDistrusted)
+	trust.Keys[0].Distrusted, trust.Root = time.Time{}, nil
+	_, err = verify.Artifact(trust, "sigstore", d, certified)
+	require.ErrorIs(t, err, verify.ErrWrongKey, "without a root there is nothing that vouches for anything")
+}
+
 // A certificate of a key that is not pinned counts in the lane of its name; where one name is of both, in neither. Of a pinned
 // key the lane is known, and nothing else decides.
 func TestLanesOfIdentities(t *testing.T) {

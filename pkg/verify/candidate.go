@@ -22,12 +22,17 @@ func (t Trust) candidates(format string, content []byte) ([]candidate, *x509.Cer
 		return nil, nil, err
 	}
 	var out []candidate
+	var only *Key
 	for i := range t.Keys {
 		k, err := pinned(t.Keys[i].Public)
 		if err != nil {
 			return nil, nil, err
 		}
-		if named == nil || *named == k.spki {
+		switch {
+		case named != nil && *named != k.spki:
+		case t.Keys[i].OnlyCertified && (leaf == nil || t.Root == nil):
+			only = &t.Keys[i]
+		default:
 			out = append(out, candidate{k, &t.Keys[i]})
 		}
 	}
@@ -40,6 +45,8 @@ func (t Trust) candidates(format string, content []byte) ([]candidate, *x509.Cer
 		return []candidate{{key: k}}, leaf, nil
 	case len(out) > 0:
 		return out, leaf, nil
+	case only != nil:
+		return nil, nil, fmt.Errorf("%w: %s counts only with a certificate, for nothing but the root is vouched for", ErrWrongKey, only.name())
 	case named != nil:
 		return nil, nil, fmt.Errorf("%w: the file names the key sha256:%x, which is none of those that are believed", ErrWrongKey, *named)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -196,6 +197,24 @@ func readAuthority(a *trustroot.CertificateAuthority, stamping bool) (*authority
 		out.name = a.GetSubject().GetCommonName()
 	}
 	return out, nil
+}
+
+// Anchor is a certificate that others are believed by.
+type Anchor struct {
+	Name string          `json:"name"`
+	SPKI artifact.Digest `json:"spki"` // SHA-256 of the SubjectPublicKeyInfo of its key
+}
+
+// Anchors are the roots that certificates of signing keys, and those of clocks, have to chain to, each as often as it is listed.
+func (r *Root) Anchors() (issuers, clocks []Anchor) {
+	anchors := func(all []*authority) (out []Anchor) {
+		for _, a := range all {
+			root := a.chain[len(a.chain)-1]
+			out = append(out, Anchor{Name: root.Subject.CommonName, SPKI: sha256.Sum256(root.RawSubjectPublicKeyInfo)})
+		}
+		return out
+	}
+	return anchors(r.issuers), anchors(r.stampers)
 }
 
 func readWindow(r *common.TimeRange) (w window) {

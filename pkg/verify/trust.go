@@ -29,6 +29,7 @@ type Key struct {
 	Lane                      string
 	Public                    crypto.PublicKey
 	From, Retired, Distrusted time.Time
+	OnlyCertified             bool // counts only with a certificate, which has to chain to the root: the key itself nobody vouched for
 }
 
 // Identity is whose certificates are believed: by whom they are vouched for, and for whom they are. Lane is that of the keys that
@@ -99,6 +100,8 @@ type listedKey struct {
 	From       time.Time `json:"from,omitzero"`       // what is signed before does not count
 	Retired    time.Time `json:"retired,omitzero"`    // what is signed after does not count
 	Distrusted time.Time `json:"distrusted,omitzero"` // what is not shown to have been signed before does not count
+
+	OnlyCertified bool `json:"onlyCertified,omitempty"` // it counts only with a certificate
 }
 
 // ReadTrust reads hallmark-trust.json and the trusted_root.json beside it; without the latter root is nil. The error wraps
@@ -156,5 +159,5 @@ func (l listedKey) read() (Key, error) {
 	if said := fmt.Sprintf("sha256:%x", k.spki); l.SPKI != said {
 		return Key{}, fmt.Errorf("spki is %.100q, the public key's is %q", l.SPKI, said)
 	}
-	return Key{Name: l.Name, Lane: l.Lane, Public: public, From: l.From, Retired: l.Retired, Distrusted: l.Distrusted}, nil
+	return Key{Name: l.Name, Lane: l.Lane, Public: public, From: l.From, Retired: l.Retired, Distrusted: l.Distrusted, OnlyCertified: l.OnlyCertified}, nil
 }
