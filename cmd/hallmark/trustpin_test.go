@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
@@ -102,4 +104,39 @@ func TestTrustExportPinned(t *testing.T) {
 	require.Equal(t, exitOK, second.code, second.err)
 	require.Contains(t, second.out, "cosign verify-blob")
 	require.NotContains(t, second.out, "--key")
+}
+
+// A customer's first day, as docs/verify.md prints it: whom to believe by one fingerprint, the file by that.
+func TestVerifyPageFirstContact(t *testing.T) {
+	s := newShop(t, nil)
+	lines := map[string]string{}
+	for _, b := range blocks(t, "docs/verify.md") {
+		for line := range strings.Lines(b.text) {
+			for _, command := range []string{"hallmark trust export ", "hallmark fetch ", "jf hallmark fetch "} {
+				if strings.HasPrefix(line, command) {
+					lines[command] = strings.TrimPrefix(strings.TrimSpace(line), "jf ")
+				}
+			}
+		}
+	}
+	require.Len(t, lines, 3)
+	t.Chdir(s.dir)
+	t.Setenv("JFROG_CLI_HOME_DIR", s.at("jfrog"))
+	s.put("jfrog/jfrog-cli.conf.v6", []byte(`{"servers":[{"serverId":"acme","isDefault":true,"url":"`+s.server.URL()+`/","accessToken":"`+artifactorytest.Reader+`"}]}`))
+	pin := regexp.MustCompile("sha256:[0-9a-f]{64}")
+	export := strings.Replace(lines["hallmark trust export "], "https://hallmark.example", publisher(t, s.published(), nil), 1)
+	require.Regexp(t, pin, export)
+	run := func(line string) result { return command(t, strings.Fields(line)[1:]...) }
+	got := run(export)
+	require.Equal(t, exitUndecided, got.code, "the page's fingerprint is nobody's: %s", got.out)
+	got = run(pin.ReplaceAllString(export, spkiOf(s.RootCA.Certificate)))
+	require.Equal(t, exitOK, got.code, got.err)
+	got = run(strings.Replace(lines["hallmark fetch "], "https://acme.example", s.server.URL(), 1))
+	require.Equal(t, exitOK, got.code, got.out+got.err)
+	require.FileExists(t, "downloads/app.tgz")
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Rename(s.at("acme-trust"), "acme-trust"))
+	got = run(lines["jf hallmark fetch "])
+	require.Equal(t, exitOK, got.code, got.out+got.err)
+	require.FileExists(t, "app.tgz")
 }

@@ -3,6 +3,7 @@ package artifactory_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,32 +16,61 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 )
 
-// cosign is what the page tells a user to type, with the right to read, over plain HTTP.
+// cosign looks for a signature and checks it, with the right to read, over plain HTTP. What is stored here no log holds.
 func (h harbour) cosign(dir, algorithm, reference string) (string, error) {
 	h.t.Helper()
-	args := printed(h.t)[0]
+	args := append([]string{"verify", "--key", "release.pub", "--insecure-ignore-tlog", h.at(reference).String()}, asReader...)
 	if algorithm == "P-384" {
-		args = printed(h.t)[1]
+		args = append(args, "--signature-digest-algorithm", "sha384")
 	}
-	args[len(args)-1] = h.at(reference).String()
-	args = append(args, "--allow-http-registry", "--registry-username", "reader", "--registry-password", artifactorytest.Reader)
-	return tooltest.Run(h.t, dir, tooltest.Cosign(h.t), args[1:]...)
+	return tooltest.Run(h.t, dir, tooltest.Cosign(h.t), args...)
 }
 
-// printed are the commands for images without a log on docs/verify.md, taken apart: the usual one and the one for P-384.
-func printed(t *testing.T) [][]string {
-	t.Helper()
+var asReader = []string{"--allow-http-registry", "--registry-username", "reader", "--registry-password", artifactorytest.Reader}
+
+// What docs/verify.md prints for the tag of an older Artifactory accepts what is stored there, for this image and by this key, and
+// switches no check of anybody off.
+func TestVerifyPageIsTrueOfTags(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile(filepath.Join(tooltest.RepoRoot(t), "docs", "verify.md"))
 	require.NoError(t, err)
-	var lines [][]string
-	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "cosign verify ") && !strings.Contains(line, "--trusted-root") {
-			lines = append(lines, strings.Fields(line))
-		}
+	block := regexp.MustCompile("(?s)```sh\n(cosign download signature .*?)```").FindStringSubmatch(string(page))
+	require.NotNil(t, block)
+	require.NotContains(t, string(page), "insecure")
+	const named = "acme.example/oci-release-local/gateway/agent:4.2.0"
+	require.Equal(t, 2, strings.Count(block[1], named))
+	for _, algorithm := range sealtest.Algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			h, dir := newHarbour(t, standin.Quirks{}), t.TempDir()
+			c, key := h.client(artifactorytest.CI), sealtest.NewKey(t, algorithm, "judged")
+			key.WritePEM(t, dir, "release.pub")
+			script := "set -e; PATH='" + filepath.Dir(tooltest.Cosign(t)) + ":" + filepath.Dir(tooltest.OpenSSL(t)) + "':\"$PATH\"\n" +
+				strings.ReplaceAll(block[1], named, h.at(":1").String()+" "+strings.Join(asReader, " "))
+			if algorithm == "P-384" {
+				script = strings.Replace(script, "dgst -sha256", "dgst -sha384", 1)
+			}
+			judge := func() (string, error) { return tooltest.Run(t, dir, "sh", "-c", script) }
+			image, other := h.image("1"), h.image("2")
+			out, err := judge()
+			require.Error(t, err, "before: %s", out)
+			_, err = c.Refer(t.Context(), image, "cosign-tag", sealed(t, key, "cosign-tag", image))
+			require.NoError(t, err)
+			out, err = judge()
+			require.NoError(t, err, out)
+			require.Contains(t, out, "Verified OK")
+
+			sealtest.NewKey(t, algorithm, "somebody else").WritePEM(t, dir, "release.pub")
+			out, err = judge()
+			require.Error(t, err, "another key: %s", out)
+			key.WritePEM(t, dir, "release.pub")
+			script = strings.ReplaceAll(script, h.at(":1").String(), h.at(":2").String())
+			_, err = c.Refer(t.Context(), other, "cosign-tag", sealed(t, key, "cosign-tag", image))
+			require.NoError(t, err)
+			out, err = judge()
+			require.Error(t, err, "the signature of another image: %s", out)
+		})
 	}
-	require.Len(t, lines, 2)
-	require.Contains(t, string(page), accepted)
-	return lines
 }
 
 // accepted is what cosign prints.

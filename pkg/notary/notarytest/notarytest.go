@@ -30,6 +30,8 @@ type Config struct {
 	Ledger *ledger.Ledger // one of its own, on SQLite
 	Keys   []hsm.Public   // that the notary says it has opened
 
+	Configuration string // signing configuration that grants; none: certificates are for keys
+
 	Validity time.Duration                   // of certificates; 24 h
 	Log      func(notary.Log) notary.Log     // what the notary sees of the log
 	Clock    func(trust.Clock) trust.Clock   // and of the clock

@@ -52,7 +52,7 @@ func (r *Realm) Begin(key Key, subject artifact.Digest, formats ...string) *Use 
 	require.NoError(r.t, r.Notary.Place(ctx, &in))
 	in, err := r.Ledger.Begin(ctx, in)
 	require.NoError(r.t, err)
-	u := &Use{Use: r.Notary.For("", public), Intent: in, realm: r}
+	u := &Use{Use: r.Notary.For(r.config.Configuration, public), Intent: in, realm: r}
 	require.NoError(r.t, u.Intend(ctx, in, ""))
 	return u
 }
