@@ -60,19 +60,36 @@ func (f *logFlags) open() (*audit.Reader, []audit.Key, error) {
 	if *f.trust == "" {
 		return nil, nil, errors.New("nothing says whose signature on the log counts: name trusted_root.json, or the log's public key in PEM, with --trusted-root")
 	}
-	content, err := os.ReadFile(*f.trust) // #nosec G703 -- the file that the user names
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the trusted root: %w", err)
-	}
 	if err := f.configured(); err != nil {
 		return nil, nil, err
 	}
-	keys, err := audit.ParseKeys(content, *f.origin)
+	keys, err := f.keys(*f.origin)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", *f.trust, err)
+		return nil, nil, err
 	}
 	r, err := f.reader()
 	return r, keys, err
+}
+
+func (f *logFlags) keys(origin string) ([]audit.Key, error) {
+	content, err := os.ReadFile(*f.trust) // #nosec G703 -- the file that the user names
+	if err != nil {
+		return nil, fmt.Errorf("reading the trusted root: %w", err)
+	}
+	keys, err := audit.ParseKeys(content, origin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", *f.trust, err)
+	}
+	return keys, nil
+}
+
+// allKeys are the keys of every log that is trusted.
+func (f *logFlags) allKeys() ([]audit.Key, error) {
+	keys, err := f.keys("")
+	if err != nil {
+		return nil, fmt.Errorf("to read several logs: %w; name a trusted_root.json with all of them", err)
+	}
+	return keys, nil
 }
 
 // configured takes the log that the configuration names, when one is given and no flag names another.
@@ -101,6 +118,14 @@ func (f *logFlags) reader() (*audit.Reader, error) {
 	case *f.server == "":
 		return nil, errors.New("no log: name its directory with --log, or the service with --server or $HALLMARK_SERVER")
 	}
+	return f.at(*f.server)
+}
+
+// at opens the log in a directory, or that of the service at an address.
+func (f *logFlags) at(place string) (*audit.Reader, error) {
+	if !strings.Contains(place, "://") {
+		return audit.ReadDir(place)
+	}
 	token := ""
 	if *f.tokenFile != "" {
 		b, err := os.ReadFile(*f.tokenFile) // #nosec G703 -- the file that the user names
@@ -109,7 +134,7 @@ func (f *logFlags) reader() (*audit.Reader, error) {
 		}
 		token = strings.TrimSpace(string(b))
 	}
-	return audit.ReadHTTP(strings.TrimSuffix(*f.server, "/")+"/log", token, &http.Client{Timeout: *f.timeout})
+	return audit.ReadHTTP(strings.TrimSuffix(place, "/")+"/log", token, &http.Client{Timeout: *f.timeout})
 }
 
 // logProgress draws how much of a log has been read.

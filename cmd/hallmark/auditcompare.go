@@ -24,6 +24,9 @@ type comparing struct {
 	ledger       *bool
 	repositories *[]string
 	instance     *string
+	acceptLogs   *[]string
+	unlogged     *string
+	keyFiles     *[]string
 }
 
 func addComparing(cmd *cobra.Command, config *string) *comparing {
@@ -32,7 +35,13 @@ func addComparing(cmd *cobra.Command, config *string) *comparing {
 		ledger:       cmd.Flags().Bool("ledger", false, "compare with the ledger of the configuration, too; the service may be running"),
 		repositories: cmd.Flags().StringSlice("repositories", nil, "compare with the signatures that stand in these repositories, too; implies --ledger"),
 		instance:     cmd.Flags().String("instance", "", "Artifactory instance of the repositories, when the configuration has several"),
+		acceptLogs:   cmd.Flags().StringSlice("accept-log", nil, "name of a log that is verified elsewhere: what the ledger has of it is told, and no alarm"),
+		unlogged:     cmd.Flags().String("accept-unlogged", "", "the set (sha256:…) of signatures from without a log that somebody has looked at, as the alarm names it"),
+		keyFiles:     cmd.Flags().StringArray("key", nil, "public key in PEM whose signatures are looked for in repositories, too; may be repeated"),
 	}
+	_ = cmd.RegisterFlagCompletionFunc("accept-log", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("accept-unlogged", cobra.NoFileCompletions)
+	_ = cmd.MarkFlagFilename("key", "pem", "pub")
 	_ = cmd.RegisterFlagCompletionFunc("repositories", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("instance", complete(c.config, (*Config).instanceNames))
 	return c
@@ -41,12 +50,13 @@ func addComparing(cmd *cobra.Command, config *string) *comparing {
 // compared is a comparison under way; nil when none was asked for.
 type compared struct {
 	*comparing
+	config *Config
 	view   *ledger.View
 	books  *account.Books
 	client *artifactory.Client
 }
 
-func (c *comparing) open(ctx context.Context) (_ *compared, err error) {
+func (c *comparing) open(ctx context.Context, logs []audit.Key) (_ *compared, err error) {
 	if !*c.ledger && len(*c.repositories) == 0 {
 		return nil, nil
 	}
@@ -54,7 +64,11 @@ func (c *comparing) open(ctx context.Context) (_ *compared, err error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &compared{comparing: c}
+	books, err := c.known(config, logs)
+	if err != nil {
+		return nil, err
+	}
+	x := &compared{comparing: c, config: config}
 	if x.view, err = ledger.OpenView(ctx, config.Database.Value); err != nil {
 		return nil, err
 	}
@@ -68,8 +82,8 @@ func (c *comparing) open(ctx context.Context) (_ *compared, err error) {
 			return nil, err
 		}
 	}
-	x.books, err = account.New(ctx, x.view)
-	return x, err
+	x.books = account.New(x.view, books)
+	return x, nil
 }
 
 // client reaches the instance of that name, or the only one.
@@ -133,35 +147,27 @@ func (x *compared) head(ctx context.Context, r *audit.Reader, keys []audit.Key, 
 	return how.Head.Text, nil
 }
 
-// follow has the comparison follow a replay.
-func (x *compared) follow(ctx context.Context, how *audit.Replay) {
+// follow has the comparison follow the replay of a log; done takes what it came to.
+func (x *compared) follow(r *audit.Reader, how *audit.Replay) (done func(*audit.Report)) {
 	if x == nil {
-		return
+		return func(*audit.Report) {}
 	}
-	how.Leaf = func(_ uint64, l audit.Leaf) error { x.books.Leaf(l); return nil }
-	how.Closed = func(c audit.Closed) error { return x.books.Closed(ctx, c) }
+	log := x.books.Log(r, how.Head)
+	how.Leaf = func(i uint64, l audit.Leaf) error { log.Leaf(i, l); return nil }
+	how.Closed = func(c audit.Closed) error { log.Closed(c); return nil }
+	return log.Done
 }
 
-// finish compares what is left to compare, and adds what was found to the report.
-func (x *compared) finish(ctx context.Context, r *audit.Reader, how audit.Replay, report *audit.Report, bar *progress) error {
-	if x == nil {
-		return nil
-	}
-	asOf := how.AsOf
-	if asOf.IsZero() {
-		asOf = time.Now()
-	}
-	if err := x.books.Ledger(ctx, report, asOf.Add(-how.Grace)); err != nil {
+// finish compares what is left to compare once all logs were replayed.
+func (x *compared) finish(ctx context.Context, until time.Time, bar *progress) error {
+	bar.draw("the ledger")
+	if err := x.books.Ledger(ctx, until); err != nil || len(*x.repositories) == 0 {
 		return err
 	}
+	x.books.Keys(x.learn(ctx))
 	var errs []error
 	for _, name := range *x.repositories {
-		standing, err := x.books.Repository(ctx, x.client, name, func(files int) { bar.draw(fmt.Sprintf("%s: %d files", name, files)) })
-		if err == nil {
-			err = x.books.Unlogged(ctx, r, how.Head, standing)
-		}
-		errs = append(errs, err)
+		errs = append(errs, x.books.Repository(ctx, x.client, name, func(files int) { bar.draw(fmt.Sprintf("%s: %d files", name, files)) }))
 	}
-	report.Join(x.books.Findings)
 	return errors.Join(errs...)
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +18,16 @@ import (
 type auditReport struct {
 	OK bool `json:"ok"`
 	*audit.Report
+	Others []*audit.Report `json:"others,omitempty"` // of --other-log
+	Recent int             `json:"recent,omitempty"` // signatures that were too young to be compared
+}
+
+func (a *auditReport) alarms() int {
+	n := a.Alarms()
+	for _, o := range a.Others {
+		n += o.Alarms()
+	}
+	return n
 }
 
 func newAuditVerify() *cobra.Command {
@@ -32,9 +40,15 @@ the checkpoint was signed over, and it must have grown from every checkpoint tha
 accounted for: an intent before, a signature that verifies, an outcome that names both, keys that the
 service announced, certificates that were logged.
 
-With --ledger the signatures that the ledger keeps are compared, one by one, and with --repositories
-those that stand in Artifactory: a key use without an entry, and an entry that came of nothing that
-the ledger knows, is an alarm.
+With --ledger every intent and every signature that the ledger keeps is held against the log, and with
+--repositories every signature by a known key that stands in Artifactory, whatever the ledger says of
+it: a key use without an entry, and an entry that came of nothing that the ledger knows, is an alarm.
+Known are the keys of the log and those of the configuration: their public halves come from the log,
+from --key, or from the tokens, on which nothing is signed.
+
+Each replica has a log of its own: name those of the others with --other-log. What the ledger has of a
+log that is not given is an alarm, unless --accept-log says that it is verified elsewhere; so are
+signatures from without a log, unless --accept-unlogged names the set of them that somebody looked at.
 
 Keep checkpoints where whoever runs the service cannot write. The log alone cannot show that its end
 was cut off, or that somebody else was shown another log.
@@ -43,6 +57,7 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		Example: `  hallmark audit verify --log /var/lib/hallmark/log --trusted-root trusted_root.json
   hallmark audit verify --server https://hallmark.example --token-file auditor.token --trusted-root trusted_root.json --checkpoint kept.checkpoint --update
   hallmark audit verify --config hallmark.yaml --trusted-root trusted_root.json --repositories libs-staging-local,libs-release-local
+  hallmark audit verify --config hallmark.yaml --trusted-root trusted_root.json --ledger --other-log https://replica-2.hallmark.example --token-file auditor.token
   hallmark audit verify --log copy --trusted-root log.pem --origin log.example --as-of 2026-11-22 -o json`,
 		Args: cobra.NoArgs,
 	}
@@ -51,8 +66,10 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 	update := cmd.Flags().Bool("update", false, "write the log's checkpoint to the file of --checkpoint when there is no alarm; the file need not exist yet")
 	grace := cmd.Flags().Duration("grace", audit.Grace, "how long a use of a key may be under way")
 	asOf := cmd.Flags().String("as-of", "", "moment by which uses of keys should have ended: when a copy was made (2026-11-22T15:04:05Z), a date, or how long ago (2h); default: now")
+	others := cmd.Flags().StringArray("other-log", nil, "log of another replica: its directory, or the address of that replica's service; may be repeated")
 	with := addComparing(cmd, flags.config)
 	_ = cmd.MarkFlagFilename("checkpoint")
+	_ = cmd.MarkFlagDirname("other-log")
 	_ = cmd.RegisterFlagCompletionFunc("as-of", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *update && len(*keptFiles) != 1 {
@@ -67,26 +84,30 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 			return err
 		}
 		defer func() { _ = r.Close() }()
-		kept, err := keptHeads(*keptFiles, keys, *update)
+		run := &verifying{grace: *grace, asOf: at, logs: []*oneLog{{reader: r, keys: keys}}, keys: keys}
+		defer run.close()
+		if all, err := flags.allKeys(); err == nil { // a key in PEM is that of one log
+			run.keys = all
+		}
+		if err := run.add(flags, *others); err != nil {
+			return err
+		}
+		if run.kept, err = keptHeads(*keptFiles, run.keys, *update); err != nil {
+			return err
+		}
+		if run.with, err = with.open(cmd.Context(), run.keys); err != nil {
+			return err
+		}
+		answer, err := run.verify(cmd)
 		if err != nil {
 			return err
 		}
-		others, err := with.open(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer others.close()
-		report, err := verifyLog(cmd, r, keys, audit.Replay{Kept: kept, Grace: *grace, AsOf: at}, others)
-		if err != nil {
-			return err
-		}
-		answer := auditReport{report.Alarms() == 0, report}
 		if answer.OK && *update {
-			if err := putFile((*keptFiles)[0], []byte(report.Checkpoint), 0o600); err != nil {
+			if err := putFile((*keptFiles)[0], []byte(answer.Checkpoint), 0o600); err != nil {
 				return fmt.Errorf("keeping the checkpoint: %w", err)
 			}
 		}
-		if err := show(cmd.OutOrStdout(), *output, answer, func(w io.Writer) { auditText(w, r.String(), answer) }); err != nil {
+		if err := show(cmd.OutOrStdout(), *output, answer, func(w io.Writer) { auditText(w, run.logs, answer) }); err != nil {
 			return err
 		}
 		if !answer.OK {
@@ -95,28 +116,6 @@ Exit status: 0 no alarm, 1 an alarm, 2 could not be verified.`,
 		return nil
 	}
 	return cmd
-}
-
-// verifyLog reads the log's head, replays it and holds it against the others. A checkpoint that does not count is an alarm, too.
-func verifyLog(cmd *cobra.Command, r *audit.Reader, keys []audit.Key, how audit.Replay, others *compared) (*audit.Report, error) {
-	text, err := others.head(cmd.Context(), r, keys, &how)
-	if errors.Is(err, audit.ErrCheckpoint) {
-		report := &audit.Report{Leaves: map[string]uint64{}, Checkpoint: string(text)}
-		report.Add(badCheckpoint(err))
-		return report, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	bar := newProgress(cmd.ErrOrStderr())
-	defer bar.clear()
-	how.Progress = logProgress(bar, how.Head.Size)
-	others.follow(cmd.Context(), &how)
-	report, err := r.Replay(cmd.Context(), how)
-	if err != nil {
-		return nil, err
-	}
-	return report, others.finish(cmd.Context(), r, how, report, bar)
 }
 
 func badCheckpoint(err error) audit.Finding {
@@ -130,8 +129,14 @@ func badCheckpoint(err error) audit.Finding {
 	return f
 }
 
+// keptHead is a checkpoint of before, and whose.
+type keptHead struct {
+	origin string
+	audit.Kept
+}
+
 // keptHeads reads checkpoints of before. One that the log's key has not signed proves nothing and is an error.
-func keptHeads(files []string, keys []audit.Key, mayLack bool) (kept []audit.Kept, err error) {
+func keptHeads(files []string, keys []audit.Key, mayLack bool) (kept []keptHead, err error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if mayLack && errors.Is(err, fs.ErrNotExist) {
@@ -144,40 +149,7 @@ func keptHeads(files []string, keys []audit.Key, mayLack bool) (kept []audit.Kep
 		if err != nil {
 			return nil, fmt.Errorf("the kept checkpoint %s: %w", file, err)
 		}
-		kept = append(kept, audit.Kept{Where: file, Size: h.Size, Root: h.Root})
+		kept = append(kept, keptHead{h.Origin, audit.Kept{Where: file, Size: h.Size, Root: h.Root}})
 	}
 	return kept, nil
-}
-
-func auditText(w io.Writer, where string, a auditReport) {
-	verdict := "OK"
-	if !a.OK {
-		verdict = "ALARM"
-	}
-	name := a.Origin
-	if name == "" {
-		name = "the log"
-	}
-	fmt.Fprintf(w, "%s  %s (%s)\n", verdict, name, where)
-	if a.Origin != "" {
-		fmt.Fprintf(w, "  entries   %d\n  root      %x\n", a.Size, a.Root)
-		for _, kind := range slices.Sorted(maps.Keys(a.Leaves)) {
-			fmt.Fprintf(w, "  %8d  %s\n", a.Leaves[kind], kind)
-		}
-		fmt.Fprintf(w, "  uses      %d with signatures, %d given up, %d under way\n", a.Sealed, a.Abandoned, a.Open)
-		if !a.Last.IsZero() {
-			fmt.Fprintf(w, "  from      %s to %s\n", a.First.Format(time.RFC3339), a.Last.Format(time.RFC3339))
-		}
-	}
-	if !a.OK {
-		fmt.Fprintf(w, "  alarms    %d\n", a.Alarms())
-	}
-	for _, f := range a.All {
-		fmt.Fprint(w, f.Text())
-	}
-	for _, code := range slices.Sorted(maps.Keys(a.Counts)) {
-		if n := a.Counts[code]; n > audit.MaxFindings {
-			fmt.Fprintf(w, "and %d more %s\n", n-audit.MaxFindings, code)
-		}
-	}
 }

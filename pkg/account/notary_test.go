@@ -70,14 +70,15 @@ func TestWhatTheNotaryTells(t *testing.T) {
 		require.NoError(t, err)
 		size, root, err := view.LastCheckpoint(t.Context(), realm.Origin)
 		require.NoError(t, err)
-		b, err := account.New(t.Context(), view)
-		require.NoError(t, err)
+		b := account.New(view, account.Config{Known: []string{realm.Origin}})
+		l := b.Log(log, head)
 		report, err := log.Replay(t.Context(), audit.Replay{
-			Head: head, Kept: []audit.Kept{{Where: "the ledger", Size: size, Root: root}}, Leaf: func(_ uint64, l audit.Leaf) error { b.Leaf(l); return nil },
-			Closed: func(c audit.Closed) error { return b.Closed(t.Context(), c) },
+			Head: head, Kept: []audit.Kept{{Where: "the ledger", Size: size, Root: root}}, Leaf: func(i uint64, leaf audit.Leaf) error { l.Leaf(i, leaf); return nil },
+			Closed: func(c audit.Closed) error { l.Closed(c); return nil },
 		})
 		require.NoError(t, err)
-		require.NoError(t, b.Ledger(t.Context(), report, time.Now().Add(time.Minute)))
+		l.Done(report)
+		require.NoError(t, b.Ledger(t.Context(), time.Now().Add(time.Minute)))
 		return report, b.All
 	}
 	report, found := compare()
@@ -94,6 +95,7 @@ func TestWhatTheNotaryTells(t *testing.T) {
 	require.NoError(t, books.Sealed(t.Context(), in.ID, []ledger.Signature{{Subject: digest, KeyName: k.Name(), KeySPKI: public.SPKI, Format: "raw", Content: signature}}))
 	report, found = compare()
 	require.Empty(t, report.All)
-	require.Len(t, found, 1)
+	require.Len(t, found, 2)
 	require.Equal(t, reason.LogUseMissing, found[0].Code)
+	require.Equal(t, reason.LedgerUnlogged, found[1].Code)
 }

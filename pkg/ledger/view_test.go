@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,9 +23,6 @@ func TestView(t *testing.T) {
 		v, err := ledger.OpenView(t.Context(), cfg)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, v.Close()) })
-		last, err := v.LastIntent(t.Context())
-		require.NoError(t, err)
-		require.Zero(t, last)
 
 		begin := func(in ledger.Intent) ledger.Intent {
 			in, err := l.Begin(t.Context(), in)
@@ -34,36 +30,52 @@ func TestView(t *testing.T) {
 			require.NoError(t, l.Sealed(t.Context(), in.ID, signatures(in, "x")))
 			return in
 		}
-		before := time.Now()
 		bare, logged, other := intent(t, "bare", "release", "sigstore"), loggedIntent(t, "logged", 1), loggedIntent(t, "other", 1)
 		other.LogOrigin = "other.example"
 		bare, logged, other = begin(bare), begin(logged), begin(other)
 		require.NoError(t, l.RememberCheckpoint(t.Context(), origin, 3, []byte("root")))
 
-		last, err = v.LastIntent(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, other.ID, last)
 		size, root, err := v.LastCheckpoint(t.Context(), origin)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, size)
 		require.Equal(t, []byte("root"), root)
-		kept, err := v.SignaturesOf(t.Context(), []artifact.Digest{logged.Subject})
+		made := map[int64]int{}
+		require.NoError(t, v.EachMade(t.Context(), func(m ledger.Made) error {
+			made[m.IntentID]++
+			in := map[int64]ledger.Intent{bare.ID: bare, logged.ID: logged, other.ID: other}[m.IntentID]
+			require.Equal(t, in.LogOrigin, m.LogOrigin)
+			require.Equal(t, in.Subject, m.Subject)
+			require.Equal(t, in.KeySPKI, m.KeySPKI)
+			require.Equal(t, in.Ref, m.Ref)
+			require.Equal(t, m.Format+"x", string(m.Content))
+			require.Equal(t, artifact.Attachment{Content: m.Content}.SHA256(), m.ContentSHA256)
+			require.True(t, m.Known)
+			require.NoError(t, m.Wrong)
+			at, ok, err := v.MadeAt(t.Context(), m.ContentSHA256)
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.False(t, at.IsZero())
+			return nil
+		}))
+		require.Equal(t, map[int64]int{bare.ID: 1, logged.ID: 2, other.ID: 2}, made)
+		_, ok, err := v.MadeAt(t.Context(), digest("never"))
 		require.NoError(t, err)
-		require.Len(t, kept[logged.Subject], 2)
-		require.Equal(t, logged.ID, kept[logged.Subject][0].IntentID)
+		require.False(t, ok)
 
-		made := func(replicas []string, from time.Time) map[int64]int {
-			found := map[int64]int{}
-			require.NoError(t, v.EachMade(t.Context(), origin, replicas, from, func(m ledger.Made) error {
-				found[m.IntentID]++
-				require.Equal(t, m.IntentID == logged.ID, m.LogOrigin == origin)
-				require.False(t, m.Subject.IsZero() || m.KeySPKI.IsZero() || m.MadeAt.IsZero())
-				return nil
-			}))
-			return found
+		require.NoError(t, l.Account(t.Context(), ledger.Accounted{IntentID: logged.ID, Index: 1, Outcome: 4}))
+		live, err := l.Begin(t.Context(), loggedIntent(t, "live", 1))
+		require.NoError(t, err)
+		announced := map[int64]ledger.Announced{}
+		require.NoError(t, v.EachAnnounced(t.Context(), func(a ledger.Announced) error { announced[a.ID] = a; return nil }))
+		require.Len(t, announced, 3)
+		for _, in := range []ledger.Intent{logged, other, live} {
+			a := announced[in.ID]
+			require.Equal(t, []any{in.GrantID, in.Ref, in.Subject, in.KeyName, in.KeySPKI, in.Formats, in.Policy, in.Rule, in.PolicySet, in.EventID, in.LogOrigin},
+				[]any{a.GrantID, a.Ref, a.Subject, a.KeyName, a.KeySPKI, a.Formats, a.Policy, a.Rule, a.PolicySet, a.EventID, a.LogOrigin})
+			require.Equal(t, in.ID == live.ID, a.Live)
+			require.Equal(t, in.ID != live.ID, a.Sealed)
+			require.Equal(t, in.ID == logged.ID, a.Told)
+			require.NoError(t, a.Wrong)
 		}
-		require.Equal(t, map[int64]int{logged.ID: 2, bare.ID: 1}, made([]string{"one"}, before.Add(-time.Minute)))
-		require.Equal(t, map[int64]int{logged.ID: 2}, made([]string{"two"}, before.Add(-time.Minute)))
-		require.Equal(t, map[int64]int{logged.ID: 2}, made([]string{"one"}, time.Now().Add(time.Minute)))
 	})
 }

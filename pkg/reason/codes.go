@@ -93,6 +93,18 @@ const (
 	LogUseMissing          Code = "log-use-missing"
 	LedgerUseMissing       Code = "ledger-use-missing"
 	SignatureUnlogged      Code = "signature-unlogged"
+	SignatureKeyUnlogged   Code = "signature-key-unlogged"
+	SignatureUnpublished   Code = "signature-unpublished"
+	SignatureUnread        Code = "signature-unread"
+	KeyUnread              Code = "key-unread"
+	LogIntentMissing       Code = "log-intent-missing"
+	LedgerIntentMissing    Code = "ledger-intent-missing"
+	LedgerIntentUnknown    Code = "ledger-intent-unknown"
+	LedgerIntentWrong      Code = "ledger-intent-wrong"
+	LedgerContentWrong     Code = "ledger-content-wrong"
+	LedgerLogUnread        Code = "ledger-log-unread"
+	LedgerLogUnknown       Code = "ledger-log-unknown"
+	LedgerUnlogged         Code = "ledger-unlogged"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -188,4 +200,16 @@ var Codes = map[Code]string{
 	LogUseMissing:          "The ledger holds a signature that the transparency log does not account for.",
 	LedgerUseMissing:       "The transparency log holds a signature that the ledger does not.",
 	SignatureUnlogged:      "A signature by one of the service's keys is stored in Artifactory and stands in no transparency log.",
+	SignatureKeyUnlogged:   "A signature is stored in Artifactory by a key that no process has opened, as far as the transparency logs tell; they do not hold it.",
+	SignatureUnpublished:   "A signature is stored in Artifactory that the transparency log holds as given up: the service did not publish it.",
+	SignatureUnread:        "What is stored in Artifactory as a signature cannot be looked into, so nobody can say whose it is.",
+	KeyUnread:              "The public key of a key of the service is not known, so its signatures are not looked for in Artifactory.",
+	LogIntentMissing:       "The ledger has an intent that was carried out, and the transparency log does not have it.",
+	LedgerIntentMissing:    "The transparency log has an intent that the ledger does not.",
+	LedgerIntentUnknown:    "The ledger has a signature of an intent that it does not have.",
+	LedgerIntentWrong:      "The ledger says something else of an intent, or of whose a signature is, than the transparency log.",
+	LedgerContentWrong:     "The ledger has a signature that is none, or that is kept under the digest of another file.",
+	LedgerLogUnread:        "The ledger has signatures of a transparency log that was not looked at; they are not verified.",
+	LedgerLogUnknown:       "The ledger has signatures of a transparency log that the trusted root does not name.",
+	LedgerUnlogged:         "The ledger has signatures that were made without a transparency log, and nobody has said that they are known.",
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	bundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -22,43 +23,47 @@ type Inside struct {
 	text   func(h crypto.Hash) []byte // the digest of the text in the file that was signed; nil: there is none
 }
 
-// Inside takes a file of this format apart. It is laxer than Verify: it takes whatever some verifier somewhere may take. The
-// content is untrusted and may be anything; an error wraps ErrMalformed.
-func (f Format) Inside(content []byte) (Inside, error) {
+// Inside takes a file of this format apart, and returns every signature in it: an envelope can have several, and some
+// verifiers are content with any. It is laxer than Verify: it takes whatever some verifier somewhere may take. The content
+// is untrusted and may be anything; an error wraps ErrMalformed.
+func (f Format) Inside(content []byte) ([]Inside, error) {
 	if len(content) == 0 || len(content) > MaxSize {
-		return Inside{}, fmt.Errorf("%w: %d bytes", ErrMalformed, len(content))
+		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(content))
 	}
-	var in Inside
+	var all []Inside
 	var err error
 	switch f.Name {
 	case raw.Name:
-		in.Signature = content
+		all = []Inside{{Signature: content}}
 	case cosignTag.Name:
 		var s taggedSignature
 		err = json.Unmarshal(content, &s)
-		in.Signature, in.text = s.Signature, func(h crypto.Hash) []byte { return hashed(h, s.Payload) }
+		all = []Inside{{Signature: s.Signature, text: func(h crypto.Hash) []byte { return hashed(h, s.Payload) }}}
 	case evidence.Name:
 		var e envelope
-		if err = json.Unmarshal(content, &e); err == nil && len(e.Signatures) == 1 {
-			in.Signature, err = base64.StdEncoding.DecodeString(e.Signatures[0].Sig)
-			in.text = func(h crypto.Hash) []byte { return paeDigest(h, e.PayloadType, e.Payload) }
+		err = json.Unmarshal(content, &e)
+		for _, s := range e.Signatures {
+			if sig, err := base64.StdEncoding.DecodeString(s.Sig); err == nil {
+				all = append(all, Inside{Signature: sig, text: func(h crypto.Hash) []byte { return paeDigest(h, e.PayloadType, e.Payload) }})
+			}
 		}
 	default:
-		in, err = insideBundle(content)
+		all, err = insideBundle(content)
 	}
 	if err != nil {
-		return Inside{}, fmt.Errorf("%w: %.200s", ErrMalformed, err.Error())
+		return nil, fmt.Errorf("%w: %.200s", ErrMalformed, err.Error())
 	}
-	if len(in.Signature) == 0 {
-		return Inside{}, fmt.Errorf("%w: there is no signature in it", ErrMalformed)
+	all = slices.DeleteFunc(all, func(in Inside) bool { return len(in.Signature) == 0 })
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: there is no signature in it", ErrMalformed)
 	}
-	return in, nil
+	return all, nil
 }
 
-func insideBundle(content []byte) (Inside, error) {
+func insideBundle(content []byte) ([]Inside, error) {
 	b := &bundle.Bundle{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(content, b); err != nil {
-		return Inside{}, err
+		return nil, err
 	}
 	var in Inside
 	in.SPKI, _ = hintIn(b)
@@ -69,14 +74,16 @@ func insideBundle(content []byte) (Inside, error) {
 	}
 	if m := b.GetMessageSignature(); m != nil {
 		in.Signature, in.digest = m.GetSignature(), m.GetMessageDigest().GetDigest()
-		return in, nil
+		return []Inside{in}, nil
 	}
 	e := b.GetDsseEnvelope()
-	if len(e.GetSignatures()) == 1 {
-		in.Signature = e.GetSignatures()[0].GetSig()
-		in.text = func(h crypto.Hash) []byte { return paeDigest(h, e.GetPayloadType(), e.GetPayload()) }
+	in.text = func(h crypto.Hash) []byte { return paeDigest(h, e.GetPayloadType(), e.GetPayload()) }
+	var all []Inside
+	for _, s := range e.GetSignatures() {
+		in.Signature = s.GetSig()
+		all = append(all, in)
 	}
-	return in, nil
+	return all, nil
 }
 
 // paeDigest is the digest of what DSSE signs.

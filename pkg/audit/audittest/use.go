@@ -1,6 +1,7 @@
 package audittest
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -40,8 +41,11 @@ func Use(ctx context.Context, l *audit.Log, k Key, in audit.Intent, content []by
 	if in.SPKI, err = spkiOf(k.Public()); err != nil {
 		return 0, r, err
 	}
-	in.Subject, in.Key, in.Purpose, in.Policy, in.PolicySet = sha256.Sum256(content), k.Name(), "sign", "release", sha256.Sum256([]byte("policies"))
-	in.Grant, in.At = fmt.Sprintf("grant-%d", in.ID), time.Now()
+	in.Subject, in.Key, in.Purpose, in.At = sha256.Sum256(content), k.Name(), "sign", time.Now()
+	in.Policy, in.Grant = cmp.Or(in.Policy, "release"), cmp.Or(in.Grant, fmt.Sprintf("grant-%d", in.ID))
+	if in.PolicySet.IsZero() {
+		in.PolicySet = sha256.Sum256([]byte("policies"))
+	}
 	if in.Replica == "" {
 		in.Replica = "one"
 	}
