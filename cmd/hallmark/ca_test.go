@@ -149,6 +149,10 @@ func TestCA(t *testing.T) {
 	got := r.run("ca", "issue", "timestamping", "--out", r.path("timestamping.pem"))
 	require.Equal(t, exitUndecided, got.code)
 	require.Contains(t, got.err, "is there already")
+	require.NotContains(t, got.err, "--replace", "there is no such flag")
+	got = r.run("ca", "issue", "issuing", "--life", "200000h")
+	require.Equal(t, exitUndecided, got.code)
+	require.Contains(t, got.err, "ends after the root does")
 	r.json(&renewed, "ca", "issue", "timestamping", "--out", r.path("timestamping-2027.pem"), "--name", "Time 2027")
 	require.Empty(t, renewed.Kept)
 
@@ -174,6 +178,35 @@ func TestCA(t *testing.T) {
 	require.NoError(t, err)
 	_, err = a.Issue(t.Context(), trust.Request{Public: sct.Public(), Identity: "https://hallmark.example:8443/keys/release-2026"})
 	require.NoError(t, err)
+}
+
+// What ca init is asked for and cannot keep is an error, before anything is made; another issuer gets another log.
+func TestCAInitKeepsItsWord(t *testing.T) {
+	t.Parallel()
+	r := newCARig(t)
+	again := []string{"ca", "init", "--token", "hsm", "--issuer", "https://hallmark.example:8443", "--organization", "Example", "--suffix", "2026"}
+	got := r.run(append(again, "--root-life", "1000h", "--life", "2000h")...)
+	require.Equal(t, exitUndecided, got.code)
+	require.Contains(t, got.err, "--life 2000h0m0s ends after the root does")
+	require.NoDirExists(t, filepath.Join(r.dir, "trust"))
+	var made authorities
+	r.json(&made, again...)
+	r.configure(made.YAML)
+	got = r.run(append(again, "--root-token", "safe")...)
+	require.Equal(t, exitUndecided, got.code)
+	require.Contains(t, got.err, "the root root-2026 on the token hsm, not on safe")
+	got = r.run(append(again, "--life", "200000h")...)
+	require.Contains(t, got.err, "ends after the root does")
+
+	other := append(again, "--issuer", "https://other.example")
+	got = r.run(other...)
+	require.Equal(t, exitUndecided, got.code)
+	require.Contains(t, got.err, "the key log-2026 signs the log hallmark.example")
+	var second authorities
+	r.json(&second, append(other, "--suffix", "2027")...)
+	require.Contains(t, second.YAML, "log: {dir: log-other.example, origin: other.example, key: log-2027}")
+	r.json(&second, again...)
+	require.Contains(t, second.YAML, "log: {dir: log, origin: hallmark.example, key: log-2026}")
 }
 
 // With trust.ca.cabf the service's own certificates keep the code signing requirements, as the authorities' do.

@@ -113,7 +113,10 @@ choose one that lasts.`,
 
 // run checks everything that can be checked, then makes keys, then certificates.
 func (p *initPlan) run(ctx context.Context) (*authorities, error) {
-	p.rootToken, p.suffix = cmp.Or(p.rootToken, p.token), cmp.Or(p.suffix, fmt.Sprint(time.Now().Year()))
+	if err := p.sameRootToken(); err != nil {
+		return nil, err
+	}
+	p.rootToken, p.suffix, p.origin = cmp.Or(p.rootToken, p.token), cmp.Or(p.suffix, fmt.Sprint(time.Now().Year())), cmp.Or(p.origin, trust.HostOf(p.issuer))
 	for _, name := range []string{p.token, p.rootToken} {
 		if _, err := p.config.token(name); err != nil {
 			return nil, err
@@ -128,6 +131,9 @@ func (p *initPlan) run(ctx context.Context) (*authorities, error) {
 		}
 	}
 	if err := p.config.noneOf(p.files, p.withoutTime); err != nil {
+		return nil, err
+	}
+	if err := p.checkLife(time.Now()); err != nil {
 		return nil, err
 	}
 	if err := p.rehearse(ctx); err != nil {
@@ -165,9 +171,14 @@ func (p *initPlan) uses() []hsm.Use {
 
 // key finds the key for a use, or makes it.
 func (p *initPlan) key(ctx context.Context, use hsm.Use) (hsm.KeyConfig, authorityKey, error) {
-	named := map[hsm.Use]string{hsm.UseIssuer: p.config.Trust.Value.CA.Key, hsm.UseTimestamp: p.config.Trust.Value.Time.Key, hsm.UseSCT: p.config.Trust.Value.CA.SCT}[use]
+	t := p.config.Trust.Value
+	named := map[hsm.Use]string{hsm.UseIssuer: t.CA.Key, hsm.UseTimestamp: t.Time.Key, hsm.UseSCT: t.CA.SCT, hsm.UseLog: t.Log.Key}[use]
+	other := use == hsm.UseLog && p.otherLog()
+	if other && named == string(use)+"-"+p.suffix {
+		return hsm.KeyConfig{}, authorityKey{}, fmt.Errorf("the key %s signs the log %s, and every log has a key of its own: choose another --suffix, or --origin %s", named, t.Log.Origin, t.Log.Origin)
+	}
 	for _, k := range values(p.config.Keys) {
-		if k.Use == use && (named == "" || named == k.Name) {
+		if k.Use == use && (other && named != k.Name || !other && (named == "" || named == k.Name)) {
 			return k, authorityKey{Name: k.Name, Token: k.Token, Use: use, SPKI: k.SPKI, Known: true}, nil
 		}
 	}
@@ -182,15 +193,15 @@ func (p *initPlan) key(ctx context.Context, use hsm.Use) (hsm.KeyConfig, authori
 	if err := seal.CheckKeyName(k.Name); err != nil {
 		return k, authorityKey{}, err
 	}
-	t, err := p.config.token(k.Token)
+	token, err := p.config.token(k.Token)
 	if err != nil {
 		return k, authorityKey{}, err
 	}
 	view := authorityKey{Name: k.Name, Token: k.Token, Use: use, Algorithm: string(algorithm)}
-	made, err := hsm.Generate(ctx, t, hsm.GenerateRequest{Label: k.Name, Algorithm: algorithm})
+	made, err := hsm.Generate(ctx, token, hsm.GenerateRequest{Label: k.Name, Algorithm: algorithm})
 	switch {
 	case errors.Is(err, hsm.ErrLabelTaken):
-		found, err := onToken(ctx, t, k.Name)
+		found, err := onToken(ctx, token, k.Name)
 		if err != nil {
 			return k, view, err
 		}
@@ -364,7 +375,7 @@ func (p *initPlan) yaml(made *authorities) string {
 	}
 	fmt.Fprintf(&b, "trust:\n  issuer: %s\n  root: {certificate: %s}\n", p.issuer, p.place(p.files.Root))
 	fmt.Fprintf(&b, "  ca: {key: %s, certificate: %s, sct: %s}\n", named[hsm.UseIssuer], p.place(p.files.Issuing), named[hsm.UseSCT])
-	fmt.Fprintf(&b, "  log: {dir: log, origin: %s, key: %s}\n", cmp.Or(p.origin, trust.HostOf(p.issuer)), named[hsm.UseLog])
+	fmt.Fprintf(&b, "  log: {dir: %s, origin: %s, key: %s}\n", p.logDir(), p.origin, named[hsm.UseLog])
 	if p.withoutTime {
 		b.WriteString("  time: {authorities: [{url: https://tsa.example/tsr, certificates: tsa.pem}]} # write yours\n")
 	} else {

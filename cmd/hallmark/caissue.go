@@ -128,6 +128,9 @@ func (c *Config) renew(ctx context.Context, files caFiles, kind trust.Kind, name
 	if err != nil {
 		return nil, err
 	}
+	if err := withinRoot(order.Life, time.Now(), top[0].NotAfter); err != nil {
+		return nil, err
+	}
 	var rootKey hsm.KeyConfig
 	for _, k := range values(c.Keys) {
 		if k.Use == hsm.UseRoot && k.SPKI == spkiOf(top[0]) {

@@ -55,7 +55,7 @@ func writeNew(name string, content []byte, replace bool) error {
 	defer func() { _ = os.Remove(draft) }()
 	if err := os.Link(draft, name); err != nil { // unlike a renaming, it never replaces
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s is there already; move it away, or say --replace: %w", name, fs.ErrExist)
+			return fmt.Errorf("%s is there already; move it away, or name another file: %w", name, fs.ErrExist)
 		}
 		return err
 	}
