@@ -13,7 +13,6 @@ import (
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/sandbox"
-	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/api"
 )
 
@@ -90,7 +89,7 @@ func TestBuildPromotedByArtifactory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, sandbox.Config{Standin: buildHouse(c.quirks), Policies: buildFollowed})
+			s := start(t, sandbox.Config{Trust: true, Standin: buildHouse(c.quirks), Policies: buildFollowed})
 			m := jfrogClient(t, s)
 			contents := map[string][]byte{
 				"app/7/app.tgz": []byte("the app"), "app/7/lib/lib one+two #3.tgz": []byte("a library"), "other/same.tgz": []byte("the app"), "other/plain.tgz": []byte("signed nowhere yet"),
@@ -137,9 +136,5 @@ func verified(t *testing.T, s *sandbox.Sandbox, path string, content []byte) {
 	got, err := os.ReadFile(filepath.Join(dir, name))
 	require.NoError(t, err)
 	require.Equal(t, content, got)
-	pub := s.Path("release.pub")
-	out, err := tooltest.Run(t, dir, tooltest.Cosign(t), "verify-blob", "--key", pub, "--bundle", name+".sigstore.json", "--insecure-ignore-tlog", name)
-	require.NoError(t, err, "%s", out)
-	out, err = tooltest.Run(t, dir, tooltest.OpenSSL(t), "dgst", "-sha256", "-verify", pub, "-signature", name+".sig", name)
-	require.NoError(t, err, "%s", out)
+	vouched(t, exported(t, s), dir, name, "-sha256", true)
 }

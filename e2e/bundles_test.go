@@ -205,7 +205,7 @@ func TestReleaseBundle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, sandbox.Config{Standin: bundleHouse(c.quirks), Policies: bundlePolicies})
+			s := start(t, sandbox.Config{Trust: true, Standin: bundleHouse(c.quirks), Policies: bundlePolicies})
 			announceBundles(t, s)
 			stage(t, jfrogClient(t, s), contents)
 			awaitSigned(t, s, paths[:2]...)
@@ -247,7 +247,7 @@ func TestReleaseBundle(t *testing.T) {
 // Deleted while Hallmark asks for its contents: the bundle is gone, and what it brought is signed by the next sweep.
 func TestReleaseBundleDeletedHalfWay(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{Standin: bundleHouse(standin.Quirks{PromotionEvents: "promoted"}), Policies: bundlePolicies})
+	s := start(t, sandbox.Config{Trust: true, Standin: bundleHouse(standin.Quirks{PromotionEvents: "promoted"}), Policies: bundlePolicies})
 	announceBundles(t, s)
 	upload(t, s, "app/a.tgz", "a")
 	awaitSigned(t, s, "app/a.tgz")
@@ -272,7 +272,7 @@ func TestReleaseBundleDeletedHalfWay(t *testing.T) {
 // missing key. When the right is given it goes on by itself.
 func TestReleaseBundleIntoAForbiddenTarget(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{Standin: func(c *standin.Config) {
+	s := start(t, sandbox.Config{Trust: true, Standin: func(c *standin.Config) {
 		bundleHouse(standin.Quirks{PromotionEvents: "promoted"})(c)
 		c.Tokens[0].Rights[sandbox.Release] = "r"
 	}, Policies: bundlePolicies})

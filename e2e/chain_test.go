@@ -24,16 +24,11 @@ import (
 // openssl verify.
 func TestUploadToVerified(t *testing.T) {
 	t.Parallel()
-	for algorithm, flags := range map[string]struct{ cosign, digest string }{
-		"P-256":    {"sha256", "-sha256"},
-		"P-384":    {"sha384", "-sha384"},
-		"RSA-3072": {"sha256", "-sha256"},
-		"RSA-4096": {"sha256", "-sha256"},
-	} {
+	for algorithm, digest := range map[string]string{"P-256": "-sha256", "P-384": "-sha384", "RSA-3072": "-sha256", "RSA-4096": "-sha256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			eachDatabase(t, func(t *testing.T, c sandbox.Config) {
-				c.Algorithm = algorithm
+				c.Algorithm, c.Trust = algorithm, true
 				s := start(t, c)
 				m := jfrogClient(t, s)
 
@@ -46,7 +41,7 @@ func TestUploadToVerified(t *testing.T) {
 				}
 				jfrogUpload(t, m, filepath.Join(dir, "*"), sandbox.Staging+"/app/1.4.2/", "team=core;note=two words", len(files))
 
-				back := t.TempDir()
+				back, trust := t.TempDir(), exported(t, s)
 				for name, content := range files {
 					path := "app/1.4.2/" + name
 					awaitSigned(t, s, path)
@@ -59,20 +54,16 @@ func TestUploadToVerified(t *testing.T) {
 					got, err := os.ReadFile(filepath.Join(back, name))
 					require.NoError(t, err)
 					require.True(t, bytes.Equal(content, got))
-					pub := s.Path("release.pub")
-					judge := func(ok bool, program string, args ...string) {
-						out, err := tooltest.Run(t, back, program, args...)
-						require.Equal(t, ok, err == nil, "%v\n%s", args, out)
+					judge := func(ok bool) {
+						vouched(t, trust, back, name, digest, ok)
+						for _, by := range [][]string{{"--trust", trust, "--min-level", "3"}, {"--key", filepath.Join(trust, "keys", sandbox.Key+".pem")}} {
+							out, err := tooltest.Run(t, back, binary, append([]string{"verify", name}, by...)...)
+							require.Equal(t, ok, err == nil, "%v\n%s", by, out)
+						}
 					}
-					judgeAll := func(ok bool) {
-						judge(ok, tooltest.Cosign(t), "verify-blob", "--key", pub, "--bundle", name+".sigstore.json",
-							"--insecure-ignore-tlog", "--signature-digest-algorithm", flags.cosign, name)
-						judge(ok, tooltest.OpenSSL(t), "dgst", flags.digest, "-verify", pub, "-signature", name+".sig", name)
-						judge(ok, binary, "verify", name, "--key", pub)
-					}
-					judgeAll(true)
+					judge(true)
 					require.NoError(t, os.WriteFile(filepath.Join(back, name), append(got, '\n'), 0o600))
-					judgeAll(false)
+					judge(false)
 				}
 
 				// What the uploader set is still there, beside what Hallmark says.

@@ -42,12 +42,13 @@ target: {repositories: [` + ociRelease + `]}
 require:
   signatures:
     - {lane: release, count: 1}
+  trustLevel: 3
 `
 
 // imageWorld has a staging and a release repository of images.
 func imageWorld(t *testing.T, quirks standin.Quirks, c sandbox.Config) (*sandbox.Sandbox, artifactorytest.Registry) {
 	t.Helper()
-	c.Policies = ociPolicies
+	c.Policies, c.Trust = ociPolicies, true
 	c.Standin = func(s *standin.Config) {
 		s.Quirks = quirks
 		s.Repositories = append(s.Repositories, standin.Repository{Key: ociStaging, PackageType: "docker"}, standin.Repository{Key: ociRelease, PackageType: "docker"})
@@ -77,8 +78,8 @@ func awaitImage(t *testing.T, s *sandbox.Sandbox, repo, path, policy string) {
 func accepts(t *testing.T, s *sandbox.Sandbox, repo, reference string) (string, error) {
 	t.Helper()
 	image := artifactorytest.NewRegistry(t, s.Artifactory, repo, sandbox.Developer).Name(imageName, reference)
-	return tooltest.Run(t, t.TempDir(), tooltest.Cosign(t), "verify", "--key", s.Path("release.pub"), "--insecure-ignore-tlog", "--allow-http-registry",
-		"--registry-username", sandbox.Developer, "--registry-password", sandbox.Developer, image)
+	args := append([]string{"verify", "--allow-http-registry", "--registry-username", sandbox.Developer, "--registry-password", sandbox.Developer}, named(exported(t, s))...)
+	return tooltest.Run(t, t.TempDir(), tooltest.Cosign(t), append(args, image)...)
 }
 
 func requireAccepted(t *testing.T, s *sandbox.Sandbox, repo string, references ...string) {
@@ -86,7 +87,7 @@ func requireAccepted(t *testing.T, s *sandbox.Sandbox, repo string, references .
 	for _, r := range references {
 		out, err := accepts(t, s, repo, r)
 		require.NoError(t, err, "%s%s: %s", repo, r, out)
-		require.Contains(t, out, "verified against the specified public key")
+		require.Contains(t, out, "code-signing certificate was verified using trusted certificate authority certificates")
 	}
 }
 

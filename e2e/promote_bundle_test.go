@@ -28,7 +28,7 @@ func shippers(c *standin.Config) {
 // release repository.
 func TestPromoteBundle(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{Standin: shippers})
+	s := start(t, sandbox.Config{Trust: true, Standin: shippers})
 	m := jfrogClient(t, s)
 	contents := map[string][]byte{}
 	for _, path := range []string{"app/7/app.tgz", "app/7/lib/lib one.tgz"} {

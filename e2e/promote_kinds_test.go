@@ -75,7 +75,7 @@ func TestPromoteBuild(t *testing.T) {
 	for name, move := range map[string]bool{"copy": false, "move": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, sandbox.Config{Standin: publishers})
+			s := start(t, sandbox.Config{Trust: true, Standin: publishers})
 			m := jfrogClient(t, s)
 			contents := map[string][]byte{}
 			for _, path := range []string{"app/7/app.tgz", "app/7/lib/lib one.tgz"} {
@@ -153,6 +153,7 @@ target: {repositories: [` + artifactorytest.OCIRelease + `]}
 require:
   signatures:
     - {lane: release, count: 1}
+  trustLevel: 3
 `
 
 // harbour adds repositories of images.
@@ -179,7 +180,7 @@ func cosigned(t *testing.T, s *sandbox.Sandbox, image string) error {
 	auth := base64.StdEncoding.EncodeToString([]byte(sandbox.Developer + ":" + sandbox.Developer))
 	host, _, _ := strings.Cut(image, "/")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"auths":{"`+host+`":{"auth":"`+auth+`"}}}`), 0o600))
-	cmd := exec.CommandContext(t.Context(), tooltest.Cosign(t), "verify", "--key", s.Path("release.pub"), "--insecure-ignore-tlog", "--allow-http-registry", image)
+	cmd := exec.CommandContext(t.Context(), tooltest.Cosign(t), append(append([]string{"verify"}, named(exported(t, s))...), "--allow-http-registry", image)...)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "DOCKER_CONFIG="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -191,7 +192,7 @@ func cosigned(t *testing.T, s *sandbox.Sandbox, image string) error {
 // hallmark promote --image, from a push to cosign's yes on what the release repository serves: an index and an image.
 func TestPromoteImage(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{Standin: harbour, Policies: imagePolicies})
+	s := start(t, sandbox.Config{Trust: true, Standin: harbour, Policies: imagePolicies})
 	r := artifactorytest.NewRegistry(t, s.Artifactory, artifactorytest.OCIStaging, sandbox.Developer)
 	ship := artifactorytest.NewRegistry(t, s.Artifactory, artifactorytest.OCIRelease, sandbox.Developer)
 	idx, parts := r.NewIndex("linux/amd64", "linux/arm64")

@@ -58,7 +58,7 @@ func onTerminal(t *testing.T, s *sandbox.Sandbox, args ...string) (until func(te
 // the report alone. What was begun is in the list.
 func TestPromoteShowsProgress(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{})
+	s := start(t, sandbox.Config{Trust: true})
 	m := jfrogClient(t, s)
 	contents := map[string][]byte{}
 	for _, path := range []string{"app/a.tgz", "app/b.tgz", "app/c.tgz"} {

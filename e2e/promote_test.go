@@ -15,7 +15,6 @@ import (
 
 	standin "github.com/hallmark-signing/hallmark/e2e/artifactory"
 	"github.com/hallmark-signing/hallmark/e2e/sandbox"
-	"github.com/hallmark-signing/hallmark/e2e/tooltest"
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/promotion"
@@ -65,11 +64,7 @@ func released(t *testing.T, s *sandbox.Sandbox, path string, content []byte) {
 	got, err := os.ReadFile(filepath.Join(back, name))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(content, got))
-	pub := s.Path("release.pub")
-	out, err := tooltest.Run(t, back, tooltest.Cosign(t), "verify-blob", "--key", pub, "--bundle", name+".sigstore.json", "--insecure-ignore-tlog", name)
-	require.NoError(t, err, "%s", out)
-	out, err = tooltest.Run(t, back, tooltest.OpenSSL(t), "dgst", "-sha256", "-verify", pub, "-signature", name+".sig", name)
-	require.NoError(t, err, "%s", out)
+	vouched(t, exported(t, s), back, name, "-sha256", true)
 	f, _ := s.Artifactory.File(sandbox.Release, path)
 	require.Equal(t, []string{"core"}, f.Properties["team"])
 	require.Equal(t, []string{"signed"}, f.Properties["hallmark.state"])
@@ -83,6 +78,7 @@ func TestPromote(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachDatabase(t, func(t *testing.T, c sandbox.Config) {
+				c.Trust, c.TrustLevel = true, 3
 				s := start(t, c)
 				m := jfrogClient(t, s)
 				one, two := "app/1.4.2/app.tgz", "app/1.4.2/lib/lib one.tgz"
@@ -124,7 +120,7 @@ func TestPromote(t *testing.T) {
 // completes it, also when the service was killed meanwhile.
 func TestPromoteRefusedAndHalfWay(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{})
+	s := start(t, sandbox.Config{Trust: true})
 	m := jfrogClient(t, s)
 	content := staged(t, s, m, "app/a.tgz")
 	upload(t, s, "other/unsigned.txt", "x")
@@ -163,7 +159,7 @@ func TestPromoteRefusedAndHalfWay(t *testing.T) {
 // Killed between two copies: the record stays, and the next run completes it.
 func TestPromoteKilledHalfWay(t *testing.T) {
 	t.Parallel()
-	s := start(t, sandbox.Config{})
+	s := start(t, sandbox.Config{Trust: true})
 	m := jfrogClient(t, s)
 	contents := map[string][]byte{}
 	for _, path := range []string{"app/a.tgz", "app/b.tgz"} {
@@ -202,7 +198,7 @@ func TestPlainCopyAndMoveFollow(t *testing.T) {
 	for _, kind := range []string{"copy", "move"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, sandbox.Config{Standin: openRelease, Policies: followed})
+			s := start(t, sandbox.Config{Trust: true, Standin: openRelease, Policies: followed})
 			m := jfrogClient(t, s)
 			path := "app/1.4.2/app.tgz"
 			content := staged(t, s, m, path)
@@ -229,7 +225,7 @@ func TestPlainCopyAndMoveFollow(t *testing.T) {
 // signaturesMade is how often the HSM has signed for an artifact since the service started.
 func signaturesMade(t *testing.T, s *sandbox.Sandbox) float64 {
 	t.Helper()
-	return scrape(t, s).value("hallmark_hsm_sign_seconds")
+	return scrape(t, s).value("hallmark_hsm_sign_seconds", "key", sandbox.Key)
 }
 
 // doctor checks the second identity, too.

@@ -34,7 +34,7 @@ func newDemo() *cobra.Command {
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		return demo(cmd.Context(), sandbox.Config{Dir: dir, Hallmark: hallmark, Trust: true}, *keep)
+		return demo(cmd.Context(), sandbox.Config{Dir: dir, Hallmark: hallmark, Trust: true, TrustLevel: 3}, *keep)
 	}
 	return cmd
 }

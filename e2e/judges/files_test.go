@@ -61,7 +61,7 @@ func (d *desk) script() string {
 func TestFilesJudgedByOthers(t *testing.T) {
 	t.Parallel()
 	realm, stranger := notarytest.New(t), notarytest.NewWith(t, notarytest.Config{Name: "stranger"})
-	for _, algorithm := range []string{"P-256", "P-384", "RSA-3072"} {
+	for _, algorithm := range sealtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			key := sealtest.NewKey(t, algorithm, "release")

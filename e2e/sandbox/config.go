@@ -40,8 +40,8 @@ artifactory:
 	}
 	fmt.Fprintf(&b, "api:\n  tokens:\n    - {name: sandbox, sha256: %x, roles: [gate, sign, status, promote, sweep, admin, auditor]}\n", caller)
 	level := ""
-	if s.Trust {
-		level = "  trustLevel: 3\n"
+	if s.TrustLevel > 0 {
+		level = fmt.Sprintf("  trustLevel: %d\n", s.TrustLevel)
 	}
 	policies := fmt.Sprintf(`kind: SigningPolicy
 name: release-binaries

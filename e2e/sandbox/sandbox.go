@@ -45,7 +45,9 @@ type Config struct {
 	Flags     []string              // added to the command line of the service
 	Timing    standin.WebhookTiming // how the stand-in delivers webhooks
 	Instances []string              // names of further instances, each with its own stand-in, secrets and webhook
-	Trust     bool                  // authorities, clock and log on the token: signatures reach trust level 3, and the gate demands it
+	Trust     bool                  // authorities, clock and log on the token: signatures reach trust level 3
+
+	TrustLevel int // that the gate demands; default the gate's own
 }
 
 // Sandbox is a running world. Stop it when done.

@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, "policies/gate.yaml:8 (libs-release)", v.Policy)
 	require.WithinDuration(t, time.Now(), v.At, time.Minute)
 	require.ElementsMatch(t, []gate.Signature{
-		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a", SHA256: r.stored("a.tgz.sigstore.json"), Counts: true, Level: 2},
+		{File: "a.tgz.sigstore.json", Format: "sigstore", Key: "release-a", SHA256: r.stored("a.tgz.sigstore.json"), Counts: true, Along: true, Level: 2},
 		{File: "a.tgz.sig", Format: "raw", Key: "dev-a", SHA256: r.stored("a.tgz.sig"), Level: 2},
 	}, v.Signatures)
 	require.Len(t, r.art.Requests(), 4, "facts, two files, facts again")

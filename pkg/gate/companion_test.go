@@ -77,3 +77,24 @@ func TestASignatureFileOfTwoReadings(t *testing.T) {
 	require.True(t, v.Allow, "%+v", v.Reasons)
 	require.Equal(t, staging+"/"+odd, v.Subject)
 }
+
+// A bare signature is no less genuine where more is demanded: it goes along with what has more, and opens nothing by itself.
+func TestABareSignatureGoesAlong(t *testing.T) {
+	t.Parallel()
+	r := newTrustRig(t, chained)
+	r.sign("release-a", "raw")
+	require.Equal(t, []reason.Code{reason.TrustLevelLow}, codes(r.check(raw)))
+	r.put(bundle, r.sealed(r.realm, "release-a", "sigstore", content))
+	v := r.check(raw)
+	require.True(t, v.Allow, "%+v", v.Reasons)
+	v = r.check(path)
+	require.True(t, v.Allow, "%+v", v.Reasons)
+	for _, s := range v.Signatures {
+		require.Equal(t, []bool{s.Format == "sigstore", true}, []bool{s.Counts, s.Along}, s.File)
+	}
+	r.put(raw, r.made(r.keys["dev-a"], "raw", content))
+	require.Equal(t, []reason.Code{reason.KeyDevelopment}, codes(r.check(raw)))
+	for _, s := range r.check(path).Signatures {
+		require.Equal(t, s.Format == "sigstore", s.Along, s.File)
+	}
+}

@@ -56,7 +56,7 @@ type Verdict struct {
 
 // Signature is one signature file that the gate looked at. Problem is empty when it verified. Counts is true when it did
 // by a key, at a time and with a trust that a policy of the target accepts; whether the format is one of those demanded
-// does not matter.
+// does not matter. Along is true when it may go there with the artifact: when it counts, or lacks nothing but trust.
 type Signature struct {
 	File    string          `json:"file"`
 	Format  string          `json:"format"`
@@ -64,6 +64,7 @@ type Signature struct {
 	SHA256  artifact.Digest `json:"sha256"` // of the file that was looked at
 	Problem reason.Code     `json:"problem,omitempty"`
 	Counts  bool            `json:"counts"`
+	Along   bool            `json:"along"`
 	At      time.Time       `json:"at,omitzero"` // when it was made, by its time-stamp, else by the ledger's record; zero when that is not known
 
 	Level    int       `json:"level,omitempty"`    // of trust, when it verified: 2 by a pinned key, 3 by a certificate, in the log, time-stamped
@@ -76,7 +77,7 @@ type Signature struct {
 func (v *Verdict) signatures(demand policy.Demand, found []policy.Evidence) {
 	for _, e := range found {
 		if !e.Kept {
-			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, Counts: demand.Counts(e) == "", At: e.At,
+			v.Signatures = append(v.Signatures, Signature{File: e.File, Format: e.Format, Key: e.Key, SHA256: e.SHA256, Problem: e.Problem, Counts: demand.Counts(e) == "", Along: demand.Accompanies(e) == "", At: e.At,
 				Level: e.Level, Stamped: e.Stamped, Recorded: e.Recorded, Identity: e.Identity})
 		}
 	}

@@ -247,7 +247,7 @@ func (in *inspection) companion(ctx context.Context, asked artifact.Ref) ([]reas
 	if err := in.date(ctx, one); err != nil {
 		return nil, err
 	}
-	if why := in.demand.Counts(one[0]); e.Problem == "" && why != "" {
+	if why := in.demand.Accompanies(one[0]); e.Problem == "" && why != "" {
 		one[0].Problem, one[0].Detail = why, "by "+e.Key+", which does not count here"
 	}
 	if _, err := in.trace(ctx, one); err != nil {

@@ -23,6 +23,12 @@ owner: o
 mode: warn
 target: {repositories: [out, soft]}
 require: {signatures: [{keys: [old]}]}
+---
+kind: GatePolicy
+name: proven
+owner: o
+target: {repositories: [shop]}
+require: {trustLevel: 3, signatures: [{keys: [new]}]}
 `
 
 // What a signature is worth at a place, by itself: the policies that only warn say so where no other does.
@@ -52,6 +58,19 @@ func TestWhichSignaturesCount(t *testing.T) {
 	} {
 		demand, _ := set.Demand(ref(t, c.target))
 		require.Equal(t, c.code, demand.Counts(c.e), name)
+	}
+
+	// What proves too little for the gate goes along with what proves enough; nothing else does that does not count.
+	shop, _ := set.Demand(ref(t, "shop/x"))
+	for e, codes := range map[policy.Evidence][2]reason.Code{
+		{Format: "sigstore", Key: "new", Level: 3}:                                       {"", ""},
+		{Format: "raw", Key: "new", Level: 2}:                                            {reason.TrustLevelLow, ""},
+		{Format: "raw", Key: "old", Level: 2}:                                            {reason.SignatureWrongKey, reason.SignatureWrongKey},
+		{Format: "raw", Key: "new", Problem: reason.SignatureInvalid}:                    {reason.SignatureInvalid, reason.SignatureInvalid},
+		{Format: "raw", Key: "new", Level: 2, Distrusted: now.Add(-time.Hour)}:           {reason.KeyDistrusted, reason.KeyDistrusted},
+		{Format: "sigstore", Key: "new", Level: 2, Problem: reason.CertificateUntrusted}: {reason.CertificateUntrusted, reason.CertificateUntrusted},
+	} {
+		require.Equal(t, codes, [2]reason.Code{shop.Counts(e), shop.Accompanies(e)}, "%+v", e)
 	}
 
 	demand, _ := set.Demand(ref(t, "out/x"))

@@ -47,7 +47,14 @@ func (e Evidence) signed() bool {
 
 // Counts says why a signature counts for none of the lines of the policies that enforce, or where none does, of those that
 // warn; empty when it counts for one, or would in one of its formats.
-func (d Demand) Counts(e Evidence) reason.Code {
+func (d Demand) Counts(e Evidence) reason.Code { return d.weigh(e, false) }
+
+// Accompanies says why a signature may not go along with an artifact that the policies let in; empty when it may: where it
+// counts, and where nothing but its level of trust is in the way. What a bare key signed is as genuine beside a signature that
+// proves more, and other verifiers than the gate want it.
+func (d Demand) Accompanies(e Evidence) reason.Code { return d.weigh(e, true) }
+
+func (d Demand) weigh(e Evidence, anyLevel bool) reason.Code {
 	why, enforced := reason.SignatureWrongKey, slices.ContainsFunc(d.gates, func(g *gateRule) bool { return !g.warn })
 	for _, g := range d.gates {
 		if g.warn && enforced {
@@ -55,6 +62,9 @@ func (d Demand) Counts(e Evidence) reason.Code {
 		}
 		for _, r := range g.requirements {
 			r.formats = []string{e.Format}
+			if anyLevel {
+				r.level = 0
+			}
 			code := r.counts(e, d.now())
 			if code == "" {
 				return ""

@@ -103,7 +103,7 @@ func (r *run) inspectPart(ctx context.Context, it *item, n int) ([]file, error) 
 	}
 	var found []file
 	for _, s := range v.Signatures {
-		if s.Counts {
+		if s.Along {
 			found = append(found, file{name: s.File, digest: s.SHA256, format: s.Format, of: n})
 		}
 	}

@@ -63,7 +63,7 @@ func (r *run) ask(ctx context.Context, it *item) {
 	}
 	it.verdict = StateAllowed
 	for _, s := range v.Signatures {
-		if s.Counts && !it.signature {
+		if s.Along && !it.signature {
 			it.files = append(it.files, file{name: s.File, digest: s.SHA256, format: s.Format})
 			if !slices.Contains(it.keys, s.Key) {
 				it.keys = append(it.keys, s.Key)

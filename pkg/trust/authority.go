@@ -31,7 +31,7 @@ var (
 type AuthorityConfig struct {
 	Key       Signer
 	Chain     []*x509.Certificate // issuing certificate first, root last
-	SCT       Signer              // promises the log in each leaf (P-256 or RSA); nil: no promise, and stock verifiers then want --insecure-ignore-sct
+	SCT       Signer              // promises the log in each leaf (P-256 or RSA); nil: no promise, which stock verifiers refuse
 	Issuer    string              // URL of the service; identities lie below it
 	Validity  time.Duration       // of a leaf; 0: 24 h. Never beyond the chain's own.
 	Profile   Profile
