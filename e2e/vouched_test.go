@@ -21,7 +21,7 @@ func exported(t *testing.T, s *sandbox.Sandbox) string {
 
 // named are the flags by which cosign believes a certificate of the world's key, as long as policy has no configuration.
 func named(trust string) []string {
-	return []string{"--trusted-root", filepath.Join(trust, "trusted_root.json"), "--certificate-identity", sandbox.Identity, "--certificate-oidc-issuer", sandbox.Issuer}
+	return []string{"--trusted-root", rootOf(trust), "--certificate-identity", sandbox.Identity, "--certificate-oidc-issuer", sandbox.Issuer}
 }
 
 // vouched has stock cosign, by certificate, and openssl, by key, judge a file in a directory that has its signature files,

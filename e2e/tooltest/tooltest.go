@@ -125,12 +125,17 @@ func Run(t testing.TB, dir, program string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, bare(t)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// bare is the environment of the programs.
+func bare(t testing.TB) []string {
+	t.Helper()
 	const nowhere = "http://127.0.0.1:9"
-	cmd.Env = []string{
+	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "COSIGN_PASSWORD=",
 		"HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere,
 	}
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }
