@@ -61,7 +61,7 @@ func (t *story) signed(file string) {
 	start := time.Now()
 	for t.err == nil {
 		f, ok := t.s.Artifactory.File(sandbox.Staging, file)
-		if ok && slices.Contains(f.Properties["hallmark.state"], "signed") {
+		if ok && slices.Contains(f.Properties["hallmark.state"], "signed") && t.recorded(file) {
 			t.check(true, fmt.Sprintf("%s: uploaded, event, decided, signed, properties", file))
 			return
 		}
@@ -71,6 +71,12 @@ func (t *story) signed(file string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// recorded reports whether the outcome is on record, too, which is the last step.
+func (t *story) recorded(file string) bool {
+	out, code, err := t.s.Run(t.ctx, "status", sandbox.Staging+"/"+file)
+	return err == nil && code == 0 && strings.HasPrefix(out, "SIGNED")
 }
 
 func (t *story) stored(files ...string) {
