@@ -73,6 +73,7 @@ func TestTrust(t *testing.T) {
 		require.ElementsMatch(t, want, s.Artifactory.Paths(sandbox.Release))
 	})
 	t.Run("the log accounts for all", func(t *testing.T) {
+		atRest(t, s)
 		report := audited(t, s, rootOf(exported(t, s)), 0, "--repositories", strings.Join([]string{sandbox.Staging, sandbox.Release, ociStaging}, ","))
 		require.Equal(t, []int{3, 0}, []int{report.Sealed, report.Open})
 	})
