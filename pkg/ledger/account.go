@@ -29,8 +29,8 @@ func (l *Ledger) Unaccounted(ctx context.Context, origin string, after int64, li
 	}
 	for i := range found {
 		u := &found[i]
-		kept, err := l.signatures(ctx, u.Subject, `SELECT key_spki, format, key_name, content, made_at, intent_id
-			FROM signature WHERE subject = $1 ORDER BY made_at, format`)
+		kept, err := l.signatures(ctx, u.Subject, `SELECT key_spki, format, key_name, content, made_at, intent_id, former
+			FROM signature_ever WHERE subject = $1 ORDER BY made_at, format`)
 		if err != nil {
 			return nil, err
 		}

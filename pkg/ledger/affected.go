@@ -30,7 +30,7 @@ type PromotedTo struct {
 
 // CountAffected counts the bytes that a key has signed since a moment.
 func (l *Ledger) CountAffected(ctx context.Context, key artifact.Digest, since time.Time) (n int64, err error) {
-	err = l.read.QueryRowContext(ctx, `SELECT COUNT(DISTINCT subject) FROM signature WHERE key_spki = $1 AND made_at >= $2`, key.String(), micros(since)).Scan(&n)
+	err = l.read.QueryRowContext(ctx, `SELECT COUNT(DISTINCT subject) FROM signature_ever WHERE key_spki = $1 AND made_at >= $2`, key.String(), micros(since)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting what a key has signed: %w", err)
 	}
@@ -62,7 +62,7 @@ func (l *Ledger) affected(ctx context.Context, key artifact.Digest, since time.T
 		}
 		return &page[i], nil
 	}
-	err := l.each(ctx, `SELECT subject, MIN(made_at) FROM signature WHERE key_spki = $1 AND made_at >= $2 AND subject > $3 GROUP BY subject ORDER BY subject LIMIT `+fmt.Sprint(chunk),
+	err := l.each(ctx, `SELECT subject, MIN(made_at) FROM signature_ever WHERE key_spki = $1 AND made_at >= $2 AND subject > $3 GROUP BY subject ORDER BY subject LIMIT `+fmt.Sprint(chunk),
 		[]any{key.String(), micros(since), digestText(after)}, func(rows *sql.Rows) error {
 			var subject string
 			var made int64
@@ -143,7 +143,7 @@ func (a *Affected) stands(at artifact.Ref) {
 
 var (
 	affectedSignatures = `SELECT s.subject, s.format, COALESCE(i.instance, ''), COALESCE(i.repo, ''), COALESCE(i.path, '')
-		FROM signature s LEFT JOIN intent i ON i.id = s.intent_id
+		FROM signature_ever s LEFT JOIN intent i ON i.id = s.intent_id
 		WHERE s.subject IN (` + placeholders() + `) AND s.key_spki = $101 AND s.made_at >= $102 ORDER BY s.made_at, s.format`
 	affectedOutcomes = `SELECT subject, instance, repo, path FROM outcome WHERE subject IN (` + placeholders() + `) AND state = 'signed' GROUP BY subject, instance, repo, path ORDER BY MIN(at)`
 	// What failed or was withdrawn does not stand there; what was begun may.

@@ -38,6 +38,9 @@ type Intent struct {
 
 	LogOrigin string // of the log that will tell of it; empty: none
 	LogFrom   uint64 // how large that log was before it was told
+
+	// Replaces are signatures in force, each by its format and its intent, that are to be made anew: Begin looks for others.
+	Replaces map[string]int64
 }
 
 type beginOp struct {
@@ -116,7 +119,7 @@ func (op *beginOp) apply(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (op *beginOp) sealed(ctx context.Context, tx *sql.Tx) (bool, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT format FROM signature WHERE subject = $1 AND key_spki = $2`,
+	rows, err := tx.QueryContext(ctx, `SELECT format, intent_id FROM signature WHERE subject = $1 AND key_spki = $2`,
 		op.intent.Subject.String(), op.intent.KeySPKI.String())
 	if err != nil {
 		return false, fmt.Errorf("looking for signatures: %w", err)
@@ -125,10 +128,12 @@ func (op *beginOp) sealed(ctx context.Context, tx *sql.Tx) (bool, error) {
 	have := map[string]bool{}
 	for rows.Next() {
 		var format string
-		if err := rows.Scan(&format); err != nil {
+		var by int64
+		if err := rows.Scan(&format, &by); err != nil {
 			return false, fmt.Errorf("looking for signatures: %w", err)
 		}
-		have[format] = true
+		old, again := op.intent.Replaces[format]
+		have[format] = !again || old != by
 	}
 	if err := rows.Err(); err != nil {
 		return false, fmt.Errorf("looking for signatures: %w", err)

@@ -69,7 +69,7 @@ func (l *Ledger) Known(ctx context.Context, instance, repo string, paths []strin
 	return known, nil
 }
 
-// SignaturesOf returns the signatures over many digests at once.
+// SignaturesOf is Signatures for many digests at once, in no order.
 func (l *Ledger) SignaturesOf(ctx context.Context, subjects []artifact.Digest) (map[artifact.Digest][]Signature, error) {
 	texts := make([]string, len(subjects))
 	for i, d := range subjects {
@@ -81,7 +81,7 @@ func (l *Ledger) SignaturesOf(ctx context.Context, subjects []artifact.Digest) (
 			var s Signature
 			var subject, spki string
 			var made int64
-			if err := rows.Scan(&subject, &spki, &s.Format, &s.KeyName, &s.Content, &made, &s.IntentID); err != nil {
+			if err := rows.Scan(&subject, &spki, &s.Format, &s.KeyName, &s.Content, &made, &s.IntentID, &s.Former); err != nil {
 				return err
 			}
 			var err error
@@ -117,7 +117,7 @@ var (
 		WHERE path IN (` + placeholders() + `) AND repo = $101 AND instance = $102 GROUP BY path, sha256`
 	knownOutcomes = `SELECT path, subject, state, moment, ` + outcomeFacts + ` FROM outcome t WHERE path IN (` + placeholders() + `) AND repo = $101 AND instance = $102
 		AND at = (SELECT MAX(at) FROM outcome x WHERE x.repo = t.repo AND x.path = t.path AND x.instance = t.instance)`
-	keptSignatures = `SELECT subject, key_spki, format, key_name, content, made_at, intent_id FROM signature WHERE subject IN (` + placeholders() + `)`
+	keptSignatures = `SELECT subject, key_spki, format, key_name, content, made_at, intent_id, former FROM signature_ever WHERE subject IN (` + placeholders() + `)`
 )
 
 func placeholders() string {

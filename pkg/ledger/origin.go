@@ -22,7 +22,7 @@ var origins = `SELECT s.content_sha256, s.subject, s.key_spki, s.format, s.key_n
 			OR EXISTS (SELECT 1 FROM promotion_item p WHERE p.target_repo = $101 AND p.target_path = $102 AND p.instance = $103 AND p.subject = s.subject)
 			OR EXISTS (SELECT 1 FROM event e WHERE e.repo = $101 AND e.path = $102 AND e.instance = $103 AND e.sha256 = s.subject)
 		THEN 1 ELSE 0 END
-	FROM signature s LEFT JOIN intent i ON i.id = s.intent_id
+	FROM signature_ever s LEFT JOIN intent i ON i.id = s.intent_id
 	WHERE s.content_sha256 IN (` + placeholders() + `)`
 
 // Origins looks signature files up by the digests of their contents: which of them this service made, and for what. Those

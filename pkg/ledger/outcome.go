@@ -132,7 +132,7 @@ func (l *Ledger) status(ctx context.Context, ref artifact.Ref) (st Status, err e
 		st.Pending = false // the outcome is recorded a moment before the work is marked as ended
 	}
 	if !st.Current.Subject.IsZero() {
-		st.Signatures, err = l.signatures(ctx, st.Current.Subject, `SELECT key_spki, format, key_name, NULL, made_at, intent_id
+		st.Signatures, err = l.signatures(ctx, st.Current.Subject, `SELECT key_spki, format, key_name, NULL, made_at, intent_id, 0
 			FROM signature WHERE subject = $1 ORDER BY made_at, format`)
 	}
 	return st, err

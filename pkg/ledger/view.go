@@ -26,7 +26,7 @@ func OpenView(ctx context.Context, cfg Config) (*View, error) {
 	}
 	v := &View{l}
 	var n int
-	if err := l.read.QueryRowContext(ctx, `SELECT count(*) FROM intent WHERE id = 0 AND log_origin IS NOT NULL`).Scan(&n); err != nil {
+	if err := l.read.QueryRowContext(ctx, `SELECT count(*) FROM intent WHERE id = 0 AND log_origin <> '' AND NOT EXISTS (SELECT 1 FROM signature_ever WHERE subject = '')`).Scan(&n); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the ledger for reading: %w", err), v.Close())
 	}
 	return v, nil

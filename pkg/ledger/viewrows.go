@@ -24,11 +24,11 @@ type Made struct {
 	Wrong         error           // why the row cannot be read; what could be read is set
 }
 
-// EachMade hands over every signature of the ledger, in no order. Memory does not grow with their number.
+// EachMade hands over every signature of the ledger, those whose place another one took included, in no order. Memory does not grow with their number.
 func (v *View) EachMade(ctx context.Context, each func(Made) error) error {
 	err := v.l.each(ctx, `SELECT s.subject, s.key_spki, s.format, s.key_name, substr(s.content, 1, 1048577), s.content_sha256, s.made_at, s.intent_id,
 			CASE WHEN i.id IS NULL THEN 0 ELSE 1 END, COALESCE(i.instance, ''), COALESCE(i.repo, ''), COALESCE(i.path, ''), COALESCE(i.log_origin, '')
-		FROM signature s LEFT JOIN intent i ON i.id = s.intent_id`, nil, func(rows *sql.Rows) error {
+		FROM signature_ever s LEFT JOIN intent i ON i.id = s.intent_id`, nil, func(rows *sql.Rows) error {
 		var m Made
 		var subject, spki, content string
 		var made int64

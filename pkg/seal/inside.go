@@ -94,6 +94,9 @@ func paeDigest(h crypto.Hash, payloadType string, payload []byte) []byte {
 	return sum.Sum(nil)
 }
 
+// Over is the digest that the file says was signed; nil: it does not say, as where what was signed is in it.
+func (in Inside) Over() []byte { return in.digest }
+
 // MadeBy reports whether the key made the signature: over what the file says that it signs, or over the given bytes.
 func (in Inside) MadeBy(pub crypto.PublicKey, d Digests) bool {
 	h, err := HashFor(pub)

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
+	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
@@ -15,22 +19,13 @@ import (
 var errUnproven = errors.New("the bundle does not prove what it should")
 
 // believe judges the bundles of a key as one does who has the trusted root and pins nothing: certificate, log entry and
-// time-stamp have to hold before the bundle is kept or published. What is made now has to have them all; a bundle that was
-// kept before there was a notary is as good as it was then.
+// time-stamp have to hold before the bundle is kept or published. What is made now has to have them all; a bundle that is
+// kept without them, because its key signs no more, is as good as it was.
 func (r *run) believe(w *work, p *part) error {
-	if r.Verifier == nil {
-		return nil
-	}
 	for _, f := range p.files {
-		if !isBundle(f.format) {
+		err := r.proof(f.format, p.key, w.digests, f.content)
+		if errors.Is(err, errUnproven) && !slices.ContainsFunc(p.missing, func(m seal.Format) bool { return m.Name == f.format.Name }) {
 			continue
-		}
-		found, err := r.Verifier.Verify(f.content, p.key.PublicKey, w.digests[p.key.Hash])
-		if err != nil && p.key.Hash != crypto.SHA256 { // a statement names its subject by SHA-256, whatever the key signs
-			found, err = r.Verifier.Verify(f.content, p.key.PublicKey, w.digests[crypto.SHA256])
-		}
-		if err == nil && slices.ContainsFunc(p.missing, func(m seal.Format) bool { return m.Name == f.format.Name }) {
-			err = proven(f.format, found)
 		}
 		if err != nil {
 			return fmt.Errorf("%s, by the trusted root: %w", f.format.Name, err)
@@ -39,7 +34,28 @@ func (r *run) believe(w *work, p *part) error {
 	return nil
 }
 
-// proven holds a bundle that was just made to what its format promises.
+// proof says what a signature file lacks in the eyes of those who have the trusted root: errUnproven when something is not
+// there, an error of trust when something is there and does not hold. It is nil without a trusted root, and for formats that
+// carry nothing but a signature. Where the digest that the key signs is not at hand, the one counts that the file names.
+func (s *Service) proof(f seal.Format, k hsm.Public, d seal.Digests, content []byte) error {
+	if s.Verifier == nil || !f.Bundle() {
+		return nil
+	}
+	over := d[k.Hash]
+	if in, err := f.Inside(content); err == nil && over == nil && len(in) == 1 {
+		over = in[0].Over()
+	}
+	found, err := s.Verifier.Verify(content, k.PublicKey, over)
+	if k.Hash != crypto.SHA256 && (over == nil || errors.Is(err, trust.ErrWrongBytes)) { // a statement names its subject by SHA-256, whatever the key signs
+		found, err = s.Verifier.Verify(content, k.PublicKey, d[crypto.SHA256])
+	}
+	if err != nil {
+		return err
+	}
+	return proven(f, found)
+}
+
+// proven holds a bundle to what its format promises.
 func proven(f seal.Format, found trust.Finding) error {
 	switch {
 	case found.Level < trust.LevelRoot && !strings.HasSuffix(f.Name, "-key"):
@@ -52,8 +68,33 @@ func proven(f seal.Format, found trust.Finding) error {
 	return nil
 }
 
-// isBundle reports whether files of the format are Sigstore bundles, which can carry what proves them.
-func isBundle(f seal.Format) bool {
-	sigstore, _ := seal.Lookup("sigstore")
-	return f.MediaType == sigstore.MediaType
+// lacks reports whether a signature file would prove more if it were made now: it was made before there was a notary, or
+// what it carries does not hold by the trusted root of today. What is wrong with the signature itself is another matter.
+func (s *Service) lacks(f seal.Format, k hsm.Public, d seal.Digests, content []byte) bool {
+	err := s.proof(f, k, d, content)
+	switch trust.Problem(err) {
+	case reason.LogProofInvalid, reason.CertificateUntrusted, reason.CertificateExpired, reason.TimestampInvalid:
+		return true
+	}
+	return errors.Is(err, errUnproven)
+}
+
+// serving leaves those of the ledger's signatures that serve an order: they are in force, count still, and lack nothing. Of
+// the key that the order names they may lack something when that is distrusted: it will make no others.
+func (s *Service) serving(order policy.Order, kept []ledger.Signature, distrusted distrusts) []ledger.Signature {
+	return slices.DeleteFunc(distrusted.trusted(kept), func(sig ledger.Signature) bool {
+		if sig.Former {
+			return true
+		}
+		i := slices.IndexFunc(s.Keys.Keys(), func(k hsm.Public) bool { return k.SPKI == sig.KeySPKI })
+		format, ok := seal.Lookup(sig.Format)
+		if i < 0 || !ok {
+			return false
+		}
+		k := s.Keys.Keys()[i]
+		if _, no := distrusted[k.SPKI]; no && k.Name == order.Key {
+			return false
+		}
+		return s.lacks(format, k, seal.FromSHA256(sig.Subject), sig.Content)
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
@@ -54,7 +55,8 @@ func (f *file) String() string {
 }
 
 // intend is step 3. It lists the files that the grant wants, fills in those whose signatures exist already (same bytes,
-// same key, same format: one signature), and records an intent for each key that is still needed.
+// same key, same format: one signature), and records an intent for each key that is still needed. A bundle from before there
+// was a notary, or that a notary vouched for whom nobody believes any more, is made anew, once.
 func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 	w := &work{decision: d, subject: d.Grant.Subject()}
 	kept, err := r.Ledger.Signatures(ctx, w.subject.SHA256)
@@ -107,13 +109,13 @@ func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
 
 // plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.
 func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, distrusted distrusts, taken map[string]bool) (part, error) {
-	kept = distrusted.trusted(kept)
-	key, err := r.maker(order, kept)
+	serving := r.serving(order, kept, distrusted)
+	key, err := r.maker(order, serving)
 	if err != nil {
 		return part{}, &keyError{key: order.Key, err: err}
 	}
 	p := part{key: key, intent: ledger.Intent{
-		GrantID: d.Grant.ID(), Ref: r.ref, Subject: d.Grant.Subject().SHA256, KeyName: key.Name, KeySPKI: key.SPKI,
+		GrantID: d.Grant.ID(), Replaces: map[string]int64{}, Ref: r.ref, Subject: d.Grant.Subject().SHA256, KeyName: key.Name, KeySPKI: key.SPKI,
 		Policy: d.Policy, Rule: d.Rule, PolicySet: d.Grant.SetDigest(), EventID: r.event.ID,
 	}}
 	for _, name := range order.Formats {
@@ -129,13 +131,13 @@ func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signatur
 				return part{}, &pathError{fmt.Errorf("naming a signature file: %w", err)}
 			}
 		}
-		for _, s := range kept {
-			if s.KeySPKI == key.SPKI && s.Format == name {
-				f.content = s.Content
-			}
-		}
-		if f.content == nil {
+		if s := inForce(serving, key, name); s != nil {
+			f.content = s.Content
+		} else {
 			p.missing, p.intent.Formats = append(p.missing, format), append(p.intent.Formats, name)
+			if s := inForce(kept, key, name); s != nil {
+				p.intent.Replaces[name] = s.IntentID
+			}
 		}
 		p.files = append(p.files, f)
 	}
@@ -143,4 +145,13 @@ func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signatur
 		return part{}, &distrustError{no}
 	}
 	return p, nil
+}
+
+// inForce is the signature of a key in a format; nil when there is none.
+func inForce(kept []ledger.Signature, k hsm.Public, format string) *ledger.Signature {
+	i := slices.IndexFunc(kept, func(s ledger.Signature) bool { return s.KeySPKI == k.SPKI && s.Format == format && !s.Former })
+	if i < 0 {
+		return nil
+	}
+	return &kept[i]
 }

@@ -124,7 +124,7 @@ func (r *run) check(ctx context.Context, w *work, p *part) error {
 	for i, f := range p.missing {
 		rows[i] = ledger.Signature{
 			Subject: w.subject.SHA256, KeyName: p.key.Name, KeySPKI: p.key.SPKI, Format: f.Name,
-			Content: files[f.Name], MadeAt: now, IntentID: p.intent.ID,
+			Content: files[f.Name], MadeAt: now, IntentID: p.intent.ID, Replaces: p.intent.Replaces[f.Name],
 		}
 	}
 	// When another job took the lease over, these signatures were stored nevertheless, unless its own were first.

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -14,10 +15,11 @@ import (
 )
 
 // store stores one signature. For a file, where a file has the name already and may not be replaced, it is looked at:
-//   - A signature by the same key over the same bytes is as good. That is so after the ledger was lost; ECDSA signatures
-//     are never equal twice.
-//   - A signature of the same bytes by another of our keys stays, as when a development signature came along with a
-//     promoted artifact. Ours takes the name that bears its key, which every gate looks at.
+//   - A signature by the same key over the same bytes is as good, if it proves as much. That is so after the ledger was
+//     lost; ECDSA signatures are never equal twice.
+//   - One that proves less, from before there was a notary, and a signature of the same bytes by another of our keys stay,
+//     as when a development signature came along with a promoted artifact. Ours takes the name that bears its key, which
+//     every gate looks at.
 //   - Anything else stays in the way: it would be taken for ours.
 func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
 	name, err := shelf.Put(ctx, r.client, w.subject, f.name, f.format, f.content)
@@ -32,11 +34,12 @@ func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
 	if unread != nil {
 		return err
 	}
-	if f.format.Verify(p.key.PublicKey, w.digests, stored) == nil {
+	mine := f.format.Verify(p.key.PublicKey, w.digests, stored) == nil
+	if mine && r.asGood(w, p, f, stored) == nil {
 		return nil
 	}
 	named := seal.FileName(r.ref.Name(), f.format.Name, p.key.Name, false)
-	another := slices.ContainsFunc(r.Keys.Keys(), func(k hsm.Public) bool { // not one that signs a digest which was not needed
+	another := mine || slices.ContainsFunc(r.Keys.Keys(), func(k hsm.Public) bool { // not one that signs a digest which was not needed
 		return k.SPKI != p.key.SPKI && f.format.Verify(k.PublicKey, w.digests, stored) == nil
 	})
 	if f.name == named || !another {
@@ -44,4 +47,12 @@ func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
 	}
 	f.name = named
 	return r.store(ctx, w, p, f)
+}
+
+// asGood says what a stored signature file by the same key lacks that ours has.
+func (r *run) asGood(w *work, p *part, f *file, stored []byte) error {
+	if bytes.Equal(stored, f.content) || r.proof(f.format, p.key, w.digests, f.content) != nil {
+		return nil
+	}
+	return r.proof(f.format, p.key, w.digests, stored)
 }

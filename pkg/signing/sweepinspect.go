@@ -21,6 +21,7 @@ const maxSignature = 128 << 10
 type inspection struct {
 	missing []string
 	wrong   []string
+	bare    []string // they verify, and would prove more if they were made now
 	reasons []reason.Reason
 }
 
@@ -29,15 +30,15 @@ func (s *inspection) complete() bool { return len(s.missing) == 0 && len(s.wrong
 // inspect verifies every signature file that the orders want, with its pinned key over the bytes that are there now. A
 // file is read only when it is not one that the ledger has kept. Files that are not on the pages at hand are asked for
 // when there is a reason to believe that they exist: others would be looked for in vain, one request each.
-func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []policy.Order, kept []ledger.Signature, expected bool) (*inspection, error) {
+func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []policy.Order, kept []ledger.Signature, distrusted distrusts, expected bool) (*inspection, error) {
 	if subject.Kind != artifact.KindFile {
-		return p.inspectShelf(ctx, subject, orders, kept)
+		return p.inspectShelf(ctx, subject, orders, kept, distrusted)
 	}
 	state, item := &inspection{}, artifactory.Item{Info: subject.Info}
 	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
 	taken := make(map[string]bool)
 	for _, order := range orders {
-		key, err := p.Service.maker(order, kept)
+		key, err := p.Service.maker(order, p.Service.serving(order, kept, distrusted))
 		if err != nil {
 			return nil, err
 		}
@@ -49,12 +50,16 @@ func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []p
 			file := seal.FileName(item.Ref.Name(), name, key.Name, !taken[name])
 			taken[name] = true
 			var ours []byte
-			for _, s := range kept {
-				if s.KeySPKI == key.SPKI && s.Format == name {
-					ours = s.Content
-				}
+			if s := inForce(kept, key, name); s != nil {
+				ours = s.Content
 			}
 			problem, err := v.file(ctx, file, format, key, ours, expected)
+			if named := seal.FileName(item.Ref.Name(), name, key.Name, false); err == nil && problem != "" && problem != reason.SignatureMissing && named != file {
+				var second reason.Code // where what stands under the first name could not be replaced
+				if second, err = v.file(ctx, named, format, key, ours, expected); second == "" {
+					problem = ""
+				}
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -72,10 +77,14 @@ func (s *inspection) add(item artifactory.Item, file, key string, problem reason
 		Code: problem, Message: "a signature that policy wants does not stand beside the artifact as it should", Found: file,
 		Expected: "a signature by " + key + " over " + item.SHA256.String(), Fix: "hallmark sign " + item.Ref.String(), Who: "release managers",
 	}
-	if problem == reason.SignatureMissing {
+	switch problem {
+	case reason.SignatureMissing:
 		s.missing = append(s.missing, file)
 		r.Found = "no " + file
-	} else {
+	case reason.TrustLevelLow:
+		s.bare = append(s.bare, file)
+		r.Message = "a signature stands there that does not prove what those that are made now do: certificate, log entry, time-stamp"
+	default:
 		s.wrong = append(s.wrong, file)
 	}
 	s.reasons = append(s.reasons, r)
@@ -88,7 +97,8 @@ type verifier struct {
 	digests seal.Digests
 }
 
-// file says what is wrong with a signature file: nothing, that it is missing, or why it does not verify.
+// file says what is wrong with a signature file: nothing, that it is missing, why it does not verify, or that it proves too
+// little.
 func (v *verifier) file(ctx context.Context, name string, format seal.Format, key hsm.Public, ours []byte, expected bool) (reason.Code, error) {
 	ref := v.item.Ref.Beside(name)
 	digest, here := v.near(ref.Path)
@@ -121,8 +131,11 @@ func (v *verifier) file(ctx context.Context, name string, format seal.Format, ke
 	}
 	err := v.verify(ctx, key, format, content, same)
 	problem := seal.Problem(err)
-	if problem == reason.Undecided {
+	switch {
+	case problem == reason.Undecided:
 		return "", err
+	case problem == "" && v.Service.lacks(format, key, v.digests, content):
+		return reason.TrustLevelLow, nil
 	}
 	return problem, nil
 }

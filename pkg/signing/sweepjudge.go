@@ -22,6 +22,7 @@ const (
 	foundWrong       = "wrongly-signed"   // a signature file is there that does not verify over these bytes
 	foundOverwritten = "overwritten"      // it was signed, then replaced
 	foundLying       = "lying-property"   // properties say signed, for these bytes or others, and that is not so
+	foundBare        = "bare"             // signed, without the certificate, log entry or time-stamp that a signature made now would have
 	foundUnmarked    = "unmarked"         // signed, and the properties do not say so
 	foundRefused     = "refused"          // policy refuses it
 	foundOrphan      = "orphan"           // a signature file without its artifact
@@ -31,7 +32,7 @@ const (
 
 // findings lists them: the values of a metric's label.
 var findings = []string{
-	foundSigned, foundUncovered, foundSignature, foundUnsigned, foundWrong, foundOverwritten, foundLying, foundUnmarked, foundRefused,
+	foundSigned, foundUncovered, foundSignature, foundUnsigned, foundWrong, foundOverwritten, foundLying, foundBare, foundUnmarked, foundRefused,
 	foundOrphan, foundWaiting, foundUnnamed,
 }
 
@@ -150,7 +151,7 @@ func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subjec
 		f.name, f.reasons = foundUnnamed, []reason.Reason{unspeakable(item, p.client.Speakable(item.Ref))}
 		return nil
 	default:
-		state, err := p.inspect(ctx, subject, d.Grant.Orders(), known.kept[item.SHA256], k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
+		state, err := p.inspect(ctx, subject, d.Grant.Orders(), known.kept[item.SHA256], known.distrusted, k.State == ledger.Signed && k.Subject == item.SHA256 || claims)
 		if err != nil {
 			return err
 		}
@@ -170,6 +171,8 @@ func (p *pass) artifact(ctx context.Context, f *finding, subject artifact.Subjec
 			f.reasons = append(f.reasons, falseProperty(item, m))
 		case !state.complete():
 			f.name, f.repair = foundUnsigned, true
+		case len(state.bare) > 0 && !distrusted:
+			f.name, f.repair = foundBare, true
 		case !claims && k.State == ledger.Signed && takesMarks(subject.Kind):
 			f.name, f.repair = foundUnmarked, true
 		default:

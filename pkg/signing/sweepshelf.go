@@ -17,7 +17,7 @@ import (
 
 // inspectShelf is inspect for what has its signatures elsewhere than in files beside it. A signature of somebody else's is
 // held against the artifact only where one that policy wants is not there.
-func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, orders []policy.Order, kept []ledger.Signature) (*inspection, error) {
+func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, orders []policy.Order, kept []ledger.Signature, distrusted distrusts) (*inspection, error) {
 	state := &inspection{}
 	var q shelf.Query
 	for _, o := range orders {
@@ -36,7 +36,7 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 		return nil, err
 	}
 	for _, order := range orders {
-		key, err := p.Service.maker(order, kept)
+		key, err := p.Service.maker(order, p.Service.serving(order, kept, distrusted))
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,9 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 					continue
 				}
 				if _, code := p.by(s, subject, []hsm.Public{key}, kept); code == "" {
-					problem = ""
+					if problem = ""; p.Service.lacks(s.format, key, seal.FromSHA256(subject.SHA256), s.content) {
+						problem = reason.TrustLevelLow
+					}
 				} else if name, _ := p.by(s, subject, p.Service.Keys.Keys(), kept); name == "" {
 					problem = code
 				}
