@@ -18,7 +18,7 @@ type Outcome struct {
 	Result      string          `json:"result"`      // Sealed or Abandoned
 	Why         string          `json:"why"`         // of Abandoned, for people
 	Certificate artifact.Digest `json:"certificate"` // SHA-256 of the leaf certificate's DER; zero: none
-	Uses        []Use           `json:"uses"`        // every use of the key under the intent, the fruitless ones too
+	Uses        []Use           `json:"uses"`        // every use of the key under the intent, the fruitless ones too; of a process that died, those that it had logged
 	At          time.Time       `json:"at"`          // microseconds
 }
 

@@ -1,9 +1,11 @@
 package notary_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -158,6 +160,39 @@ func TestAnEntryWithoutProof(t *testing.T) {
 	index, _ := one(t, r, func(audit.Rekord) bool { return true })
 	_, o := outcomeOf(t, r, u.Intent)
 	require.Equal(t, []uint64{index}, o.Uses[0].Entries)
+	r.RequireSound()
+}
+
+// failing is a key whose token goes away after so many signatures.
+type failing struct {
+	*sealtest.Key
+	left int
+}
+
+func (f *failing) Sign(ctx context.Context, digest []byte) ([]byte, error) {
+	if f.left--; f.left < 0 {
+		return nil, errors.New("the token is gone")
+	}
+	return f.Key.Sign(ctx, digest)
+}
+
+// An outcome names every use of the key, also one of which nothing came.
+func TestAFruitlessUseIsTold(t *testing.T) {
+	t.Parallel()
+	k := &failing{Key: key(t), left: 1}
+	r := notarytest.NewWith(t, notarytest.Config{Keys: []hsm.Public{mustPublic(t, k.Key)}})
+	u := r.Begin(k, subject("a"), "sigstore", "vsa")
+	about := u.Context()
+	about.Summary = sealtest.Summary()
+	_, err := seal.SealAll(t.Context(), k, digests("a"), notarytest.Formats(t, "sigstore", "vsa"), about)
+	require.ErrorContains(t, err, "the token is gone")
+	require.NoError(t, r.Ledger.Abandon(t.Context(), u.Intent.ID, err.Error()))
+	r.Notary.Ended(t.Context(), u.Use)
+	_, o := outcomeOf(t, r, u.Intent)
+	require.Equal(t, audit.Abandoned, o.Result)
+	require.Len(t, o.Uses, 1)
+	require.Empty(t, o.Uses[0].Entries)
+	require.True(t, o.Uses[0].Timestamp.IsZero())
 	r.RequireSound()
 }
 

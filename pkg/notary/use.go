@@ -104,9 +104,11 @@ func (u *Use) Certificate(ctx context.Context) ([]byte, error) {
 	return der, nil
 }
 
+// Signed implements seal.Notary.
+func (u *Use) Signed(signature []byte) { u.note(signature, func(*audit.Use) {}) }
+
 // Stamp implements seal.Notary.
 func (u *Use) Stamp(ctx context.Context, signature []byte) (token []byte, err error) {
-	u.note(signature, func(*audit.Use) {}) // it was made, whatever becomes of it
 	defer u.notary.metrics.time("stamp")(&err)
 	if token, _, err = u.notary.Clock.Stamp(ctx, signature); err != nil {
 		return nil, err
@@ -117,7 +119,6 @@ func (u *Use) Stamp(ctx context.Context, signature []byte) (token []byte, err er
 
 // Record implements seal.Notary.
 func (u *Use) Record(ctx context.Context, r seal.Record) (_ *rekor.TransparencyLogEntry, err error) {
-	u.note(r.Signature, func(*audit.Use) {})
 	by := audit.Verifier{Certificate: r.Certificate}
 	if r.Certificate == nil {
 		by.PublicKey = r.PublicKey

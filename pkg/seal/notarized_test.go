@@ -34,6 +34,8 @@ func (r replay) Certificate(context.Context) ([]byte, error) {
 	return r.GetCertificate().GetRawBytes(), nil
 }
 
+func (replay) Signed([]byte) {}
+
 func (r replay) Stamp(context.Context, []byte) ([]byte, error) {
 	return r.TimestampVerificationData.GetRfc3161Timestamps()[0].GetSignedTimestamp(), nil
 }

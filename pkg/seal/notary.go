@@ -28,6 +28,8 @@ type Notary interface {
 	// Certificate returns the certificate of the signing key in DER, issued and logged; nil when there is none, and
 	// files name the bare key.
 	Certificate(ctx context.Context) (der []byte, err error)
+	// Signed tells of every use of the key as soon as it is made, whatever becomes of the signature.
+	Signed(signature []byte)
 	// Stamp returns a checked RFC 3161 time-stamp response over the signature, in DER.
 	Stamp(ctx context.Context, signature []byte) (token []byte, err error)
 	// Record appends one use of the key to the log and returns the entry with the proof that the log, durably, includes

@@ -82,7 +82,7 @@ func TestNotaryIsAskedOnce(t *testing.T) {
 			require.NoError(t, err)
 			certificates, stamps, records := notary.Asked()
 			byCert := slices.DeleteFunc(slices.Clone(records), func(r seal.Record) bool { return r.Certificate == nil })
-			require.Equal(t, []int{1, c.uses, c.stamps, c.byCert, c.byHint}, []int{certificates, key.Uses(), stamps, len(byCert), len(records) - len(byCert)})
+			require.Equal(t, []int{1, c.uses, c.uses, c.stamps, c.byCert, c.byHint}, []int{certificates, key.Uses(), notary.Heard(), stamps, len(byCert), len(records) - len(byCert)})
 			for _, r := range records {
 				require.Equal(t, crypto.SHA256, r.Hash)
 				require.Equal(t, key.Public(), r.PublicKey)
@@ -162,8 +162,8 @@ func TestNoFileWithoutItsMaterial(t *testing.T) {
 	}
 }
 
-// A signature that does not verify is nobody else's business.
-func TestNotaryLearnsOfGoodSignaturesOnly(t *testing.T) {
+// A signature that does not verify is told as a use of the key, and nothing else is asked about it.
+func TestABadSignatureIsOnlyTold(t *testing.T) {
 	t.Parallel()
 	key := sealtest.NewKey(t, "P-256", "one")
 	notary := sealtest.NewNotary(t, key)
@@ -172,6 +172,7 @@ func TestNotaryLearnsOfGoodSignaturesOnly(t *testing.T) {
 	_, stamps, records := notary.Asked()
 	require.Zero(t, stamps)
 	require.Empty(t, records)
+	require.Equal(t, key.Uses(), notary.Heard())
 }
 
 // wrong signs something else than it is asked to.

@@ -128,8 +128,9 @@ func (f Format) Seal(ctx context.Context, s Signer, d Digests) ([]byte, error) {
 // VerifyAll with the pinned key first.
 //
 // With a notary, no signature is in what SealAll returns that its log does not hold, whatever the format; bundles carry
-// the certificate (or, in formats made for that, the key's hint), the entry and the time-stamp. Each signature is
-// verified before the notary learns of it, stamped at most once, and recorded once for each way of naming its key. The
+// the certificate (or, in formats made for that, the key's hint), the entry and the time-stamp. The notary is told of
+// each signature when it is made. Each is verified before it is stamped, at most once, and recorded, once for each way of
+// naming its key. The
 // same signature and material give the same files. An error wraps ErrCertificate, ErrNotStamped or ErrNotLogged when the
 // notary is to blame.
 //
@@ -171,6 +172,9 @@ func SealAll(ctx context.Context, s Signer, d Digests, fs []Format, c Context) (
 		sig, err := s.Sign(ctx, slices.Clone(drafts[i].digest))
 		if err != nil {
 			return nil, fmt.Errorf("sealing as %s: %w", f.Name, err)
+		}
+		if c.Notary != nil {
+			c.Notary.Signed(slices.Clone(sig))
 		}
 		made[digest] = &signed{claim: claim{hash: h, digest: drafts[i].digest, signature: sig}, entries: map[bool]*rekor.TransparencyLogEntry{}}
 	}

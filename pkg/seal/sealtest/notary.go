@@ -33,7 +33,7 @@ type Notary struct {
 	Spoil                            func(*rekor.TransparencyLogEntry) // changes an entry before it is returned
 	NoToken                          bool
 	mu                               sync.Mutex
-	certificates, stamps             int
+	certificates, signed, stamps     int
 	records                          []seal.Record
 }
 
@@ -71,6 +71,13 @@ func (n *Notary) Certificate(context.Context) ([]byte, error) {
 	defer n.mu.Unlock()
 	n.certificates++
 	return n.DER, n.CertificateErr
+}
+
+// Signed implements seal.Notary.
+func (n *Notary) Signed([]byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.signed++
 }
 
 // Stamp implements seal.Notary.
@@ -128,4 +135,11 @@ func (n *Notary) Asked() (certificates, stamps int, records []seal.Record) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.certificates, n.stamps, n.records
+}
+
+// Heard is of how many signatures the notary was told.
+func (n *Notary) Heard() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.signed
 }
