@@ -46,7 +46,7 @@ func (f auditFilter) takes(e audit.Entry) bool {
 	if f.path != "" && (!isIntent || !doublestar.MatchUnvalidated(f.path, in.Repo+"/"+in.Path)) {
 		return false
 	}
-	at := timeOf(e.Leaf)
+	at := audit.At(e.Leaf)
 	return at.IsZero() || !at.Before(f.since)
 }
 
@@ -58,7 +58,7 @@ func (f auditFilter) reaches(entries []audit.Entry) bool {
 	}
 	told := false
 	for _, e := range entries {
-		if at := timeOf(e.Leaf); !at.IsZero() {
+		if at := audit.At(e.Leaf); !at.IsZero() {
 			if !at.Before(f.since.Add(-audit.Grace)) {
 				return true
 			}
@@ -66,17 +66,4 @@ func (f auditFilter) reaches(entries []audit.Entry) bool {
 		}
 	}
 	return !told
-}
-
-// timeOf is when an entry says that it was made; zero when it does not.
-func timeOf(l audit.Leaf) time.Time {
-	switch l := l.(type) {
-	case audit.Start:
-		return l.At
-	case audit.Intent:
-		return l.At
-	case audit.Outcome:
-		return l.At
-	}
-	return time.Time{}
 }

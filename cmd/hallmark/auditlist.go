@@ -27,7 +27,8 @@ type auditEntry struct {
 
 // auditKinds are the kinds as people name them.
 var auditKinds = map[string]string{
-	"start": audit.KindStart, "intent": audit.KindIntent, "signature": audit.KindRekord, "certificate": audit.KindCertificate, "outcome": audit.KindOutcome,
+	"start": audit.KindStart, "intent": audit.KindIntent, "signature": audit.KindRekord, "draft": audit.KindDraft, "certificate": audit.KindCertificate,
+	"outcome": audit.KindOutcome,
 }
 
 func newAuditList() *cobra.Command {
@@ -50,17 +51,17 @@ moment.`,
 	flags, output := addLogFlags(cmd), outputFlag(cmd)
 	key := cmd.Flags().String("key", "", "only what this key has to do with, by its name or its public key (sha256:…)")
 	path := cmd.Flags().String("path", "", "only intents to sign what stands there: repository/path")
-	kind := cmd.Flags().String("kind", "", "only start, intent, signature, certificate or outcome")
+	kind := cmd.Flags().String("kind", "", "only start, intent, signature, draft, certificate or outcome")
 	since := cmd.Flags().String("since", "", "only entries from then on: a moment (2026-11-22T15:04:05Z), a date, or how long ago (30d)")
 	last := cmd.Flags().Int("last", 100, "how many to list at most")
-	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{"start", "intent", "signature", "certificate", "outcome"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{"start", "intent", "signature", "draft", "certificate", "outcome"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("since", cobra.FixedCompletions([]string{"1d", "7d", "30d", "90d"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, flag := range []string{"key", "path"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *kind != "" && auditKinds[*kind] == "" {
-			return fmt.Errorf("--kind %q is none; write start, intent, signature, certificate or outcome", *kind)
+			return fmt.Errorf("--kind %q is none; write start, intent, signature, draft, certificate or outcome", *kind)
 		}
 		after, err := pastTime("--since", *since, time.Now(), startOfDay)
 		if err != nil {
@@ -119,6 +120,11 @@ func describe(e audit.Entry) auditEntry {
 		d.At, d.What = l.At, fmt.Sprintf("%s %s/%s with %s as %s", l.Purpose, l.Repo, l.Path, l.Key, strings.Join(l.Formats, ", "))
 	case audit.Outcome:
 		d.At, d.What = l.At, fmt.Sprintf("%s, intent %d, %d signatures", l.Result, l.Intent, len(l.Uses))
+	case audit.Draft:
+		d.What = "a certificate, before it is issued"
+		if c, err := l.Parse(); err == nil {
+			d.At, d.What = c.NotBefore, "a certificate of "+nameIn(c)+", before it is issued"
+		}
 	case audit.Certificate:
 		d.What = "a certificate"
 		if c, err := x509.ParseCertificate(l.DER); err == nil {

@@ -57,6 +57,10 @@ func (w *auditWalk) add(e audit.Entry) {
 		f.intent = l.Intent
 	case audit.Rekord:
 		f.spki = spkiIn(l.Verifier)
+	case audit.Draft:
+		if c, err := l.Parse(); err == nil {
+			f.spki = sha256.Sum256(c.RawSubjectPublicKeyInfo)
+		}
 	case audit.Certificate:
 		if c, err := x509.ParseCertificate(l.DER); err == nil {
 			f.spki = sha256.Sum256(c.RawSubjectPublicKeyInfo)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -176,7 +177,7 @@ func TestCA(t *testing.T) {
 	require.NoError(t, err)
 	a, err := trust.NewAuthority(trust.AuthorityConfig{Key: issuer, Chain: chain, SCT: sct, Issuer: "https://hallmark.example:8443"})
 	require.NoError(t, err)
-	_, err = a.Issue(t.Context(), trust.Request{Public: sct.Public(), Identity: "https://hallmark.example:8443/keys/release-2026"})
+	_, err = a.Issue(t.Context(), trust.Request{Public: sct.Public(), Identity: "https://hallmark.example:8443/keys/release-2026", Announce: unlogged})
 	require.NoError(t, err)
 }
 
@@ -223,9 +224,9 @@ func TestCACodeSigningRequirements(t *testing.T) {
 	defer ring.Close()
 	files, err := c.Trust.Value.read()
 	require.NoError(t, err)
-	a, err := c.authority(files, ring)
+	a, err := c.authority(files, ring, time.Time{})
 	require.NoError(t, err)
-	der, err := a.Issue(t.Context(), trust.Request{Public: ring.ServiceKeys()[0].PublicKey, Identity: a.Issuer() + "/keys/k"})
+	der, err := a.Issue(t.Context(), trust.Request{Public: ring.ServiceKeys()[0].PublicKey, Identity: a.Issuer() + "/keys/k", Announce: unlogged})
 	require.NoError(t, err)
 	leaf, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
@@ -456,3 +457,6 @@ func TestCAElsewhere(t *testing.T) {
 	got = r.run("ca", "import", "issuing", chain, "--replace", "--key", "issuer-2027")
 	require.Contains(t, got.err, "the configuration pins issuer-2027 as sha256:")
 }
+
+// unlogged is for certificates that no log has to know.
+func unlogged(context.Context, []byte) error { return nil }

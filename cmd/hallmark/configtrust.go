@@ -59,6 +59,7 @@ type TrustLogConfig struct {
 type TrustTimeConfig struct {
 	Key         string           `yaml:"key" doc:"Name of a key with use timestamp, for the built-in authority."`
 	Certificate string           `yaml:"certificate" doc:"PEM file with the certificate of that key, then those between it and the root, if there are any."`
+	Disregard   hsm.Moment       `yaml:"disregard" doc:"A moment, such as 2036-01-01T00:00:00Z, up to which times in log and ledger are not held against the clock, because it was ahead when they were written. Otherwise nothing is stamped and no certificate issued while the clock is behind the newest of them; the error names it."`
 	Authorities []TrustTSAConfig `yaml:"authorities" doc:"Authorities (RFC 3161) elsewhere, asked in this order: the next when one does not answer, or answers wrongly."`
 }
 

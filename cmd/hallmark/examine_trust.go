@@ -3,19 +3,24 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
+	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // examineTrust checks what signatures rest on beside their keys, which are examined with the others: the certificates, the
-// trusted root that comes of them, the clock, a certificate as it would be issued, and the log's directory. It makes and
-// drops a certificate and a time-stamp, and writes nothing that stays. A running service holds the log, so it is not opened.
+// trusted root that comes of them, the clock, a certificate as it would be issued, without signing it, and the log's directory.
+// It makes and drops a time-stamp of random bytes, and writes nothing that stays. A running service holds the log, so it is
+// not opened.
 func (c *Config) examineTrust(ctx context.Context, software bool) []hsm.Check {
 	if !c.trusts() {
 		return nil
@@ -53,13 +58,17 @@ func (c *Config) examineAuthorities(ctx context.Context, files trustFiles, keys 
 	}
 	checks := []hsm.Check{verdict("trust: the trusted root holds together", c.logConfig().Origin, err, "correct the certificate or key that the message names")}
 
-	authority, err := c.authority(files, keys)
+	after, err := c.examineTime(ctx, keys)
+	if err != nil {
+		checks = append(checks, verdict("trust: the times of log and ledger can be read", "", err, "see the message"))
+	}
+	authority, err := c.authority(files, keys, after)
 	if err == nil {
-		_, err = authority.Issue(ctx, trust.Request{Public: keys.ServiceKeys()[0].PublicKey, Identity: trust.KeyIdentity(c.Trust.Value.Issuer, "doctor")})
+		err = authority.Rehearse()
 	}
 	checks = append(checks, verdict("trust: certificates can be issued", c.Trust.Value.Issuer, err, "renew the issuing authority: hallmark ca issue issuing"))
 
-	clock, err := c.clock(files, keys, trust.StampOptions{})
+	clock, err := c.clock(files, keys, trust.StampOptions{After: after})
 	at := time.Time{}
 	if err == nil {
 		var sample [64]byte
@@ -67,6 +76,28 @@ func (c *Config) examineAuthorities(ctx context.Context, files trustFiles, keys 
 		_, at, err = clock.Stamp(ctx, sample[:])
 	}
 	return append(checks, verdict("trust: time-stamps are given", at.UTC().Format(time.RFC3339), err, "set the clock right, renew the time-stamping certificate, or see why the authority does not answer"))
+}
+
+// examineTime is the newest time that log and ledger know, as far as there is a log and a ledger.
+func (c *Config) examineTime(ctx context.Context, keys *hsm.Keyring) (after time.Time, err error) {
+	config := c.logConfig()
+	log, err := audit.ReadDir(config.Dir)
+	if err == nil {
+		defer func() { _ = log.Close() }()
+		var head audit.Head
+		if head, err = log.Head(ctx, []audit.Key{{Origin: config.Origin, Public: c.logKey(keys).PublicKey}}); err == nil {
+			after, err = log.Newest(ctx, head)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, audit.ErrAbsent) {
+		return after, err
+	}
+	view, err := ledger.OpenView(ctx, c.Database.Value)
+	if err != nil {
+		return after, nil //nolint:nilerr // other checks tell of the ledger; before the first start there is none
+	}
+	defer func() { _ = view.Close() }()
+	return c.newest(ctx, after, view)
 }
 
 // examineLog looks whether the log's directory can be written.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -70,17 +71,9 @@ func (t *TrustConfig) read() (f trustFiles, err error) {
 // rootOf is the trusted root of this replica.
 func (c *Config) rootOf(f trustFiles, keys *hsm.Keyring) ([]byte, error) {
 	t := c.Trust.Value
-	public := func(name string) (pub hsm.Public) {
-		for _, k := range keys.ServiceKeys() {
-			if k.Name == name {
-				pub = k
-			}
-		}
-		return pub
-	}
 	m := trust.Material{
-		Logs:    []trust.LogKey{{Origin: c.logConfig().Origin, Public: public(c.forReplica(t.Log.Key)).PublicKey}},
-		SCTs:    []trust.SCTKey{{URL: t.Issuer, Public: public(t.CA.SCT).PublicKey}},
+		Logs:    []trust.LogKey{{Origin: c.logConfig().Origin, Public: c.logKey(keys).PublicKey}},
+		SCTs:    []trust.SCTKey{{URL: t.Issuer, Public: serviceKey(keys, t.CA.SCT).PublicKey}},
 		Issuers: []trust.Issuer{{URI: t.Issuer, Chain: f.issuing}},
 		Former:  f.former,
 	}
@@ -91,6 +84,20 @@ func (c *Config) rootOf(f trustFiles, keys *hsm.Keyring) ([]byte, error) {
 		m.Times = append(m.Times, trust.TimeAuthority{URI: o.URL, Chain: o.Chain})
 	}
 	return trust.BuildRoot(m)
+}
+
+// logKey is the key of this replica's log.
+func (c *Config) logKey(keys *hsm.Keyring) hsm.Public {
+	return serviceKey(keys, c.forReplica(c.Trust.Value.Log.Key))
+}
+
+func serviceKey(keys *hsm.Keyring, name string) (pub hsm.Public) {
+	for _, k := range keys.ServiceKeys() {
+		if k.Name == name {
+			pub = k
+		}
+	}
+	return pub
 }
 
 // clock is who gives time-stamps.
@@ -105,8 +112,8 @@ func (c *Config) clock(f trustFiles, keys *hsm.Keyring, o trust.StampOptions) (t
 	return trust.NewStamper(signer, f.time, o)
 }
 
-// authority issues the certificates of artifact keys.
-func (c *Config) authority(f trustFiles, keys *hsm.Keyring) (*trust.Authority, error) {
+// authority issues the certificates of artifact keys, none of them before a time that is known to have been.
+func (c *Config) authority(f trustFiles, keys *hsm.Keyring, after time.Time) (*trust.Authority, error) {
 	t := c.Trust.Value
 	signer, err := keys.Service(t.CA.Key, hsm.UseIssuer)
 	if err != nil {
@@ -116,7 +123,7 @@ func (c *Config) authority(f trustFiles, keys *hsm.Keyring) (*trust.Authority, e
 	if err != nil {
 		return nil, err
 	}
-	config := trust.AuthorityConfig{Key: signer, Chain: f.issuing, SCT: sct, Issuer: t.Issuer, Validity: t.CA.Validity}
+	config := trust.AuthorityConfig{Key: signer, Chain: f.issuing, SCT: sct, Issuer: t.Issuer, Validity: t.CA.Validity, After: after}
 	if cabf := t.CA.CABF; cabf.Pos != (strictyaml.Pos{}) {
 		v := cabf.Value
 		config.Profile, config.Addresses = trust.ProfileCABF, trust.Addresses{CRL: v.CRL, CAIssuers: v.CAIssuers}
@@ -142,19 +149,27 @@ func (s *service) attest(ctx context.Context) error {
 	if a.verifier, err = trust.NewVerifier(a.root); err != nil {
 		return err
 	}
-	authority, err := c.authority(files, s.keys)
-	if err != nil {
-		return err
-	}
-	clock, err := c.clock(files, s.keys, trust.StampOptions{Registerer: s.metrics, Log: s.log})
-	if err != nil {
-		return err
-	}
 	signer, err := s.keys.Service(c.forReplica(c.Trust.Value.Log.Key), hsm.UseLog)
 	if err != nil {
 		return err
 	}
 	if a.log, err = audit.Open(ctx, c.logConfig(), signer, s.ledger, audit.Options{Log: s.log, Registerer: s.metrics}); err != nil {
+		return err
+	}
+	logged, err := a.log.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := c.newest(ctx, logged, s.ledger)
+	if err != nil {
+		return err
+	}
+	authority, err := c.authority(files, s.keys, after)
+	if err != nil {
+		return err
+	}
+	clock, err := c.clock(files, s.keys, trust.StampOptions{After: after, Registerer: s.metrics, Log: s.log})
+	if err != nil {
 		return err
 	}
 	a.notary, err = notary.New(notary.Config{

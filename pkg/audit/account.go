@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,9 +29,12 @@ type Closed struct {
 // account follows what happens to keys, leaf by leaf: an intent, the signatures made under it, its outcome.
 type account struct {
 	report    *Report
+	clock     time.Time // the newest time, unless it went back since
 	closed    func(Closed) error
 	announced map[artifact.Digest]OpenedKey
 	certs     *recent
+	drafted   *recent                    // essences of certificates that were announced
+	drafts    map[artifact.Digest]uint64 // those that were not issued yet, by their essence: the index
 	keys      map[artifact.Digest]*keyAccount
 	open      map[uint64]*openIntent
 	loose     map[uint64]*looseEntry
@@ -62,7 +63,8 @@ type keyAccount struct {
 
 func newAccount(report *Report, closed func(Closed) error) *account {
 	return &account{
-		report: report, closed: closed, certs: newRecent(maxCertificates), keys: map[artifact.Digest]*keyAccount{},
+		report: report, closed: closed, certs: newRecent(maxCertificates), drafted: newRecent(maxCertificates),
+		drafts: map[artifact.Digest]uint64{}, keys: map[artifact.Digest]*keyAccount{},
 		open: map[uint64]*openIntent{}, loose: map[uint64]*looseEntry{},
 	}
 }
@@ -80,7 +82,9 @@ func (a *account) take(index uint64, e entry) error {
 	a.report.Leaves[e.leaf.Kind()]++
 	switch l := e.leaf.(type) {
 	case Start:
-		a.start(l)
+		a.start(index, l)
+	case Draft:
+		a.draft(index, l)
 	case Certificate:
 		a.certificate(index, l)
 	case Intent:
@@ -93,7 +97,8 @@ func (a *account) take(index uint64, e entry) error {
 	return nil
 }
 
-func (a *account) at(t time.Time, replica string) {
+func (a *account) at(index uint64, t time.Time, replica string) {
+	a.ordered(index, t)
 	if a.report.First.IsZero() || t.Before(a.report.First) {
 		a.report.First = t
 	}
@@ -106,12 +111,13 @@ func (a *account) at(t time.Time, replica string) {
 }
 
 // start announces keys; those of the process before are gone.
-func (a *account) start(s Start) {
-	a.at(s.At, s.Replica)
+func (a *account) start(index uint64, s Start) {
+	a.at(index, s.At, s.Replica)
 	a.announced = make(map[artifact.Digest]OpenedKey, len(s.Keys))
 	for _, k := range s.Keys {
 		a.announced[k.SPKI] = k
 	}
+	a.dropDrafts()
 }
 
 // announcedKey reports a key that the running process had not announced.
@@ -125,18 +131,9 @@ func (a *account) announcedKey(index uint64, what string, spki artifact.Digest) 
 	}))
 }
 
-func (a *account) certificate(index uint64, c Certificate) {
-	a.certs.add(sha256.Sum256(c.DER))
-	cert, err := x509.ParseCertificate(c.DER)
-	if err != nil || cert.IsCA || !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) { // authorities may be elsewhere
-		return
-	}
-	a.announcedKey(index, "a certificate", sha256.Sum256(cert.RawSubjectPublicKeyInfo))
-}
-
 func (a *account) intent(index uint64, in Intent) {
 	a.intents.set(index)
-	a.at(in.At, in.Replica)
+	a.at(index, in.At, in.Replica)
 	a.announcedKey(index, "an intent", in.SPKI)
 	if in.Policy == "" || in.PolicySet.IsZero() {
 		a.report.Add(about(index, reason.Reason{
@@ -261,5 +258,6 @@ func (a *account) finish(asOf time.Time, grace time.Duration, brokenOff bool) {
 		k.open = slices.DeleteFunc(k.open, func(i uint64) bool { return a.open[i] == nil })
 		a.settle(spki, k)
 	}
+	a.dropDrafts()
 	slices.Sort(a.report.Replicas)
 }

@@ -46,8 +46,7 @@ func TestReplayOfAnHonestLog(t *testing.T) {
 func TestReplayOfABusyLog(t *testing.T) {
 	t.Parallel()
 	s := newStory(t)
-	cert := s.certificate(s.key)
-	s.add(audit.Certificate{DER: cert})
+	cert := s.issue(s.key)
 	var open []func()
 	for range 40 {
 		in := s.newIntent()
@@ -67,11 +66,12 @@ func TestReplayOfABusyLog(t *testing.T) {
 	for _, end := range open[1:] {
 		end()
 	}
-	s.add(audit.Outcome{Intent: 41, Result: audit.Abandoned, Why: "the token is away", At: s.now}) // the one left open
+	s.add(audit.Outcome{Intent: 42, Result: audit.Abandoned, Why: "the token is away", At: s.now}) // the one left open
 
 	in := s.newIntent()
 	crashed := s.add(in)
-	s.add(s.sign(s.key, in.Subject)) // and the process dies
+	s.add(s.sign(s.key, in.Subject))
+	s.add(audit.Draft{TBS: draftOf(t, s.certificate(s.key))}) // and the process dies
 	s.use()
 	s.start(s.key)
 	s.add(audit.Outcome{Intent: crashed, Result: audit.Abandoned, Why: "the process ended", At: s.now})
@@ -79,7 +79,7 @@ func TestReplayOfABusyLog(t *testing.T) {
 
 	report := s.replay(s.write(), audit.Replay{})
 	require.Zero(t, report.Alarms(), "%v", report.All)
-	require.Equal(t, []reason.Code{reason.LogEntryAbandoned}, codesOf(report))
+	require.Equal(t, []reason.Code{reason.LogDraftDropped, reason.LogEntryAbandoned}, codesOf(report))
 	require.EqualValues(t, 41, report.Sealed)
 	require.EqualValues(t, 2, report.Abandoned)
 }
@@ -175,8 +175,7 @@ func TestReplayAccounts(t *testing.T) {
 		},
 		"an outcome with another certificate": {
 			func(s *story) {
-				cert := s.certificate(s.key)
-				s.add(audit.Certificate{DER: cert})
+				cert := s.issue(s.key)
 				in := s.newIntent()
 				i := s.add(in)
 				r := s.sign(s.key, in.Subject)
@@ -198,13 +197,46 @@ func TestReplayAccounts(t *testing.T) {
 			}, []reason.Code{reason.LogCertificateUnlogged},
 		},
 		"a certificate of an unknown key": {
-			func(s *story) { s.add(audit.Certificate{DER: s.certificate(newKey(t))}) }, []reason.Code{reason.LogKeyUnannounced},
+			func(s *story) { s.issue(newKey(t)) }, []reason.Code{reason.LogKeyUnannounced, reason.LogKeyUnannounced},
+		},
+		"a certificate that nothing announced": {
+			func(s *story) { s.add(audit.Certificate{DER: s.certificate(s.key)}) }, []reason.Code{reason.LogCertificateUndrafted},
+		},
+		"a certificate that was announced later": {
+			func(s *story) {
+				cert := s.certificate(s.key)
+				s.add(audit.Certificate{DER: cert})
+				s.add(audit.Draft{TBS: draftOf(t, cert)})
+				s.add(audit.Certificate{DER: cert})
+			}, []reason.Code{reason.LogCertificateUndrafted},
+		},
+		"a signature with a certificate of which only the draft was logged": {
+			func(s *story) {
+				cert := s.certificate(s.key)
+				s.add(audit.Draft{TBS: draftOf(t, cert)})
+				in := s.newIntent()
+				i := s.add(in)
+				r := s.sign(s.key, in.Subject)
+				r.Verifier = audit.Verifier{Certificate: cert}
+				o := s.sealed(i, useOf(r, s.add(r)))
+				o.Certificate = sha256.Sum256(cert)
+				s.add(o)
+				s.add(audit.Certificate{DER: cert})
+			}, []reason.Code{reason.LogCertificateUnlogged},
 		},
 		"a key that was not announced": {
 			func(s *story) { s.key = newKey(t); s.use() }, []reason.Code{reason.LogKeyUnannounced, reason.LogKeyUnannounced},
 		},
 		"a key that the last start did not announce any more": {
 			func(s *story) { s.start(newKey(t)); s.use() }, []reason.Code{reason.LogKeyUnannounced, reason.LogKeyUnannounced},
+		},
+		"a clock that was set back": {
+			func(s *story) {
+				s.now = s.now.Add(-6 * time.Minute)
+				s.use()
+				s.now = s.now.Add(-4 * time.Minute)
+				s.use()
+			}, []reason.Code{reason.LogTimeBackwards},
 		},
 		"an intent without a policy": {
 			func(s *story) {

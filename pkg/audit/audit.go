@@ -3,7 +3,8 @@
 // checkpoints signed by a key of the service, and the only user of Tessera.
 //
 // Each kind of leaf is one file: Intent and Outcome around the use of a key, Rekord for each signature (the entry of Rekor v2, so
-// that stock Sigstore clients verify it), Certificate for what was issued, Start for the keys a process opened.
+// that stock Sigstore clients verify it), Draft and Certificate around the issue of
+// one, Start for the keys a process opened.
 package audit
 
 import (

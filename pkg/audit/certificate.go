@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Certificate is a certificate that was issued here, or configured. It is in the log before its first use, so that a
-// certificate that is not in the log is known for a foreign one.
+// Certificate is a certificate that was issued here, after its Draft, or configured. It is in the log before its first use, so
+// that a certificate that is not in the log is known for a foreign one.
 type Certificate struct {
 	DER []byte `json:"der"`
 }

@@ -22,7 +22,7 @@ const maxNumber = 1<<53 - 1
 // ErrLeaf means that bytes are no leaf of a kind and version known here, in its one canonical form.
 var ErrLeaf = errors.New("not a leaf of a known kind")
 
-// Leaf is one entry of the log: an Intent, Outcome, Certificate, Start or Rekord.
+// Leaf is one entry of the log: an Intent, Outcome, Draft, Certificate, Start or Rekord.
 type Leaf interface {
 	// Kind is the word that names the kind inside the leaf.
 	Kind() string
@@ -35,6 +35,7 @@ type Leaf interface {
 const (
 	KindIntent      = "hallmark-intent"
 	KindOutcome     = "hallmark-outcome"
+	KindDraft       = "hallmark-draft"
 	KindCertificate = "hallmark-certificate"
 	KindStart       = "hallmark-start"
 	leafVersion     = "1"
@@ -77,6 +78,8 @@ func parseLeaf(b []byte) (Leaf, error) {
 		return parseSpec[Intent](b, e.Spec)
 	case KindOutcome:
 		return parseSpec[Outcome](b, e.Spec)
+	case KindDraft:
+		return parseSpec[Draft](b, e.Spec)
 	case KindCertificate:
 		return parseSpec[Certificate](b, e.Spec)
 	case KindStart:

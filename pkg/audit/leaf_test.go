@@ -63,6 +63,13 @@ func certificate(t testing.TB, key *sealtest.Key) []byte {
 	return der
 }
 
+func draftOf(t testing.TB, der []byte) []byte {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return c.RawTBSCertificate
+}
+
 func rekord(t testing.TB, key *sealtest.Key, content string, certified bool) audit.Rekord {
 	t.Helper()
 	h := key.Hash().New()
@@ -85,6 +92,7 @@ func goldenLeaves(t testing.TB) map[string]audit.Leaf {
 		"outcome":          goldenOutcome(),
 		"abandoned":        audit.Outcome{Intent: 9, Result: audit.Abandoned, Why: "the token is gone", At: noon},
 		"start":            goldenStart(),
+		"draft":            audit.Draft{TBS: draftOf(t, certificate(t, p256))},
 		"certificate":      audit.Certificate{DER: certificate(t, p256)},
 		"rekord":           rekord(t, p256, "golden", false),
 		"rekord-certified": rekord(t, p256, "golden", true),
@@ -217,6 +225,8 @@ func TestMarshalRefusesHalfLeaves(t *testing.T) {
 			return l
 		}(),
 		"at is missing":          audit.Start{Replica: "r"},
+		"tbs: ":                  audit.Draft{TBS: []byte{1}},
+		"tbs: there is":          audit.Draft{TBS: append(draftOf(t, certificate(t, sealtest.NewKey(t, "P-256", "golden"))), 0)},
 		"der: x509":              audit.Certificate{DER: []byte{1}},
 		"verifier is missing":    audit.Rekord{},
 		"it must be one of them": audit.Rekord{Verifier: audit.Verifier{Certificate: []byte{}, PublicKey: 1}},

@@ -136,6 +136,15 @@ func (s *story) certificate(k *ecdsa.PrivateKey) []byte {
 	return der
 }
 
+// issue logs a certificate as the service does.
+func (s *story) issue(k *ecdsa.PrivateKey) []byte {
+	s.t.Helper()
+	cert := s.certificate(k)
+	s.add(audit.Draft{TBS: draftOf(s.t, cert)})
+	s.add(audit.Certificate{DER: cert})
+	return cert
+}
+
 // checkpoint signs what the log is to have said of itself.
 func (s *story) checkpoint(origin string, size int, root []byte) []byte {
 	return signCheckpoint(s.t, s.log, origin, size, root)

@@ -9,7 +9,7 @@ import (
 
 // outcome closes an intent. Everything that it says is held against the entries that it names.
 func (a *account) outcome(index uint64, o Outcome) error {
-	a.at(o.At, "")
+	a.at(index, o.At, "")
 	in := a.open[o.Intent]
 	if in == nil {
 		found := fmt.Sprintf("entry %d, which is no intent before it", o.Intent)

@@ -126,7 +126,7 @@ func (r *trustRig) issued(change func(*trust.AuthorityConfig)) []byte {
 	change(&c)
 	a, err := trust.NewAuthority(c)
 	require.NoError(r.t, err)
-	der, err := a.Issue(r.t.Context(), trust.Request{Public: r.keys["release-a"].Public(), Identity: trust.KeyIdentity(c.Issuer, "release-a")})
+	der, err := a.Issue(r.t.Context(), trust.Request{Public: r.keys["release-a"].Public(), Identity: trust.KeyIdentity(c.Issuer, "release-a"), Announce: func(context.Context, []byte) error { return nil }})
 	require.NoError(r.t, err)
 	return der
 }

@@ -67,6 +67,19 @@ func (l *Ledger) Begin(ctx context.Context, in Intent) (Intent, error) {
 	return op.intent, op.err
 }
 
+// NewestIntent is when the intent with the greatest number was begun, on whatever replica; zero when there is none.
+func (l *Ledger) NewestIntent(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := l.read.QueryRowContext(ctx, `SELECT started_at FROM intent ORDER BY id DESC LIMIT 1`).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the time of the last intent: %w", err)
+	}
+	return fromMicros(at), nil
+}
+
 func begin(ctx context.Context, tx *sql.Tx, ops []*beginOp) error {
 	id, err := Numbers(ctx, tx, "intent", len(ops))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"time"
 )
 
 // View reads a ledger that a service may have open at the same time. It writes nothing, takes nothing from the service and
@@ -63,3 +64,6 @@ func (v *View) Close() error { return v.l.write.Close() }
 func (v *View) LastCheckpoint(ctx context.Context, origin string) (size uint64, root []byte, err error) {
 	return v.l.LastCheckpoint(ctx, origin)
 }
+
+// NewestIntent is Ledger.NewestIntent.
+func (v *View) NewestIntent(ctx context.Context) (time.Time, error) { return v.l.NewestIntent(ctx) }

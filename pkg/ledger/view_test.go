@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,9 @@ func TestView(t *testing.T) {
 		v, err := ledger.OpenView(t.Context(), cfg)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, v.Close()) })
+		newest, err := v.NewestIntent(t.Context())
+		require.NoError(t, err)
+		require.True(t, newest.IsZero())
 
 		begin := func(in ledger.Intent) ledger.Intent {
 			in, err := l.Begin(t.Context(), in)
@@ -35,6 +39,9 @@ func TestView(t *testing.T) {
 		bare, logged, other = begin(bare), begin(logged), begin(other)
 		require.NoError(t, l.RememberCheckpoint(t.Context(), origin, 3, []byte("root")))
 
+		newest, err = v.NewestIntent(t.Context())
+		require.NoError(t, err)
+		require.WithinRange(t, newest, time.Now().Add(-time.Hour), time.Now())
 		size, root, err := v.LastCheckpoint(t.Context(), origin)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, size)

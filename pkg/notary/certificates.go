@@ -25,7 +25,8 @@ func (n *Notary) identity(configuration, key string) string {
 	return trust.KeyIdentity(n.Authority.Issuer(), key)
 }
 
-// issue makes a certificate and logs it: one that is not in the log is a foreign one.
+// issue makes a certificate and logs it: its draft before a key signs anything of it, itself before it is used. One that is
+// not in the log is a foreign one.
 func (n *Notary) issue(ctx context.Context, key hsm.Public, identity string) (*x509.Certificate, error) {
 	cert, err := n.issued(ctx, key, identity)
 	if err != nil {
@@ -37,7 +38,11 @@ func (n *Notary) issue(ctx context.Context, key hsm.Public, identity string) (*x
 
 func (n *Notary) issued(ctx context.Context, key hsm.Public, identity string) (cert *x509.Certificate, err error) {
 	defer n.metrics.time("certificate")(&err)
-	der, err := n.Authority.Issue(ctx, trust.Request{Public: key.PublicKey, Identity: identity})
+	announce := func(ctx context.Context, tbs []byte) error {
+		_, err := n.add(ctx, "draft", audit.Draft{TBS: tbs})
+		return err
+	}
+	der, err := n.Authority.Issue(ctx, trust.Request{Public: key.PublicKey, Identity: identity, Announce: announce})
 	if err != nil {
 		return nil, err
 	}

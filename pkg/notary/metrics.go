@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, owed func() float64) *metrics {
 	return &metrics{
 		seconds: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "hallmark_notary_seconds",
-			Help:    "Time to attest: intent, certificate, stamp, record (the log entry with its proof), outcome, start.",
+			Help:    "Time to attest: intent, draft (of a certificate), certificate, stamp, record (the log entry with its proof), outcome, start.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 11),
 		}, []string{"what"}),
 		failures: f.NewCounterVec(prometheus.CounterOpts{

@@ -37,6 +37,8 @@ type Log interface {
 	Add(ctx context.Context, leaf []byte) (index uint64, err error)
 	// Append is Add, with the proof of it.
 	Append(ctx context.Context, leaf []byte) (audit.Proof, error)
+	// Prove proves a leaf that was added before.
+	Prove(ctx context.Context, index uint64, leaf []byte) (audit.Proof, error)
 	// Leaves hands over every leaf from an index on, in order, until an error.
 	Leaves(ctx context.Context, from uint64, each func(index uint64, leaf []byte) error) error
 }
@@ -69,6 +71,8 @@ type Notary struct {
 	config       Config
 	metrics      *metrics
 	certificates *certificates
+	clock        health
+	proofs       health // of the log
 
 	mu     sync.Mutex
 	flight map[int64]*Use // whose intents are announced, or about to be, and have not ended, by the intent's number
@@ -77,6 +81,7 @@ type Notary struct {
 	telling map[int64]bool // of which somebody is about to tell the log
 
 	begun      uint64     // the leaf that tells of this process's start; what stands before it others wrote
+	start      []byte     // that leaf
 	recovering sync.Mutex // one Recover at a time
 
 	wake chan struct{} // something is owed
@@ -98,6 +103,7 @@ func New(c Config, p Parts) (*Notary, error) {
 	n := &Notary{Parts: p, config: c, flight: map[int64]*Use{}, owed: map[int64]*Use{}, telling: map[int64]bool{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	n.metrics = newMetrics(p.Registerer, n.debts)
 	n.certificates = newCertificates(n.issue)
+	n.clock.probe, n.proofs.probe = n.probeClock, n.probeProofs
 	return n, nil
 }
 
@@ -109,6 +115,9 @@ func (n *Notary) Start(ctx context.Context) error {
 		start.Keys = append(start.Keys, audit.OpenedKey{Name: k.Name, SPKI: k.SPKI, Use: string(k.Use)})
 	}
 	var err error
+	if n.start, err = start.Marshal(); err != nil {
+		return fmt.Errorf("starting the notary: %w", err)
+	}
 	if n.begun, err = n.add(ctx, "start", start); err != nil {
 		return fmt.Errorf("starting the notary: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
@@ -53,10 +54,10 @@ func TestAUseInTheLog(t *testing.T) {
 	all := r.Entries()
 	require.Equal(t, []string{
 		audit.KindStart, audit.KindCertificate, audit.KindCertificate, audit.KindCertificate,
-		audit.KindIntent, audit.KindCertificate, audit.KindRekord, audit.KindRekord, audit.KindOutcome,
+		audit.KindDraft, audit.KindCertificate, audit.KindIntent, audit.KindRekord, audit.KindRekord, audit.KindOutcome,
 	}, kinds(all))
 	require.Equal(t, []audit.OpenedKey{{Name: "release-2026", SPKI: public.SPKI, Use: "artifact"}}, all[0].Leaf.(audit.Start).Keys)
-	in := all[4].Leaf.(audit.Intent)
+	in := all[6].Leaf.(audit.Intent)
 	require.Equal(t, subject("hello"), in.Subject)
 	require.Equal(t, public.SPKI, in.SPKI)
 	require.Equal(t, []string{"sigstore", "sigstore-key", "raw"}, in.Formats)
@@ -66,15 +67,51 @@ func TestAUseInTheLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "https://hallmark.example/keys/release-2026", cert.URIs[0].String())
 
-	out := all[8].Leaf.(audit.Outcome)
-	require.Equal(t, uint64(4), out.Intent)
+	out := all[9].Leaf.(audit.Outcome)
+	require.Equal(t, uint64(6), out.Intent)
 	require.Equal(t, audit.Sealed, out.Result)
 	require.Equal(t, artifact.Digest(sha256.Sum256(issued.DER)), out.Certificate)
 	require.Len(t, out.Uses, 1)
 	require.Equal(t, artifact.Digest(sha256.Sum256(files["raw"])), out.Uses[0].Signature)
-	require.ElementsMatch(t, []uint64{6, 7}, out.Uses[0].Entries)
+	require.ElementsMatch(t, []uint64{7, 8}, out.Uses[0].Entries)
 	require.False(t, out.Uses[0].Timestamp.IsZero())
 	require.Equal(t, uint64(1), r.RequireSound().Sealed)
+}
+
+// A process that dies anywhere between the draft of a certificate and its use leaves nothing that the log does not account
+// for: its keys have signed only what a draft announced.
+func TestDeathWhileACertificateIsIssued(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	r, f := realm(t, notarytest.Config{Keys: []hsm.Public{mustPublic(t, k)}})
+	use := func() error { _, err := r.Notary.For("", mustPublic(t, k)).Certificate(t.Context()); return err }
+	for _, c := range []struct {
+		kind   string
+		cut    cut
+		signed int // uses of the issuing key
+	}{
+		{audit.KindDraft, cut{before: errFull}, 0}, {audit.KindDraft, cut{after: errFull}, 0},
+		{audit.KindCertificate, cut{before: errFull}, 1}, {audit.KindCertificate, cut{after: errFull}, 1},
+	} {
+		before := r.Keys.Issuing.Uses()
+		f.on(func(l audit.Leaf) (none cut) {
+			if l.Kind() == c.kind {
+				return c.cut
+			}
+			return none
+		})
+		err := use()
+		require.ErrorIs(t, err, errFull)
+		require.ErrorIs(t, err, notary.ErrLog)
+		require.Equal(t, c.signed, r.Keys.Issuing.Uses()-before)
+		require.Equal(t, r.Keys.Issuing.Uses(), r.Keys.SCT.Uses())
+		f.on(nil)
+		r.Restart(nil)
+	}
+	require.NoError(t, use())
+	require.Len(t, notarytest.Of[audit.Draft](r.Entries()), 4)
+	report := r.RequireSound()
+	require.Equal(t, 2, report.Counts[reason.LogDraftDropped], "before the keys signed, and after")
 }
 
 // Realms of two names do not believe each other.

@@ -12,6 +12,8 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
+	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
 // crash is a realm whose process can die: what it leaves behind is a log and a ledger.
@@ -229,4 +231,28 @@ func TestSignaturesThatWereNotKept(t *testing.T) {
 	require.Contains(t, o.Why, "kept before")
 	require.Len(t, o.Uses, 1)
 	requireAccounted(t, r)
+}
+
+// A process whose clock is behind what the log says stamps and issues nothing, and uses no key for it.
+func TestAClockThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	public := mustPublic(t, k)
+	r := notarytest.NewWith(t, notarytest.Config{Keys: []hsm.Public{public}})
+	r.Seal(k, digests("hello"), "sigstore")
+	leaf, err := audit.Start{Replica: "one", Version: "1", At: time.Now().Add(time.Hour)}.Marshal()
+	require.NoError(t, err)
+	_, err = r.Log.Add(t.Context(), leaf) // as by a process whose clock was right
+	require.NoError(t, err)
+	newest, err := r.Log.Newest(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(time.Hour), newest, time.Minute)
+	r.Restart(nil)
+	issued, stamped := r.Keys.Issuing.Uses(), r.Keys.Time.Uses()
+	err = r.Notary.For("", public).Ready(t.Context())
+	require.ErrorIs(t, err, trust.ErrClock)
+	_, _, err = r.Clock.Stamp(t.Context(), []byte("signature"))
+	require.ErrorIs(t, err, trust.ErrTimeUnavailable)
+	require.Equal(t, []int{issued, stamped}, []int{r.Keys.Issuing.Uses(), r.Keys.Time.Uses()})
+	require.Equal(t, 1, r.Replay().Counts[reason.LogTimeBackwards])
 }

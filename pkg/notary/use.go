@@ -110,7 +110,8 @@ func (u *Use) Signed(signature []byte) { u.note(signature, func(*audit.Use) {}) 
 // Stamp implements seal.Notary.
 func (u *Use) Stamp(ctx context.Context, signature []byte) (token []byte, err error) {
 	defer u.notary.metrics.time("stamp")(&err)
-	if token, _, err = u.notary.Clock.Stamp(ctx, signature); err != nil {
+	token, _, err = u.notary.Clock.Stamp(ctx, signature)
+	if u.notary.clock.saw(err); err != nil {
 		return nil, err
 	}
 	u.note(signature, func(m *audit.Use) { m.Timestamp = digestOf(token) })
@@ -129,6 +130,7 @@ func (u *Use) Record(ctx context.Context, r seal.Record) (_ *rekor.TransparencyL
 	}
 	defer u.notary.metrics.time("record")(&err)
 	proof, err := u.notary.Records.Append(ctx, body)
+	u.notary.proofs.saw(err)
 	if in, ok := errors.AsType[*audit.Unproven](err); ok {
 		u.note(r.Signature, func(m *audit.Use) { m.Entries = append(m.Entries, in.Index) })
 	}

@@ -70,41 +70,44 @@ const (
 	CertificateUnavailable Code = "certificate-unavailable"
 	TimeUnavailable        Code = "time-unavailable"
 
-	LogCheckpointInvalid   Code = "log-checkpoint-invalid"
-	LogOriginWrong         Code = "log-origin-wrong"
-	LogForked              Code = "log-forked"
-	LogRolledBack          Code = "log-rolled-back"
-	LogRewritten           Code = "log-rewritten"
-	LogIncomplete          Code = "log-incomplete"
-	LogEntryChanged        Code = "log-entry-changed"
-	LogEntryRemoved        Code = "log-entry-removed"
-	LogEntriesReordered    Code = "log-entries-reordered"
-	LogTileDamaged         Code = "log-tile-damaged"
-	LogLeafUnknown         Code = "log-leaf-unknown"
-	LogSignatureInvalid    Code = "log-signature-invalid"
-	LogKeyUnannounced      Code = "log-key-unannounced"
-	LogCertificateUnlogged Code = "log-certificate-unlogged"
-	LogGrantMissing        Code = "log-grant-missing"
-	LogIntentOpen          Code = "log-intent-open"
-	LogEntryUnaccounted    Code = "log-entry-unaccounted"
-	LogEntryAbandoned      Code = "log-entry-abandoned"
-	LogOutcomeEmpty        Code = "log-outcome-empty"
-	LogOutcomeWrong        Code = "log-outcome-wrong"
-	LogUseMissing          Code = "log-use-missing"
-	LedgerUseMissing       Code = "ledger-use-missing"
-	SignatureUnlogged      Code = "signature-unlogged"
-	SignatureKeyUnlogged   Code = "signature-key-unlogged"
-	SignatureUnpublished   Code = "signature-unpublished"
-	SignatureUnread        Code = "signature-unread"
-	KeyUnread              Code = "key-unread"
-	LogIntentMissing       Code = "log-intent-missing"
-	LedgerIntentMissing    Code = "ledger-intent-missing"
-	LedgerIntentUnknown    Code = "ledger-intent-unknown"
-	LedgerIntentWrong      Code = "ledger-intent-wrong"
-	LedgerContentWrong     Code = "ledger-content-wrong"
-	LedgerLogUnread        Code = "ledger-log-unread"
-	LedgerLogUnknown       Code = "ledger-log-unknown"
-	LedgerUnlogged         Code = "ledger-unlogged"
+	LogCheckpointInvalid    Code = "log-checkpoint-invalid"
+	LogOriginWrong          Code = "log-origin-wrong"
+	LogForked               Code = "log-forked"
+	LogRolledBack           Code = "log-rolled-back"
+	LogRewritten            Code = "log-rewritten"
+	LogIncomplete           Code = "log-incomplete"
+	LogEntryChanged         Code = "log-entry-changed"
+	LogEntryRemoved         Code = "log-entry-removed"
+	LogEntriesReordered     Code = "log-entries-reordered"
+	LogTileDamaged          Code = "log-tile-damaged"
+	LogLeafUnknown          Code = "log-leaf-unknown"
+	LogSignatureInvalid     Code = "log-signature-invalid"
+	LogKeyUnannounced       Code = "log-key-unannounced"
+	LogCertificateUnlogged  Code = "log-certificate-unlogged"
+	LogCertificateUndrafted Code = "log-certificate-undrafted"
+	LogDraftDropped         Code = "log-draft-dropped"
+	LogTimeBackwards        Code = "log-time-backwards"
+	LogGrantMissing         Code = "log-grant-missing"
+	LogIntentOpen           Code = "log-intent-open"
+	LogEntryUnaccounted     Code = "log-entry-unaccounted"
+	LogEntryAbandoned       Code = "log-entry-abandoned"
+	LogOutcomeEmpty         Code = "log-outcome-empty"
+	LogOutcomeWrong         Code = "log-outcome-wrong"
+	LogUseMissing           Code = "log-use-missing"
+	LedgerUseMissing        Code = "ledger-use-missing"
+	SignatureUnlogged       Code = "signature-unlogged"
+	SignatureKeyUnlogged    Code = "signature-key-unlogged"
+	SignatureUnpublished    Code = "signature-unpublished"
+	SignatureUnread         Code = "signature-unread"
+	KeyUnread               Code = "key-unread"
+	LogIntentMissing        Code = "log-intent-missing"
+	LedgerIntentMissing     Code = "ledger-intent-missing"
+	LedgerIntentUnknown     Code = "ledger-intent-unknown"
+	LedgerIntentWrong       Code = "ledger-intent-wrong"
+	LedgerContentWrong      Code = "ledger-content-wrong"
+	LedgerLogUnread         Code = "ledger-log-unread"
+	LedgerLogUnknown        Code = "ledger-log-unknown"
+	LedgerUnlogged          Code = "ledger-unlogged"
 )
 
 // Codes explains every code in one sentence; a test holds that none is missing.
@@ -177,39 +180,42 @@ var Codes = map[Code]string{
 	LogUnavailable:         "The log of key use cannot be written now; nothing is signed that it does not hold.",
 	TimeUnavailable:        "No time-stamping authority gives a time-stamp that holds; nothing is signed without one.",
 
-	LogCheckpointInvalid:   "The checkpoint of a transparency log is not signed by the log's key.",
-	LogOriginWrong:         "The checkpoint is that of another transparency log.",
-	LogForked:              "A transparency log has two histories: two signed checkpoints cannot both be true.",
-	LogRolledBack:          "A transparency log has fewer entries than it had: an older copy was put back, or its end was cut off.",
-	LogRewritten:           "The entries of a transparency log are not those that its checkpoint was signed over.",
-	LogIncomplete:          "A transparency log breaks off before the last entry that its checkpoint counts.",
-	LogEntryChanged:        "An entry of a transparency log is not the one that was logged.",
-	LogEntryRemoved:        "Entries were taken out of a transparency log.",
-	LogEntriesReordered:    "Entries of a transparency log are in another order than the one they were logged in.",
-	LogTileDamaged:         "A tile of a transparency log is damaged; its entries are not, but proofs of them fail.",
-	LogLeafUnknown:         "An entry of a transparency log is of no known kind.",
-	LogSignatureInvalid:    "An entry of a transparency log holds a signature that does not verify with the key it names.",
-	LogKeyUnannounced:      "A transparency log has a signature, intent or certificate of a key that the service did not announce at its start.",
-	LogCertificateUnlogged: "A signature was made with a certificate that the transparency log does not hold.",
-	LogGrantMissing:        "An intent to use a key names no policy that allowed it.",
-	LogIntentOpen:          "A key was about to be used, and the transparency log does not tell what came of it.",
-	LogEntryUnaccounted:    "A key was used without an intent, or no outcome tells of it.",
-	LogEntryAbandoned:      "A signature was logged and then given up, as after a crash; it was not published. This is no alarm.",
-	LogOutcomeEmpty:        "An outcome in a transparency log says that signatures were made, and names no entries of them.",
-	LogOutcomeWrong:        "An outcome in a transparency log does not fit the intent or the entries that it names.",
-	LogUseMissing:          "The ledger holds a signature that the transparency log does not account for.",
-	LedgerUseMissing:       "The transparency log holds a signature that the ledger does not.",
-	SignatureUnlogged:      "A signature by one of the service's keys is stored in Artifactory and stands in no transparency log.",
-	SignatureKeyUnlogged:   "A signature is stored in Artifactory by a key that no process has opened, as far as the transparency logs tell; they do not hold it.",
-	SignatureUnpublished:   "A signature is stored in Artifactory that the transparency log holds as given up: the service did not publish it.",
-	SignatureUnread:        "What is stored in Artifactory as a signature cannot be looked into, so nobody can say whose it is.",
-	KeyUnread:              "The public key of a key of the service is not known, so its signatures are not looked for in Artifactory.",
-	LogIntentMissing:       "The ledger has an intent that was carried out, and the transparency log does not have it.",
-	LedgerIntentMissing:    "The transparency log has an intent that the ledger does not.",
-	LedgerIntentUnknown:    "The ledger has a signature of an intent that it does not have.",
-	LedgerIntentWrong:      "The ledger says something else of an intent, or of whose a signature is, than the transparency log.",
-	LedgerContentWrong:     "The ledger has a signature that is none, or that is kept under the digest of another file.",
-	LedgerLogUnread:        "The ledger has signatures of a transparency log that was not looked at; they are not verified.",
-	LedgerLogUnknown:       "The ledger has signatures of a transparency log that the trusted root does not name.",
-	LedgerUnlogged:         "The ledger has signatures that were made without a transparency log, and nobody has said that they are known.",
+	LogCheckpointInvalid:    "The checkpoint of a transparency log is not signed by the log's key.",
+	LogOriginWrong:          "The checkpoint is that of another transparency log.",
+	LogForked:               "A transparency log has two histories: two signed checkpoints cannot both be true.",
+	LogRolledBack:           "A transparency log has fewer entries than it had: an older copy was put back, or its end was cut off.",
+	LogRewritten:            "The entries of a transparency log are not those that its checkpoint was signed over.",
+	LogIncomplete:           "A transparency log breaks off before the last entry that its checkpoint counts.",
+	LogEntryChanged:         "An entry of a transparency log is not the one that was logged.",
+	LogEntryRemoved:         "Entries were taken out of a transparency log.",
+	LogEntriesReordered:     "Entries of a transparency log are in another order than the one they were logged in.",
+	LogTileDamaged:          "A tile of a transparency log is damaged; its entries are not, but proofs of them fail.",
+	LogLeafUnknown:          "An entry of a transparency log is of no known kind.",
+	LogSignatureInvalid:     "An entry of a transparency log holds a signature that does not verify with the key it names.",
+	LogKeyUnannounced:       "A transparency log has a signature, intent or certificate of a key that the service did not announce at its start.",
+	LogCertificateUnlogged:  "A signature was made with a certificate that the transparency log does not hold.",
+	LogCertificateUndrafted: "A certificate was issued that the transparency log had not announced before.",
+	LogDraftDropped:         "The transparency log announced a certificate that was then not issued, as after a crash.",
+	LogTimeBackwards:        "Entries of the transparency log give times that go back: a clock was set.",
+	LogGrantMissing:         "An intent to use a key names no policy that allowed it.",
+	LogIntentOpen:           "A key was about to be used, and the transparency log does not tell what came of it.",
+	LogEntryUnaccounted:     "A key was used without an intent, or no outcome tells of it.",
+	LogEntryAbandoned:       "A signature was logged and then given up, as after a crash; it was not published. This is no alarm.",
+	LogOutcomeEmpty:         "An outcome in a transparency log says that signatures were made, and names no entries of them.",
+	LogOutcomeWrong:         "An outcome in a transparency log does not fit the intent or the entries that it names.",
+	LogUseMissing:           "The ledger holds a signature that the transparency log does not account for.",
+	LedgerUseMissing:        "The transparency log holds a signature that the ledger does not.",
+	SignatureUnlogged:       "A signature by one of the service's keys is stored in Artifactory and stands in no transparency log.",
+	SignatureKeyUnlogged:    "A signature is stored in Artifactory by a key that no process has opened, as far as the transparency logs tell; they do not hold it.",
+	SignatureUnpublished:    "A signature is stored in Artifactory that the transparency log holds as given up: the service did not publish it.",
+	SignatureUnread:         "What is stored in Artifactory as a signature cannot be looked into, so nobody can say whose it is.",
+	KeyUnread:               "The public key of a key of the service is not known, so its signatures are not looked for in Artifactory.",
+	LogIntentMissing:        "The ledger has an intent that was carried out, and the transparency log does not have it.",
+	LedgerIntentMissing:     "The transparency log has an intent that the ledger does not.",
+	LedgerIntentUnknown:     "The ledger has a signature of an intent that it does not have.",
+	LedgerIntentWrong:       "The ledger says something else of an intent, or of whose a signature is, than the transparency log.",
+	LedgerContentWrong:      "The ledger has a signature that is none, or that is kept under the digest of another file.",
+	LedgerLogUnread:         "The ledger has signatures of a transparency log that was not looked at; they are not verified.",
+	LedgerLogUnknown:        "The ledger has signatures of a transparency log that the trusted root does not name.",
+	LedgerUnlogged:          "The ledger has signatures that were made without a transparency log, and nobody has said that they are known.",
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +78,11 @@ func (l watchedLog) Append(ctx context.Context, raw []byte) (p audit.Proof, err 
 	return p, err
 }
 
+func (l watchedLog) Prove(ctx context.Context, index uint64, raw []byte) (p audit.Proof, err error) {
+	err = l.attesting.around("log proof", func() (err error) { p, err = l.Log.Prove(ctx, index, raw); return err })
+	return p, err
+}
+
 type watchedClock struct {
 	trust.Clock
 	*attesting
@@ -106,6 +112,9 @@ func (r *rig) enthrone() {
 			Clock:  func(c trust.Clock) trust.Clock { return watchedClock{c, &r.attest} },
 			Memory: func(audit.Memory) audit.Memory { return r.attest.memory },
 		})
+	}
+	if r.cold {
+		return
 	}
 	for _, k := range r.keys.Keys() { // issued before anything is counted
 		_, err := r.realm.Notary.For("", k).Certificate(r.t.Context())
@@ -215,6 +224,44 @@ func TestNothingIsPublishedWithoutProof(t *testing.T) {
 	require.Equal(t, uint64(2), report.Abandoned, "one was never announced")
 }
 
+// While the clock is down, or the log proves nothing, retries spend neither signatures nor entries of ledger and log.
+func TestRetriesSpendNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setup{trust: true})
+	for _, c := range []struct {
+		down []string
+		err  error
+		code reason.Code
+	}{
+		{[]string{"stamp"}, fmt.Errorf("%w: %w", trust.ErrTimeUnavailable, errNone), reason.TimeUnavailable},
+		{[]string{"log hashedrekord", "log proof"}, errNone, reason.LogUnavailable},
+	} {
+		path, before := r.path("late"), r.uses()
+		r.upload(path, path)
+		r.attest.watch(func(what string) error {
+			if slices.Contains(c.down, what) {
+				return c.err
+			}
+			return nil
+		}, func(string) error { return nil })
+		require.ErrorIs(t, r.do(path), errNone)
+		told := len(r.realm.Entries())
+		for range 5 {
+			require.ErrorIs(t, r.do(path), errNone)
+			require.Equal(t, c.code, r.outcome(path).Reasons[0].Code)
+		}
+		require.Equal(t, 1, r.uses()-before)
+		require.Len(t, r.realm.Entries(), told)
+		r.attest.watch(nil, nil)
+		require.NoError(t, r.do(path))
+		r.requireProven(path, path)
+		require.Equal(t, 2, r.uses()-before)
+	}
+	report := r.realm.RequireSound()
+	require.Equal(t, uint64(2), report.Sealed)
+	require.Equal(t, uint64(2), report.Abandoned)
+}
+
 func sha256Of(content string) artifact.Digest { return sha256.Sum256([]byte(content)) }
 
 // kept0 is what the ledger keeps of some bytes.
@@ -252,14 +299,23 @@ var provenWay = []string{
 	"PATCH properties", "log hallmark-outcome", "commit", "commit",
 }
 
-// The places in provenWay from which on something holds.
-const (
-	announcedAt = 2  // the key may be used
-	keptAt      = 6  // the ledger has it
-	publishedAt = 7  // anybody may see it
-	toldAt      = 13 // the log knows how the use ended
-	notedAt     = 14 // and the ledger that it does
-)
+// coldWay is the same for the first signature of a process.
+var coldWay = slices.Insert(slices.Clone(provenWay), slices.Index(provenWay, "commit"), "log hallmark-draft", "commit", "log hallmark-certificate")
+
+// route is what is done, with the places from which on something holds.
+type route struct {
+	steps     []string
+	announced int // the key may be used
+	kept      int // the ledger has it
+	published int // anybody may see it
+	told      int // the log knows how the use ended
+	noted     int // and the ledger that it does
+}
+
+func newRoute(steps []string) route {
+	put, told := slices.Index(steps, "PUT file"), slices.Index(steps, "log hallmark-outcome")
+	return route{steps: steps, announced: slices.Index(steps, "log hallmark-intent"), kept: put - 1, published: put, told: told, noted: told + 1}
+}
 
 // watchAll is watch, with what a notary does.
 func watchAll(r *rig) *world {
@@ -286,6 +342,13 @@ func TestTheProvenWayIsTheWay(t *testing.T) {
 	w.plan(-1, false, false)
 	require.NoError(t, r.do("app/a.tgz"))
 	require.Equal(t, provenWay, w.list(), "intent in ledger and log before the bytes, time and log before the ledger keeps it, that before anybody sees it, the outcome last")
+
+	r = newRig(t, setup{trust: true, cold: true})
+	w = watchAll(r)
+	r.upload("app/a.tgz", "hello")
+	w.plan(-1, false, false)
+	require.NoError(t, r.do("app/a.tgz"))
+	require.Equal(t, coldWay, w.list(), "the draft before the certificate, that before the key is used")
 }
 
 // A process that dies at any point of the way, or meets one failure there, before or after what it was doing took effect:
@@ -294,16 +357,20 @@ func TestTheProvenWayIsTheWay(t *testing.T) {
 func TestProofThroughFailureAtEveryPoint(t *testing.T) {
 	t.Parallel()
 	ledgertest.Each(t, func(t *testing.T, d ledger.Dialect) {
-		for _, death := range []bool{true, false} {
-			if !death && d == ledger.Postgres {
+		for _, c := range []struct{ death, cold bool }{{true, false}, {false, false}, {true, true}} {
+			if d == ledger.Postgres && (!c.death || c.cold) {
 				continue // a failed commit is the same everywhere
 			}
-			t.Run(fmt.Sprintf("death %t", death), func(t *testing.T) {
+			t.Run(fmt.Sprintf("death %t, cold %t", c.death, c.cold), func(t *testing.T) {
 				t.Parallel()
-				r := newRig(t, setup{dialect: d, trust: true})
+				r := newRig(t, setup{dialect: d, trust: true, cold: c.cold})
+				way := newRoute(provenWay)
+				if c.cold {
+					way = newRoute(coldWay)
+				}
 				w := watchAll(r)
 				cuts := 0
-				for point, what := range provenWay {
+				for point, what := range way.steps {
 					if d == ledger.Postgres && what != "commit" {
 						continue // the rest does not concern the database
 					}
@@ -312,29 +379,35 @@ func TestProofThroughFailureAtEveryPoint(t *testing.T) {
 						where := fmt.Sprintf("%d %s, after %t", point, what, after)
 						path, content := r.path("cut"), where
 						r.upload(path, content)
-						before := r.uses()
-						w.plan(point, after, death)
+						if c.cold {
+							r.restart()
+						}
+						before, issued := r.uses(), r.realm.Keys.Issuing.Uses()
+						w.plan(point, after, c.death)
 						err := r.do(path)
 						w.plan(-1, false, false)
-						if death || point != toldAt && point != notedAt {
+						if c.death || point != way.told && point != way.noted {
 							require.Error(t, err, where)
 						}
-						if point < announcedAt || point == announcedAt && !after {
+						if point < way.announced || point == way.announced && !after {
 							require.Equal(t, before, r.uses(), "the key was used before the log knew: %s", where)
 						}
-						if point < publishedAt || point == publishedAt && !after {
+						if what == "log hallmark-draft" {
+							require.Equal(t, issued, r.realm.Keys.Issuing.Uses(), "the issuing key was used before the log knew: %s", where)
+						}
+						if point < way.published || point == way.published && !after {
 							require.Empty(t, r.signatureFiles(path), where)
 						} else {
 							require.NotEmpty(t, r.kept0(content), where)
 						}
 						r.requireHonest(path)
-						if death {
+						if c.death {
 							r.restart()
 						}
 						r.converge(path)
 						r.requireSigned(path, content)
 						r.requireProven(path, content)
-						if point > keptAt || point == keptAt && after {
+						if point > way.kept || point == way.kept && after {
 							require.Equal(t, 1, r.uses()-before, "a signature that was kept is not made again: %s", where)
 						}
 						require.LessOrEqual(t, r.uses()-before, 2)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/artifactory"
+	"github.com/hallmark-signing/hallmark/pkg/notary"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
@@ -133,7 +134,10 @@ func (e *attestError) Unwrap() error { return e.err }
 func (e *attestError) reason(*run) reason.Reason {
 	why := reason.Reason{Found: e.Error(), Fix: "hallmark doctor", Who: "platform engineers"}
 	switch {
-	case errors.Is(e.err, trust.ErrCertificateUnavailable):
+	case errors.Is(e.err, trust.ErrClock):
+		why.Code, why.Message = reason.TimeUnavailable, "the clock of the service is not believed, so nothing is signed; it is tried again"
+		why.Expected = "a clock that goes on from where it was"
+	case errors.Is(e.err, trust.ErrCertificateUnavailable) && !errors.Is(e.err, notary.ErrLog):
 		why.Code, why.Message = reason.CertificateUnavailable, "no certificate can be issued for the signing key, so nothing is signed; it is tried again"
 		why.Expected = "an issuing authority with a valid certificate, whose key and SCT key sign"
 	case errors.Is(e.err, trust.ErrTimeUnavailable):

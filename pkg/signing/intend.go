@@ -88,8 +88,13 @@ func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 	return w, nil
 }
 
-// begin records one intent, in the ledger and then in the log, which is told its number.
+// begin records one intent, in the ledger and then in the log, which is told its number. Nothing is recorded while it is known
+// that no signature could be attested.
 func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
+	use := r.Notary.For(g.Configuration(), p.key)
+	if err := use.Ready(ctx); err != nil {
+		return &attestError{key: p.key.Name, err: err}
+	}
 	if err := r.Notary.Place(ctx, &p.intent); err != nil {
 		return &attestError{key: p.key.Name, err: err}
 	}
@@ -100,7 +105,7 @@ func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
 	if err != nil {
 		return fmt.Errorf("recording the intent to use key %s: %w", p.key.Name, err)
 	}
-	p.intent, p.use = begun, r.Notary.For(g.Configuration(), p.key)
+	p.intent, p.use = begun, use
 	if err := p.use.Intend(ctx, begun, r.event.Caller); err != nil {
 		return &attestError{key: p.key.Name, err: err}
 	}

@@ -61,6 +61,7 @@ type setup struct {
 	hsm     func(*hsm.Config)         // last changes
 	ledger  func(*ledger.Config)      // last changes
 	trust   bool                      // signatures are attested
+	cold    bool                      // and no process has a certificate when it starts
 
 	repositories []standin.Repository // default those of every server
 }
@@ -86,6 +87,7 @@ type rig struct {
 	order    func(context.Context, []ledger.Event) error
 	disarm   func() // ends the fault at hand
 	attested bool
+	cold     bool
 	realm    *notarytest.Realm // of a service that attests
 	attest   attesting         // what goes on between notary and log
 }
@@ -119,7 +121,7 @@ func newRig(t *testing.T, s setup) *rig {
 		s.ledger(&r.config)
 	}
 	t.Cleanup(func() { require.NoError(t, r.ledger.Close()) })
-	r.attested = s.trust
+	r.attested, r.cold = s.trust, s.cold
 	r.boot()
 	return r
 }

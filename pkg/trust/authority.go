@@ -1,9 +1,6 @@
 package trust
 
 import (
-	"bytes"
-	"context"
-	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -37,13 +34,8 @@ type AuthorityConfig struct {
 	Profile   Profile
 	Subject   pkix.Name // of leaves; with ProfileCABF organisation, country and common name are required
 	Addresses Addresses // with ProfileCABF
+	After     time.Time // known to have been: nothing is issued before it, but for a minute
 	Now       func() time.Time
-}
-
-// Request asks for the certificate of a signing key.
-type Request struct {
-	Public   crypto.PublicKey
-	Identity string // a URI below Issuer: KeyIdentity or ConfigurationIdentity
 }
 
 // Authority issues certificates of signing keys. It is safe for concurrent use.
@@ -93,104 +85,6 @@ func (a *Authority) Issuer() string { return a.config.Issuer }
 // Chain is the authority's own: issuing certificate first, root last. The caller owns the slice.
 func (a *Authority) Chain() []*x509.Certificate { return slices.Clone(a.config.Chain) }
 
-// Issue makes a leaf: digitalSignature, code signing, one URI, the issuer's name, the log's promise. It was linted before
-// the authority's key signed it, and verified afterwards; costs one signature of that key and one of the SCT key.
-// Errors wrap ErrCertificateUnavailable.
-func (a *Authority) Issue(ctx context.Context, req Request) ([]byte, error) {
-	made, err := a.issue(ctx, req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: for %s: %w", ErrCertificateUnavailable, req.Identity, err)
-	}
-	return made.Raw, nil
-}
-
-func (a *Authority) issue(ctx context.Context, req Request) (*x509.Certificate, error) {
-	identity, err := a.identity(req.Identity)
-	if err != nil {
-		return nil, err
-	}
-	now, err := a.tick()
-	if err != nil {
-		return nil, err
-	}
-	parent := a.config.Chain[0]
-	from, to, err := within(now.Add(-backdateLeaf), now.Add(a.config.Validity), now, a.config.Chain)
-	if err != nil {
-		return nil, err
-	}
-	t, err := template(req.Public, a.config.Subject, from, to)
-	if err != nil {
-		return nil, err
-	}
-	if err := asLeaf(t, identity, a.config.Issuer); err != nil {
-		return nil, err
-	}
-	if a.config.Profile == ProfileCABF {
-		if err := asCABF(t, KindLeaf, a.config.Addresses); err != nil {
-			return nil, err
-		}
-	}
-	draft, err := a.maker.draftOf(t, parent, req.Public)
-	if err != nil {
-		return nil, err
-	}
-	if a.config.SCT != nil {
-		if draft, err = a.promise(ctx, t, draft, now); err != nil {
-			return nil, err
-		}
-	}
-	if err := Lint(draft, parent, KindLeaf, a.config.Profile); err != nil {
-		return nil, err
-	}
-	made, err := a.maker.sign(ctx, draft)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.check(made, now); err != nil {
-		return nil, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now.After(a.seen) {
-		a.seen = now
-	}
-	return made, nil
-}
-
-// promise adds the log's promise to the template as its last extension, and drafts anew.
-func (a *Authority) promise(ctx context.Context, t, draft *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	parent := a.config.Chain[0]
-	sct, err := signSCT(ctx, a.config.SCT, parent, draft.RawTBSCertificate, now)
-	if err != nil {
-		return nil, err
-	}
-	t.ExtraExtensions = append(t.ExtraExtensions, sct)
-	with, err := a.maker.draftOf(t, parent, draft.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	tbs, err := withoutSCTs(with.RawTBSCertificate)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(tbs, draft.RawTBSCertificate) {
-		return nil, fmt.Errorf("%w: the log's promise is not the only difference between draft and certificate", ErrProfile)
-	}
-	return with, nil
-}
-
-// check judges what was made as a verifier will.
-func (a *Authority) check(made *x509.Certificate, now time.Time) error {
-	if err := verifyChain(append([]*x509.Certificate{made}, a.config.Chain...), x509.ExtKeyUsageCodeSigning, now); err != nil {
-		return err
-	}
-	if a.config.SCT == nil {
-		return nil
-	}
-	_, err := VerifySCT(made, a.config.Chain[0], a.config.SCT.Public())
-	return err
-}
-
 // tick is now, unless the clock went back by more than a leaf is backdated: what was issued before would lie in the
 // future, and nobody knows which of the two times is the right one. When it stays there for settle, it is believed again:
 // then it was the earlier time that was wrong.
@@ -198,6 +92,9 @@ func (a *Authority) tick() (time.Time, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, up := a.config.Now(), a.uptime()
+	if err := passed(now, a.config.After); err != nil {
+		return now, err
+	}
 	if !now.Before(a.seen.Add(-backdateLeaf)) {
 		a.doubt = 0
 		return now, nil

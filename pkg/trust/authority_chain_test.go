@@ -107,7 +107,7 @@ func TestExternalAuthority(t *testing.T) {
 	require.ErrorContains(t, trust.CheckChain(chain[:1], trust.KindIssuing, key.Public(), now), "append that certificate")
 	a, err := trust.NewAuthority(trust.AuthorityConfig{Key: key, Chain: chain, SCT: ecKey(t, elliptic.P256()), Issuer: issuerURL, Now: func() time.Time { return now }})
 	require.NoError(t, err)
-	_, err = a.Issue(t.Context(), trust.Request{Public: ecKey(t, elliptic.P256()).Public(), Identity: issuerURL + "/keys/k"})
+	_, err = a.Issue(t.Context(), trust.Request{Public: ecKey(t, elliptic.P256()).Public(), Identity: issuerURL + "/keys/k", Announce: unlogged})
 	require.NoError(t, err)
 
 	extensions("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\nextendedKeyUsage=serverAuth\n")

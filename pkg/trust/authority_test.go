@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -23,6 +25,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
@@ -161,7 +164,7 @@ func TestTimesOfLeaves(t *testing.T) {
 	r := ordinaryCA(t)
 	a := r.authority(t)
 	issue := func() (*x509.Certificate, error) {
-		der, err := a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k"})
+		der, err := a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k", Announce: unlogged})
 		if err != nil {
 			return nil, err
 		}
@@ -235,17 +238,17 @@ func TestIssueRefuses(t *testing.T) {
 		want error
 		says string
 	}{
-		"another's identity":    {trust.Request{Public: r.stamp.Public(), Identity: "https://evil.example/keys/a"}, trust.ErrProfile, "does not lie below"},
-		"a longer host":         {trust.Request{Public: r.stamp.Public(), Identity: issuerURL + ".evil.example/keys/a"}, trust.ErrProfile, "does not lie below"},
-		"no identity":           {trust.Request{Public: r.stamp.Public()}, trust.ErrProfile, "does not lie below"},
-		"a query":               {trust.Request{Public: r.stamp.Public(), Identity: good + "?a=b"}, trust.ErrProfile, "plain URI"},
-		"a fragment":            {trust.Request{Public: r.stamp.Public(), Identity: good + "#a"}, trust.ErrProfile, "plain URI"},
-		"a line break":          {trust.Request{Public: r.stamp.Public(), Identity: good + "\n"}, trust.ErrProfile, "identity"},
-		"not escaped":           {trust.Request{Public: r.stamp.Public(), Identity: good + " ü"}, trust.ErrProfile, "plain URI"},
-		"long":                  {trust.Request{Public: r.stamp.Public(), Identity: good + strings.Repeat("a", 1024)}, trust.ErrProfile, "plain URI"},
-		"a weak key":            {trust.Request{Public: weak.Public(), Identity: good}, trust.ErrLint, "2048 bits, fewer than 3072"},
-		"a key of another kind": {trust.Request{Public: "key", Identity: good}, trust.ErrProfile, "public key"},
-		"P-224":                 {trust.Request{Public: ecKey(t, elliptic.P224()).Public(), Identity: good}, trust.ErrLint, "P-224"},
+		"another's identity":    {trust.Request{Public: r.stamp.Public(), Identity: "https://evil.example/keys/a", Announce: unlogged}, trust.ErrProfile, "does not lie below"},
+		"a longer host":         {trust.Request{Public: r.stamp.Public(), Identity: issuerURL + ".evil.example/keys/a", Announce: unlogged}, trust.ErrProfile, "does not lie below"},
+		"no identity":           {trust.Request{Public: r.stamp.Public(), Announce: unlogged}, trust.ErrProfile, "does not lie below"},
+		"a query":               {trust.Request{Public: r.stamp.Public(), Identity: good + "?a=b", Announce: unlogged}, trust.ErrProfile, "plain URI"},
+		"a fragment":            {trust.Request{Public: r.stamp.Public(), Identity: good + "#a", Announce: unlogged}, trust.ErrProfile, "plain URI"},
+		"a line break":          {trust.Request{Public: r.stamp.Public(), Identity: good + "\n", Announce: unlogged}, trust.ErrProfile, "identity"},
+		"not escaped":           {trust.Request{Public: r.stamp.Public(), Identity: good + " ü", Announce: unlogged}, trust.ErrProfile, "plain URI"},
+		"long":                  {trust.Request{Public: r.stamp.Public(), Identity: good + strings.Repeat("a", 1024), Announce: unlogged}, trust.ErrProfile, "plain URI"},
+		"a weak key":            {trust.Request{Public: weak.Public(), Identity: good, Announce: unlogged}, trust.ErrLint, "2048 bits, fewer than 3072"},
+		"a key of another kind": {trust.Request{Public: "key", Identity: good, Announce: unlogged}, trust.ErrProfile, "public key"},
+		"P-224":                 {trust.Request{Public: ecKey(t, elliptic.P224()).Public(), Identity: good, Announce: unlogged}, trust.ErrLint, "P-224"},
 	} {
 		_, err := a.Issue(t.Context(), c.req)
 		require.ErrorIs(t, err, trust.ErrCertificateUnavailable, name)
@@ -255,12 +258,71 @@ func TestIssueRefuses(t *testing.T) {
 	require.Zero(t, r.issuing.uses.Load())
 
 	r.issuing.lie.Store(true)
-	_, err = a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: good})
+	_, err = a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: good, Announce: unlogged})
 	require.ErrorContains(t, err, "does not verify with the key that signed it")
 	r.issuing.lie.Store(false)
 	r.sct.lie.Store(true)
-	_, err = a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: good})
+	_, err = a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: good, Announce: unlogged})
 	require.ErrorIs(t, err, trust.ErrSCT)
+}
+
+// What the keys are going to sign is announced before either of them does, and neither does when nobody hears it.
+func TestAnnouncedBeforeItIsSigned(t *testing.T) {
+	t.Parallel()
+	r := ordinaryCA(t)
+	a := r.authority(t)
+	r.issuing.uses.Store(0)
+	var told []byte
+	deaf := errors.New("the log is full")
+	req := trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k", Announce: func(_ context.Context, tbs []byte) error {
+		require.Zero(t, r.issuing.uses.Load()+r.sct.uses.Load())
+		told = tbs
+		return deaf
+	}}
+	_, err := a.Issue(t.Context(), req)
+	require.ErrorIs(t, err, deaf)
+	require.ErrorIs(t, err, trust.ErrCertificateUnavailable)
+	require.Zero(t, r.issuing.uses.Load()+r.sct.uses.Load())
+
+	deaf = nil
+	leaf := readCert(t, first(a.Issue(t.Context(), req)))
+	require.Equal(t, []int64{1, 1}, []int64{r.issuing.uses.Load(), r.sct.uses.Load()})
+	draft, err := audit.Draft{TBS: told}.Parse()
+	require.NoError(t, err)
+	require.Equal(t, leaf.SerialNumber, draft.SerialNumber)
+	require.Equal(t, leaf.URIs, draft.URIs)
+	require.Len(t, draft.Extensions, len(leaf.Extensions)-1, "all but the promise")
+
+	req.Announce = nil
+	_, err = a.Issue(t.Context(), req)
+	require.ErrorContains(t, err, "nobody is told")
+
+	require.NoError(t, a.Rehearse())
+	r.now = r.chain[0].NotAfter.Add(time.Second)
+	require.ErrorIs(t, a.Rehearse(), trust.ErrExpired)
+	require.Equal(t, []int64{1, 1}, []int64{r.issuing.uses.Load(), r.sct.uses.Load()}, "a rehearsal uses no key")
+}
+
+// Nothing is issued before a time that is known to have been, however long the clock stays there; a minute is no matter.
+func TestNothingIsIssuedInThePast(t *testing.T) {
+	t.Parallel()
+	r := ordinaryCA(t)
+	c := r.config()
+	c.After = noon.Add(time.Hour)
+	a, err := trust.NewAuthority(c)
+	require.NoError(t, err)
+	r.issuing.uses.Store(0)
+	req := trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k", Announce: unlogged}
+	for range 2 {
+		_, err = a.Issue(t.Context(), req)
+		require.ErrorIs(t, err, trust.ErrClock)
+		require.ErrorContains(t, err, "2026-11-22T13:00:00Z")
+		r.now = noon.Add(58 * time.Minute)
+	}
+	require.Zero(t, r.issuing.uses.Load()+r.sct.uses.Load())
+	r.now = noon.Add(59 * time.Minute)
+	_, err = a.Issue(t.Context(), req)
+	require.NoError(t, err)
 }
 
 func TestNewAuthorityRefuses(t *testing.T) {
@@ -302,7 +364,7 @@ func TestIdentities(t *testing.T) {
 	a := ordinaryCA(t).authority(t)
 	for _, name := range []string{"release-2026", "a b", "ü/../x", "?#%", "."} {
 		for _, id := range []string{trust.KeyIdentity(issuerURL, name), trust.ConfigurationIdentity(issuerURL, name)} {
-			der, err := a.Issue(t.Context(), trust.Request{Public: ecKey(t, elliptic.P256()).Public(), Identity: id})
+			der, err := a.Issue(t.Context(), trust.Request{Public: ecKey(t, elliptic.P256()).Public(), Identity: id, Announce: unlogged})
 			require.NoError(t, err, id)
 			c, err := x509.ParseCertificate(der)
 			require.NoError(t, err)
@@ -324,7 +386,7 @@ func TestIssueAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			der, err := a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k"})
+			der, err := a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k", Announce: unlogged})
 			if err != nil {
 				t.Error(err)
 				return
@@ -351,7 +413,7 @@ func TestLeafWithoutPromise(t *testing.T) {
 	config.SCT = nil
 	a, err := trust.NewAuthority(config)
 	require.NoError(t, err)
-	leaf := readCert(t, first(a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k"})))
+	leaf := readCert(t, first(a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: issuerURL + "/keys/k", Announce: unlogged})))
 	_, err = trust.VerifySCT(leaf, r.chain[0], r.sct.Public())
 	require.ErrorIs(t, err, trust.ErrSCT)
 	require.IsType(t, &ecdsa.PublicKey{}, leaf.PublicKey)

@@ -32,6 +32,7 @@ var DefaultPolicy = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2}
 type StampOptions struct {
 	Tolerance  time.Duration         // between a token's time and this machine's; 0 is DefaultTolerance
 	Policy     asn1.ObjectIdentifier // that the built-in authority states; nil is DefaultPolicy
+	After      time.Time             // known to have been: the built-in authority stamps nothing before it, but for a minute
 	Registerer prometheus.Registerer // nil: no metrics
 	Log        *slog.Logger          // nil: no log
 }
@@ -102,6 +103,9 @@ func (s *Stamper) stamp(ctx context.Context, signature []byte) ([]byte, time.Tim
 	}
 	now, err := s.clock.now(ctx)
 	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if err := passed(now, s.options.After); err != nil {
 		return nil, time.Time{}, err
 	}
 	if now.After(s.chain[0].NotAfter) {

@@ -167,6 +167,21 @@ func TestStamperFails(t *testing.T) {
 		_, _, err = s.Stamp(t.Context(), []byte("signature"))
 		require.NoError(t, err)
 	})
+	t.Run("clock set back", func(t *testing.T) {
+		t.Parallel()
+		used := newKey(t, elliptic.P256())
+		chain := newStampRealm(t, used).chain
+		s, err := trust.NewStamper(used, chain, trust.StampOptions{After: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		_, _, err = s.Stamp(t.Context(), []byte("signature"))
+		require.ErrorIs(t, err, trust.ErrTimeUnavailable)
+		require.ErrorIs(t, err, trust.ErrClock)
+		require.ErrorContains(t, err, "trust.time.disregard")
+		s, err = trust.NewStamper(used, chain, trust.StampOptions{After: time.Now()})
+		require.NoError(t, err)
+		_, _, err = s.Stamp(t.Context(), []byte("signature"))
+		require.NoError(t, err)
+	})
 	t.Run("cancelled", func(t *testing.T) {
 		t.Parallel()
 		s, err := trust.NewStamper(key, realm.chain, trust.StampOptions{})

@@ -13,6 +13,18 @@ import (
 // settle is how long a clock that was set is not believed: time for whoever keeps it to set it back.
 const settle = time.Minute
 
+// lag is how far the clock may be behind what is known to have been: machines' clocks differ.
+const lag = time.Minute
+
+// passed refuses a time that lies before what is known to have been: the clock was set back while nobody watched it.
+func passed(now, after time.Time) error {
+	if now.Add(lag).Before(after) {
+		return fmt.Errorf("%w: log or ledger have an entry of %s, and now it is %s; set the clock right, or wait until it has passed that time (if it was ahead then, and is right now: trust.time.disregard: %s)",
+			ErrClock, moment(after), moment(now), after.Add(time.Second).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // watched is the machine's clock, held against the time that went by: a step of more than the tolerance is noticed by the
 // next call, and the clock is believed again after settle without another. What keeps clocks in the ordinary way, by
 // slowing them down and speeding them up, is no step.

@@ -100,7 +100,7 @@ func sctOf(t *testing.T, der []byte) pkix.Extension {
 
 func issued(t *testing.T, r *realm, key *memoryKey, name string) []byte {
 	t.Helper()
-	der, err := r.authority.Issue(t.Context(), trust.Request{Public: key.Public(), Identity: trust.KeyIdentity(r.authority.Issuer(), name)})
+	der, err := r.authority.Issue(t.Context(), trust.Request{Public: key.Public(), Identity: trust.KeyIdentity(r.authority.Issuer(), name), Announce: unlogged})
 	require.NoError(t, err)
 	return der
 }
@@ -118,7 +118,7 @@ var attacks = map[string]attack{
 	"SCT by another key": {certified(func(t *testing.T, r, other *realm, key *memoryKey) []byte {
 		a, err := trust.NewAuthority(trust.AuthorityConfig{Key: r.issuing, Chain: r.chain, SCT: other.sct, Issuer: r.authority.Issuer()})
 		require.NoError(t, err)
-		der, err := a.Issue(t.Context(), trust.Request{Public: key.Public(), Identity: trust.KeyIdentity(r.authority.Issuer(), "release")})
+		der, err := a.Issue(t.Context(), trust.Request{Public: key.Public(), Identity: trust.KeyIdentity(r.authority.Issuer(), "release"), Announce: unlogged})
 		require.NoError(t, err)
 		return der
 	}), trust.ErrCertificate, "SCT"},

@@ -146,7 +146,7 @@ func (n notary) Certificate(ctx context.Context) ([]byte, error) {
 	if n.bare || n.leaf != nil {
 		return n.leaf, nil
 	}
-	return n.realm.authority.Issue(ctx, trust.Request{Public: n.key.Public(), Identity: trust.KeyIdentity(n.realm.authority.Issuer(), "release")})
+	return n.realm.authority.Issue(ctx, trust.Request{Public: n.key.Public(), Identity: trust.KeyIdentity(n.realm.authority.Issuer(), "release"), Announce: unlogged})
 }
 
 func (notary) Signed([]byte) {}

@@ -124,11 +124,15 @@ func (r *Realm) open() {
 	}
 	r.Log, err = audit.Open(ctx, audit.Config{Dir: r.Dir, Origin: r.Origin}, r.Keys.Log, memory, audit.Options{Registerer: prometheus.NewRegistry()})
 	require.NoError(r.t, err)
+	after, err := r.Log.Newest(ctx)
+	require.NoError(r.t, err)
 	r.Authority, err = trust.NewAuthority(trust.AuthorityConfig{
-		Key: r.Keys.Issuing, Chain: r.Chains.Issuing, SCT: r.Keys.SCT, Issuer: r.Issuer, Validity: r.config.Validity,
+		Key: r.Keys.Issuing, Chain: r.Chains.Issuing, SCT: r.Keys.SCT, Issuer: r.Issuer, Validity: r.config.Validity, After: after,
 	})
 	require.NoError(r.t, err)
-	stamper, err := trust.NewStamper(r.Keys.Time, r.Chains.Time, r.config.Stamps)
+	stamps := r.config.Stamps
+	stamps.After = after
+	stamper, err := trust.NewStamper(r.Keys.Time, r.Chains.Time, stamps)
 	require.NoError(r.t, err)
 	parts := notary.Parts{Records: r.Log, Authority: r.Authority, Clock: stamper, Ledger: r.Ledger, Registerer: prometheus.NewRegistry()}
 	if r.config.Log != nil {

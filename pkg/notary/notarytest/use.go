@@ -49,10 +49,12 @@ func (r *Realm) Begin(key Key, subject artifact.Digest, formats ...string) *Use 
 		KeyName: public.Name, KeySPKI: public.SPKI, Formats: formats, Policy: "release", Rule: "release.yaml:1 (release)", PolicySet: artifact.Digest{1}, EventID: 1,
 	}
 	ctx := r.t.Context()
+	use := r.Notary.For(r.config.Configuration, public)
+	require.NoError(r.t, use.Ready(ctx))
 	require.NoError(r.t, r.Notary.Place(ctx, &in))
 	in, err := r.Ledger.Begin(ctx, in)
 	require.NoError(r.t, err)
-	u := &Use{Use: r.Notary.For(r.config.Configuration, public), Intent: in, realm: r}
+	u := &Use{Use: use, Intent: in, realm: r}
 	require.NoError(r.t, u.Intend(ctx, in, ""))
 	return u
 }
