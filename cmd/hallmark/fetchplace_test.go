@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -79,6 +80,9 @@ func TestFetchProcessLeavesNothing(t *testing.T) {
 		_ = cmd.Wait()
 		return cmd.ProcessState.ExitCode(), out.String()
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // where tests run under nohup, processes would be begun deaf to it
+	defer signal.Stop(hangup)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		began := make(chan int, 1)
 		s.server.Fail(standin.Fault{Method: http.MethodGet, Path: "/artifactory/" + artifactorytest.Release + "/" + shopPath, Truncate: 1000, Do: func(r *http.Request) {

@@ -315,13 +315,13 @@ func TestSweepContinues(t *testing.T) {
 	t.Parallel()
 	ledgertest.Each(t, func(t *testing.T, d ledger.Dialect) {
 		r := newRig(t, setup{dialect: d})
-		const files = 50
+		const files = 40
 		for i := range files {
 			path := fmt.Sprintf("app/%02d.tgz", i)
 			r.upload(path, path)
 		}
 		s := r.sweeper(atHand)
-		run, err := s.Request(t.Context(), ledger.Sweep{Instance: "main", Repo: repo, Kind: signing.SweepBackfill, Rate: 100})
+		run, err := s.Request(t.Context(), ledger.Sweep{Instance: "main", Repo: repo, Kind: signing.SweepBackfill, Rate: 15})
 		require.NoError(t, err)
 		_, err = s.Request(t.Context(), ledger.Sweep{Instance: "main", Repo: repo, Kind: signing.SweepBackfill})
 		require.ErrorIs(t, err, ledger.ErrSweeping)
