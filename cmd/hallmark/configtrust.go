@@ -51,7 +51,7 @@ type TrustCABFConfig struct {
 // TrustLogConfig is the transparency log.
 type TrustLogConfig struct {
 	audit.Config `yaml:",inline"`
-	Key          string `yaml:"key" required:"true" doc:"Name of a key with use log; P-256 if JavaScript clients are to verify. Each log has its own. In dir, origin and key, {replica} stands for the name of the replica."`
+	Key          string `yaml:"key" required:"true" doc:"Name of a key with use log; P-256 if JavaScript clients are to verify. Each log has its own. In dir, origin, memory and key, {replica} stands for the name of the replica."`
 	Public       bool   `yaml:"public" default:"false" doc:"Whether anybody may read the log at /log/. Otherwise it takes an API token with the role auditor. The log names artifacts, people and policies."`
 }
 
@@ -74,7 +74,7 @@ func (c *Config) trusts() bool { return c.Trust.Pos != strictyaml.Pos{} }
 
 // paths are the files that the trust section names.
 func (t *TrustConfig) paths() []*string {
-	all := []*string{&t.Root.Certificate, &t.CA.Certificate, &t.Log.Dir, &t.Time.Certificate}
+	all := []*string{&t.Root.Certificate, &t.CA.Certificate, &t.Log.Dir, &t.Log.Memory, &t.Time.Certificate}
 	for i := range t.Time.Authorities {
 		all = append(all, &t.Time.Authorities[i].Certificates)
 	}
@@ -101,7 +101,7 @@ func (c *Config) forReplica(s string) string { return strings.ReplaceAll(s, "{re
 // logConfig is the log of this replica.
 func (c *Config) logConfig() audit.Config {
 	log := c.Trust.Value.Log.Config
-	log.Dir, log.Origin = c.forReplica(log.Dir), c.forReplica(log.Origin)
+	log.Dir, log.Origin, log.Memory = c.forReplica(log.Dir), c.forReplica(log.Origin), c.forReplica(log.Memory)
 	return log
 }
 

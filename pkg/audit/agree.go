@@ -37,15 +37,36 @@ func (l *Log) lastSigned(ctx context.Context) (remembered []checkpoint, err erro
 		remembered = append(remembered, published)
 	}
 	_, err = os.Stat(filepath.Join(l.config.Dir, privateDir, treeState))
-	switch {
-	case err == nil:
-		return remembered, nil
-	case !errors.Is(err, fs.ErrNotExist):
+	there := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
-	case len(remembered) > 0:
+	}
+	if remembered, err = l.filed(ctx, remembered, there); err != nil {
+		return nil, err
+	}
+	if !there && len(remembered) > 0 {
 		return nil, fmt.Errorf("%w: the directory holds no log, and a checkpoint over %s was signed. If that was another replica, each needs its own origin; else %s", ErrRolledBack, remembered[0], putBack)
 	}
-	return nil, nil
+	return remembered, nil
+}
+
+// filed adds what the file remembers. It may be missing only while there is no log.
+func (l *Log) filed(ctx context.Context, remembered []checkpoint, there bool) ([]checkpoint, error) {
+	if l.file == nil {
+		return remembered, nil
+	}
+	size, root, err := l.file.LastCheckpoint(ctx, l.config.Origin)
+	switch {
+	case errors.Is(err, errNoMemory) && !there && len(remembered) == 0:
+		return nil, nil
+	case errors.Is(err, errNoMemory):
+		return nil, fmt.Errorf("%w; see whether its volume is there. Only if this log never had such a file, make an empty one", err)
+	case err != nil:
+		return nil, fmt.Errorf("reading which checkpoint was signed last: %w", err)
+	case size > 0:
+		remembered = append(remembered, checkpoint{size: size, root: root})
+	}
+	return remembered, nil
 }
 
 // published reads the checkpoint that stands in the directory; its size is 0 when there is none.

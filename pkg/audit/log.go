@@ -47,8 +47,9 @@ func (u *Unproven) Unwrap() error { return u.Err }
 
 // Config describes the log of one replica.
 type Config struct {
-	Dir       string          `yaml:"dir" required:"true" doc:"Directory of the log. It is made when it does not exist. Only one process may write to it; keep it on a local disk, and back it up with the database."`
+	Dir       string          `yaml:"dir" required:"true" doc:"Directory of the log. It is made when it does not exist. Only one process may write to it; keep it on a local disk. A copy that is put back is refused when its last checkpoint is remembered: by the database, which therefore is not put back together with it, and by memory."`
 	Origin    string          `yaml:"origin" required:"true" doc:"Name of the log: the host name under which the trusted root lists it. It stands in every checkpoint and never changes; every replica has its own."`
+	Memory    string          `yaml:"memory" doc:"File that remembers the log's last checkpoint beside the database, on another volume than both, and outside of every backup: with it, putting back the database together with an older copy of the log is found out. Its directory must be there. For a log that exists already make an empty file first."`
 	Witnesses []WitnessConfig `yaml:"witnesses" doc:"Witnesses that countersign the published checkpoint (C2SP tlog-witness)."`
 	Quorum    int             `yaml:"quorum" doc:"How many of the witnesses have to countersign before a checkpoint is published; 0: all of them."`
 }
@@ -84,6 +85,7 @@ type Log struct {
 	log     *slog.Logger
 	metrics *metrics
 	guard   *guard
+	file    *FileMemory  // nil: none
 	release func() error // the lock
 
 	stop       context.CancelFunc // ends Tessera's goroutines
@@ -128,6 +130,11 @@ func Open(ctx context.Context, c Config, key Signer, memory Memory, o Options) (
 		return nil, err
 	}
 	m := newMetrics(o.Registerer)
+	var file *FileMemory
+	if c.Memory != "" {
+		file = NewFileMemory(c.Memory)
+		memory = both{memory, file}
+	}
 	g, err := newGuard(c.Origin, key, memory, m)
 	if err != nil {
 		return nil, err
@@ -136,7 +143,7 @@ func Open(ctx context.Context, c Config, key Signer, memory Memory, o Options) (
 		g.at = o.at
 	}
 	l := &Log{
-		config: c, options: o, log: o.Log, metrics: m, guard: g,
+		config: c, options: o, log: o.Log, metrics: m, guard: g, file: file,
 		queue: make(chan *pending, queuedLeaves), proofs: newUnproven(), ending: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := l.open(ctx); err != nil {

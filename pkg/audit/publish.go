@@ -72,7 +72,7 @@ func (l *Log) publishNow(ctx context.Context) error {
 	return nil
 }
 
-// replaceCheckpoint is atomic, and durable when it returns. A checkpoint is for everybody.
+// replaceCheckpoint is atomic, and durable when it returns.
 func (l *Log) replaceCheckpoint(text []byte) error {
-	return replaceSynced(filepath.Join(l.config.Dir, privateDir, "checkpoint.new"), filepath.Join(l.config.Dir, layout.CheckpointPath), text, 0o644)
+	return replaceFile(filepath.Join(l.config.Dir, layout.CheckpointPath), filepath.Join(l.config.Dir, privateDir, "checkpoint.new"), text)
 }
