@@ -5,17 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/reason"
-	"github.com/hallmark-signing/hallmark/pkg/seal"
 	"github.com/hallmark-signing/hallmark/pkg/verify"
 )
 
@@ -36,113 +31,6 @@ func (v verifications) MarshalJSON() ([]byte, error) {
 	}
 	type plain verifications
 	return json.Marshal(plain(v))
-}
-
-// paths checks files, and directories with all below them.
-func (c *verifier) paths(ctx context.Context, names []string, all bool, p *progress) (verifications, error) {
-	answer := verifications{Unsigned: []string{}, Files: []verification{}}
-	var candidates []candidate
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return answer, fmt.Errorf("reading the file: %w", err)
-		}
-		if !info.IsDir() {
-			t := candidate{file: name, beside: []string{c.bundle}}
-			if c.bundle == "" {
-				if t.beside, err = beside(name); err != nil {
-					return answer, err
-				}
-			}
-			candidates = append(candidates, t)
-			continue
-		}
-		if c.bundle != "" {
-			return answer, fmt.Errorf("%s is a directory: --bundle is of one file", name)
-		}
-		found, unsigned, err := below(ctx, name)
-		if err != nil {
-			return answer, err
-		}
-		candidates, answer.Unsigned = append(candidates, found...), append(answer.Unsigned, unsigned...)
-		answer.single = false
-		if len(found) == 0 && !all {
-			return answer, fmt.Errorf("no file in %s has signature files beside it: there is nothing to check", name)
-		}
-		names = append(names, "") // more than one file was asked for, however many there are
-	}
-	answer.single = len(names) == 1
-	if all {
-		for _, name := range answer.Unsigned {
-			candidates = append(candidates, candidate{file: name})
-		}
-		answer.Unsigned = []string{}
-	}
-	return c.each(ctx, answer, candidates, p)
-}
-
-// below lists the files in a directory and everything below it that have signature files, and those that have none. Each
-// signature file belongs to the file with the longest name that it can be of. Symbolic links to directories are not followed.
-func below(ctx context.Context, root string) (candidates []candidate, unsigned []string, err error) {
-	folders := map[string][]string{}
-	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if e.IsDir() {
-			return nil
-		}
-		if e.Type()&fs.ModeSymlink != 0 {
-			if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-				return nil //nolint:nilerr // a link that leads nowhere, or to a directory, is no file
-			}
-		} else if !e.Type().IsRegular() {
-			return nil
-		}
-		folders[filepath.Dir(path)] = append(folders[filepath.Dir(path)], e.Name())
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("looking for files: %w", err)
-	}
-	for folder, names := range folders {
-		owners := map[string][]string{}
-		for _, name := range names {
-			if !seal.IsAttachment(name) {
-				owners[name] = nil
-			}
-		}
-		for _, name := range names {
-			if owner := ownerIn(owners, name); seal.IsAttachment(name) && owner != "" {
-				owners[owner] = append(owners[owner], filepath.Join(folder, name))
-			}
-		}
-		for name, signatures := range owners {
-			path := filepath.Join(folder, name)
-			if len(signatures) == 0 {
-				unsigned = append(unsigned, path)
-				continue
-			}
-			slices.Sort(signatures)
-			candidates = append(candidates, candidate{file: path, beside: signatures})
-		}
-	}
-	slices.Sort(unsigned)
-	slices.SortFunc(candidates, func(a, b candidate) int { return strings.Compare(a.file, b.file) })
-	return candidates, unsigned, nil
-}
-
-// ownerIn is the longest name of a file that a signature file's name begins with, before a dot.
-func ownerIn(owners map[string][]string, name string) string {
-	for i := strings.LastIndexByte(name, '.'); i > 0; i = strings.LastIndexByte(name[:i], '.') {
-		if _, ok := owners[name[:i]]; ok {
-			return name[:i]
-		}
-	}
-	return ""
 }
 
 // list checks the files in a list of checksums, or those of them that are named. A signature of the list speaks for all that
@@ -243,56 +131,4 @@ func (c *verifier) each(ctx context.Context, answer verifications, candidates []
 	}
 	answer.failed = errors.Join(failed...)
 	return answer, nil
-}
-
-// watch draws how far the checks are, until it is stopped.
-func (c *verifier) watch(candidates []candidate, p *progress) (stop func()) {
-	if p.w == nil {
-		return func() {}
-	}
-	var total int64
-	for _, t := range candidates {
-		if info, err := os.Stat(t.file); err == nil {
-			total += info.Size()
-		}
-	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				p.clear()
-				return
-			case <-tick.C:
-				p.draw(bytesLine(c.read.Load(), total) + fmt.Sprintf(" of %d files", len(candidates)))
-			}
-		}
-	}()
-	var once sync.Once
-	return func() { once.Do(func() { close(done); <-ended }) }
-}
-
-// bytesLine is a bar of bytes.
-func bytesLine(done, total int64) string {
-	share := 1.0
-	if total > 0 {
-		share = float64(done) / float64(total)
-	}
-	return fmt.Sprintf("%s %s of %s", bar(share), size(done), size(total))
-}
-
-// size is a number of bytes as people read it.
-func size(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	v, u := float64(n), 0
-	for v >= 1000 && u < len(units)-1 {
-		v, u = v/1000, u+1
-	}
-	if u == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[u])
 }
