@@ -31,7 +31,8 @@ func newCAIssue() *cobra.Command {
 key. The root's key signs it, once: its token must be there, and the configuration must name both.
 
 Without --out the new certificate takes the place of the old one, which is kept beside it. What was
-signed before still needs the old one: keep the trusted root that named it under trust.former.
+signed before still needs the old one, which the ledger remembers. A new issuing key has to be
+introduced by the old one: leave that under keys until every replica has started with both.
 Services read their certificates when they start.`,
 		Example: `  hallmark ca issue issuing --config root.yaml
   hallmark ca issue timestamping --key timestamp-2027 --out trust/timestamping-2027.pem
@@ -185,9 +186,9 @@ func (c *Config) place(files caFiles, kind trust.Kind, chain []*x509.Certificate
 	}
 	switch {
 	case out != "":
-		answer.Next = "name the file in the configuration, and keep the trusted root of before under trust.former; then restart every replica"
+		answer.Next = "name the file in the configuration, leave the old key under keys, and restart every replica"
 	case answer.Kept != "":
-		answer.Next = "keep the trusted root of before under trust.former, or what was signed with the old one is no longer believed; then restart every replica"
+		answer.Next = "restart every replica; what was signed with the old certificate stays believed, for the ledger remembers it (hallmark doctor)"
 	default:
 		answer.Next = "hallmark ca show"
 	}

@@ -21,7 +21,7 @@ type TrustConfig struct {
 	CA     TrustCAConfig     `yaml:"ca" required:"true" doc:"The authority that issues certificates of artifact keys."`
 	Log    TrustLogConfig    `yaml:"log" required:"true" doc:"The log of every use of an artifact key. One log per replica."`
 	Time   TrustTimeConfig   `yaml:"time" required:"true" doc:"Who says when a signature was made: either a key of our own, or authorities elsewhere."`
-	Former []located[string] `yaml:"former" doc:"Files trusted_root.json whose logs and authorities are believed, too: those of other replicas, and of this one before its keys changed."`
+	Former []located[string] `yaml:"former" doc:"Files trusted_root.json whose logs and authorities are believed, too: what the ledger has not heard of, such as another service's. Replicas on one ledger, and what was configured here before, need none. An end in such a file counts for what the ledger lists, too."`
 }
 
 // TrustRootConfig is the root.

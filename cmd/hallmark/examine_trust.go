@@ -37,7 +37,7 @@ func (c *Config) examineTrust(ctx context.Context, software bool) []hsm.Check {
 	}
 	var service []hsm.KeyConfig
 	for _, k := range values(c.Keys) {
-		if slices.Contains([]string{t.CA.Key, t.CA.SCT, c.forReplica(t.Log.Key), t.Time.Key}, k.Name) {
+		if slices.Contains([]string{t.CA.Key, t.CA.SCT, c.forReplica(t.Log.Key), t.Time.Key}, k.Name) || k.UseOrDefault() == hsm.UseIssuer {
 			service = append(service, k)
 		}
 	}
@@ -52,11 +52,7 @@ func (c *Config) examineTrust(ctx context.Context, software bool) []hsm.Check {
 }
 
 func (c *Config) examineAuthorities(ctx context.Context, files trustFiles, keys *hsm.Keyring) []hsm.Check {
-	root, err := c.rootOf(files, keys)
-	if err == nil {
-		_, err = trust.NewVerifier(root)
-	}
-	checks := []hsm.Check{verdict("trust: the trusted root holds together", c.logConfig().Origin, err, "correct the certificate or key that the message names")}
+	checks := c.examineBeliefs(ctx, files, keys)
 
 	after, err := c.examineTime(ctx, keys)
 	if err != nil {

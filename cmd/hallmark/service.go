@@ -81,7 +81,7 @@ func newService(ctx context.Context, c *Config, software bool, log *slog.Logger)
 		return nil, fmt.Errorf("preparing what signatures rest on (trust): %w", err)
 	}
 	signer := &signing.Service{
-		Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Notary: s.attested.notary, Verifier: s.attested.verifier, Issuer: c.Trust.Value.Issuer, Log: log,
+		Instances: s.instances, Policies: s.policySet, Keys: s.keys, Ledger: s.ledger, Notary: s.attested.notary, Trusted: s.attested.trusted(), Issuer: c.Trust.Value.Issuer, Log: log,
 		Order: func(ctx context.Context, events []ledger.Event) error { return s.queue.AcceptMany(ctx, events) },
 	}
 	if err = signer.Init(s.metrics); err != nil {
@@ -144,7 +144,7 @@ func (s *service) face() error {
 	v1, err := api.New(api.Config{Tokens: values(s.config.API.Tokens), Instances: s.config.instanceNames()}, api.Deps{
 		Gate: s.gate.Check, Name: s.name, Sign: s.request, Status: s.status, Explain: s.explain,
 		Promote: s.promotion.Promote, Promotion: s.ledger.Promotion, Promotions: s.ledger.Promotions, Sweep: s.sweep, Sweeps: s.ledger.Sweeps, Findings: s.ledger.Findings,
-		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory, Trust: s.believe,
+		Why: s.why, Decided: s.ledger.Decided, CountDecided: s.ledger.CountDecided, Inventory: s.inventory, Trust: s.believe, TrustVersion: s.believeVersion,
 		Key: s.pin, Distrust: s.ledger.Distrust, Distrusts: s.ledger.Distrusts, Affected: s.ledger.Affected, CountAffected: s.ledger.CountAffected,
 		Log: s.log, Registerer: s.metrics,
 	})

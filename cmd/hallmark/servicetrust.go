@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hallmark-signing/hallmark/pkg/api"
 	"github.com/hallmark-signing/hallmark/pkg/audit"
+	"github.com/hallmark-signing/hallmark/pkg/belief"
 	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/notary"
@@ -22,14 +22,15 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
+// beliefWait bounds how long a judgement waits to learn what other replicas want believed.
+const beliefWait = time.Second
+
 // attestation is what makes signatures believable to those who pin no key. The zero value is that of a service without a
 // trust section.
 type attestation struct {
-	files    trustFiles
-	log      *audit.Log
-	notary   *notary.Notary
-	root     []byte          // trusted_root.json
-	verifier *trust.Verifier // by it
+	log     *audit.Log
+	notary  *notary.Notary
+	beliefs *belief.Beliefs
 }
 
 // trustFiles is who the trust section says is believed, read from its files.
@@ -68,14 +69,13 @@ func (t *TrustConfig) read() (f trustFiles, err error) {
 	return f, errors.Join(errs...)
 }
 
-// rootOf is the trusted root of this replica.
+// rootOf is the trusted root of this replica alone.
 func (c *Config) rootOf(f trustFiles, keys *hsm.Keyring) ([]byte, error) {
 	t := c.Trust.Value
 	m := trust.Material{
 		Logs:    []trust.LogKey{{Origin: c.logConfig().Origin, Public: c.logKey(keys).PublicKey}},
 		SCTs:    []trust.SCTKey{{URL: t.Issuer, Public: serviceKey(keys, t.CA.SCT).PublicKey}},
 		Issuers: []trust.Issuer{{URI: t.Issuer, Chain: f.issuing}},
-		Former:  f.former,
 	}
 	if len(f.time) > 0 {
 		m.Times = append(m.Times, trust.TimeAuthority{URI: t.Issuer + "/time", Chain: f.time})
@@ -142,11 +142,8 @@ func (s *service) attest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.files = files
-	if a.root, err = c.rootOf(files, s.keys); err != nil {
-		return err
-	}
-	if a.verifier, err = trust.NewVerifier(a.root); err != nil {
+	believed, err := c.believed(files, s.keys)
+	if err != nil {
 		return err
 	}
 	signer, err := s.keys.Service(c.forReplica(c.Trust.Value.Log.Key), hsm.UseLog)
@@ -172,9 +169,12 @@ func (s *service) attest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.beliefs, err = belief.Open(ctx, believed, s.ledger, s.log); err != nil {
+		return err
+	}
 	a.notary, err = notary.New(notary.Config{
 		Replica: s.ledger.Replica(), Version: version, Keys: append(s.keys.Keys(), s.keys.ServiceKeys()...), Configured: files.certificates(),
-	}, notary.Parts{Records: a.log, Authority: authority, Clock: clock, Ledger: s.ledger, Log: s.log, Registerer: s.metrics})
+	}, notary.Parts{Records: a.log, Authority: authority, Clock: clock, Ledger: s.ledger, Identity: a.beliefs.Identity, Log: s.log, Registerer: s.metrics})
 	if err != nil {
 		return err
 	}
@@ -217,10 +217,18 @@ func (f trustFiles) watch(reg prometheus.Registerer) error {
 
 // trusted is who is believed besides the pinned keys; nobody without a trust section.
 func (a *attestation) trusted() facts.Trusted {
-	if a.verifier == nil {
-		return facts.Trusted{} // and not a Verifier that is a nil pointer
+	if a.beliefs == nil {
+		return facts.Trusted{}
 	}
-	return facts.Trusted{Verifier: a.verifier, Root: sha256.Sum256(a.root)}
+	renew := func(ctx context.Context) facts.Trusted {
+		ctx, cancel := context.WithTimeout(ctx, beliefWait)
+		defer cancel()
+		held := a.beliefs.Now(ctx)
+		return facts.Trusted{Verifier: held.Verifier, Root: held.Digest}
+	}
+	trusted := renew(context.Background())
+	trusted.Renew = renew
+	return trusted
 }
 
 // close ends notary and log, in this order; it may be called on the zero value.

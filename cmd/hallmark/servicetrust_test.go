@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -19,11 +18,7 @@ import (
 	"github.com/hallmark-signing/hallmark/e2e/artifactory/artifactorytest"
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
-	"github.com/hallmark-signing/hallmark/pkg/ledger"
-	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
-	"github.com/hallmark-signing/hallmark/pkg/verify"
-	"github.com/hallmark-signing/hallmark/pkg/verify/verifytest"
 )
 
 const (
@@ -90,7 +85,7 @@ func TestServiceAttests(t *testing.T) {
 	}, time.Minute, 20*time.Millisecond)
 	key, _ := s.keys.Key("release-2026")
 	digest := sha256.Sum256([]byte("hello"))
-	found, err := s.attested.verifier.Verify(bundle, key.PublicKey, digest[:])
+	found, err := s.attested.trusted().Verifier.Verify(bundle, key.PublicKey, digest[:])
 	require.NoError(t, err)
 	require.Equal(t, trust.LevelRoot, found.Level)
 	require.Equal(t, "https://hallmark.example:8443/keys/release-2026", found.Identity)
@@ -111,7 +106,9 @@ func TestServiceAttests(t *testing.T) {
 	got := httptest.NewRecorder()
 	s.public.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/v1/trust/"+trust.RootFile, nil))
 	require.Equal(t, http.StatusOK, got.Code)
-	require.Equal(t, s.attested.root, got.Body.Bytes())
+	held, err := s.attested.beliefs.Held(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, string(held.Root), got.Body.String())
 	got = httptest.NewRecorder()
 	s.public.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/v1/trust/"+trust.TrustFile, nil))
 	require.Contains(t, got.Body.String(), `"https://hallmark.example:8443/keys/release-2026"`)
@@ -136,85 +133,6 @@ func TestServiceAttests(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, size, uint64(8))
 	s.close()
-}
-
-// The export names whom certificates were for while policies were others, as long as the key that signed is configured, and a
-// distrusted key also when it is not configured any more.
-func TestTrustExportNamesThePast(t *testing.T) {
-	t.Parallel()
-	r := newTrustRig(t)
-	policies := filepath.Join(r.dir, "policies", "release.yaml")
-	now, err := os.ReadFile(policies)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(policies, []byte(`kind: SigningConfiguration
-name: apps
-owner: o
-product: p
-lane: release
-managers: {users: [ann]}
-sign: [{key: release-2026, formats: [sigstore]}]
----
-kind: SigningPolicy
-name: p
-owner: o
-match: {repositories: [`+artifactorytest.Staging+`]}
-configuration: apps
-`), 0o600))
-	s, err := r.start()
-	require.NoError(t, err)
-	require.NoError(t, s.queue.Start(t.Context()))
-	require.NoError(t, r.art.Put("dev", artifactorytest.Staging, "app/a.tgz", strings.NewReader("hello"), nil))
-	require.NoError(t, s.request(t.Context(), artifact.Ref{Instance: "main", Repo: artifactorytest.Staging, Path: "app/a.tgz"}, "ann"))
-	var bundle []byte
-	require.Eventually(t, func() bool {
-		bundle, err = r.art.Content(artifactorytest.Staging, "app/a.tgz.sigstore.json")
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
-	require.NoError(t, s.queue.Stop(t.Context()))
-	s.close()
-
-	require.NoError(t, os.WriteFile(policies, now, 0o600)) // apps is no more
-	s, err = r.start()
-	require.NoError(t, err)
-	t.Cleanup(s.close)
-	const issuer = "https://hallmark.example:8443"
-	former, hidden := sealtest.NewKey(t, "P-256", "former").Public(), sealtest.NewKey(t, "P-256", "hidden").Public()
-	for name, pub := range map[string]crypto.PublicKey{"release-2026": former, "hidden": hidden} { // the first bears the name of a key of today
-		p, err := hsm.NewPublic(name, "release", pub)
-		require.NoError(t, err)
-		for _, path := range []string{"/configurations/other", "/keys/other"} {
-			require.NoError(t, s.ledger.RememberCertified(t.Context(), ledger.Certified{Identity: issuer + path, KeyName: name, KeySPKI: p.SPKI, Lane: "release", PublicKey: verifytest.SPKI(t, pub)}))
-		}
-		if name == "release-2026" {
-			_, err = s.ledger.Distrust(t.Context(), ledger.Distrust{KeyName: name, KeySPKI: p.SPKI, From: time.Now().Add(-time.Hour), By: "ann"})
-			require.NoError(t, err)
-		}
-	}
-	dir := filepath.Join(r.dir, "export")
-	server := httptest.NewServer(s.public)
-	t.Cleanup(server.Close)
-	stdout, stderr, code := hallmarkTrust(t, "export", dir, "--server", server.URL)
-	require.Equal(t, exitOK, code, stdout+stderr)
-	content, err := os.ReadFile(filepath.Join(dir, trust.TrustFile))
-	require.NoError(t, err)
-	believed, err := verify.ReadTrust(content, s.attested.root)
-	require.NoError(t, err)
-	var names []string
-	for _, id := range believed.Identities {
-		names = append(names, strings.TrimPrefix(id.Subject.String(), issuer))
-	}
-	require.Equal(t, []string{"/configurations/apps", "/keys/release-2026"}, names)
-	require.Len(t, believed.Keys, 2)
-	require.Equal(t, former, believed.Keys[1].Public)
-	require.Regexp(t, "^release-2026-[0-9a-f]{16}$", believed.Keys[1].Name)
-	require.NotZero(t, believed.Keys[1].Distrusted)
-
-	for name, b := range map[string][]byte{"app.tgz": []byte("hello"), "app.tgz.sigstore.json": bundle} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "..", name), b, 0o600))
-	}
-	got := command(t, "verify", filepath.Join(r.dir, "app.tgz"), "--trust", dir, "--min-level", "3")
-	require.Equal(t, exitOK, got.code, got.out+got.err)
-	require.Contains(t, got.out, "/configurations/apps")
 }
 
 // A service that cannot attest does not start, and says why.

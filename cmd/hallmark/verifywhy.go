@@ -12,6 +12,7 @@ import (
 var remedies = map[reason.Code]struct{ fix, who string }{
 	reason.CertificateUntrusted: {"ask the publisher for the current export of trust (hallmark trust export); unless that lists the authority or the identity, the signature is none of theirs", "the publisher"},
 	reason.CertificateExpired:   {"have it signed again: hallmark sign REPOSITORY/PATH; and ask why it was signed at that time", "the publisher"},
+	reason.LogUnknown:           {"ask the publisher for the current export of trust (hallmark trust export); unless that lists the log, the signature is none of theirs", "the publisher"},
 	reason.LogProofInvalid:      {"fetch the signature file again; if that does not help, tell the publisher: this signature is not in their log", "the publisher"},
 	reason.TimestampInvalid:     {"fetch the signature file again; if that does not help, have it signed again: hallmark sign REPOSITORY/PATH", "the publisher"},
 	reason.KeyDistrusted:        {"do not use the file; fetch a release that is signed with another key", "the publisher"},

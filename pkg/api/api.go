@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Deps are the parts that answer. All but Trust are needed; all are called by many goroutines. Errors are mapped in one place:
+// Deps are the parts that answer. All but Trust and its version are needed; all are called by many goroutines. Errors are mapped in one place:
 // *reason.Refused to 422 with its reasons, artifact.ErrGone and ledger.ErrUnknown to 404, a spent deadline to 503,
 // anything else to 500 without its text.
 type Deps struct {
@@ -100,9 +100,11 @@ type Deps struct {
 	CountDecided func(ctx context.Context, after time.Time) (int64, error)
 	// Inventory lists a repository's files after a time and a path, signature files left out.
 	Inventory func(ctx context.Context, instance, repo string, at time.Time, path string) (InventoryPage, error)
-	// Trust tells what verifiers must believe; anybody may read it below /v1/trust/. It is asked once in a few seconds at
-	// most. Nil: there is no such route.
-	Trust func(ctx context.Context) ([]trust.File, error)
+	// Trust tells what verifiers must believe; anybody may read it below /v1/trust/. TrustVersion is another whenever that may
+	// have changed; it is asked once in a few seconds, by those who want nothing older each time, and has to cost little. Nil
+	// Trust: there is no such route.
+	Trust        func(ctx context.Context) ([]trust.File, error)
+	TrustVersion func(ctx context.Context) (string, error)
 
 	// Key finds the pin of a configured key that signs artifacts.
 	Key func(name string) (spki artifact.Digest, ok bool)
@@ -152,7 +154,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	r.Get(pathPast, s.serve(pathPast, RoleStatus, s.decisions))
 	r.Get(pathInventory, s.serve(pathInventory, RoleSweep, s.inventory))
 	if deps.Trust != nil {
-		files := s.trust(&trustFiles{source: deps.Trust, log: deps.Log, now: time.Now})
+		files := s.trust(&trustFiles{source: deps.Trust, version: deps.TrustVersion, log: deps.Log, now: time.Now})
 		r.Get(pathTrust, files)
 		r.Head(pathTrust, files)
 	}

@@ -18,8 +18,9 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
-// How old what is served may be: clients keep a file for trustAge, and here it is made anew after trustFresh. When it cannot
-// be, the last one is served until it is trustAge old.
+// How old what is served may be: clients keep a file for trustAge, counted from when it was known to be so, and here it is
+// looked at anew after trustFresh. When it cannot be, the last one is served until it is trustAge old. Who wants no older
+// answer than now (Cache-Control: no-cache) gets none.
 const (
 	trustAge     = 5 * time.Minute
 	trustFresh   = 10 * time.Second
@@ -27,16 +28,18 @@ const (
 )
 
 // trustFiles serves what verifiers must believe. Anybody may read it: without a token, from any cache between, as often as
-// they like; it asks its source rarely, and once at a time.
+// they like; it asks its source rarely, only when the version is another, and once at a time.
 type trustFiles struct {
-	source func(ctx context.Context) ([]trust.File, error)
-	log    *slog.Logger
-	now    func() time.Time
+	source  func(ctx context.Context) ([]trust.File, error)
+	version func(ctx context.Context) (string, error)
+	log     *slog.Logger
+	now     func() time.Time
 
 	mu    sync.Mutex
 	files map[string]servedFile // nil: none, because of err
-	err   error
-	made  time.Time // files
+	of    string                // version
+	err   error                 // of the last try
+	known time.Time             // when that was the version
 	tried time.Time
 }
 
@@ -45,31 +48,45 @@ type servedFile struct {
 	etag string
 }
 
-// get returns the files as they are now, or were not long ago.
-func (t *trustFiles) get(ctx context.Context) (map[string]servedFile, error) {
+// get returns the files, and how old they are: as they are now, if that is what is wanted, or were not long ago.
+func (t *trustFiles) get(ctx context.Context, fresh bool) (map[string]servedFile, time.Duration, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if age := t.now().Sub(t.tried); !t.tried.IsZero() && age >= 0 && age < trustFresh {
-		return t.files, t.err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), trustTimeout) // others wait for the answer, too
-	defer cancel()
-	files, err := t.source(ctx)
-	t.tried = t.now()
-	if err == nil {
-		t.files, t.err, t.made = make(map[string]servedFile, len(files)), nil, t.tried
-		for _, f := range files {
-			sum := sha256.Sum256(f.Content)
-			t.files[f.Name] = servedFile{f, `"` + hex.EncodeToString(sum[:]) + `"`}
+	if age := t.now().Sub(t.tried); t.tried.IsZero() || age < 0 || age >= trustFresh || fresh && t.err == nil {
+		t.err = t.renew(context.WithoutCancel(ctx)) // others wait for the answer, too
+		t.tried = t.now()
+		if t.err == nil {
+			t.known = t.tried
 		}
-		return t.files, nil
 	}
-	if age := t.tried.Sub(t.made); t.files != nil && age >= 0 && age < trustAge {
-		t.log.WarnContext(ctx, "what verifiers must believe cannot be told anew; it is served as it was", slog.Duration("age", age), slog.String("err", err.Error()))
-		return t.files, nil
+	age := t.now().Sub(t.known)
+	switch {
+	case t.err != nil && (fresh || t.files == nil || age < 0 || age >= trustAge):
+		return nil, 0, fmt.Errorf("%w: %w", errTryAgain, t.err)
+	case t.err != nil:
+		t.log.WarnContext(ctx, "what verifiers must believe cannot be told anew; it is served as it was", slog.Duration("age", age), slog.String("err", t.err.Error()))
 	}
-	t.files, t.err = nil, fmt.Errorf("%w: %w", errTryAgain, err)
-	return nil, t.err
+	return t.files, max(age, 0), nil
+}
+
+// renew reads the files when they may have changed.
+func (t *trustFiles) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, trustTimeout)
+	defer cancel()
+	version, err := t.version(ctx)
+	if err != nil || t.files != nil && version == t.of {
+		return err
+	}
+	files, err := t.source(ctx)
+	if err != nil {
+		return err
+	}
+	t.files, t.of = make(map[string]servedFile, len(files)), version
+	for _, f := range files {
+		sum := sha256.Sum256(f.Content)
+		t.files[f.Name] = servedFile{f, `"` + hex.EncodeToString(sum[:]) + `"`}
+	}
+	return nil
 }
 
 // trust answers GET and HEAD of one file, with what caches need: a strong validator, and how long it may be kept.
@@ -97,7 +114,7 @@ func (s *server) trustFile(files *trustFiles, w http.ResponseWriter, r *http.Req
 		respond(w, p)
 		return p.Status, err
 	}
-	all, err := files.get(r.Context())
+	all, age, err := files.get(r.Context(), strings.Contains(r.Header.Get("Cache-Control"), "no-cache"))
 	if err != nil {
 		return refuse(err)
 	}
@@ -108,6 +125,7 @@ func (s *server) trustFile(files *trustFiles, w http.ResponseWriter, r *http.Req
 	h := w.Header()
 	setHeader(h, f.MediaType)
 	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(trustAge.Seconds())))
+	h.Set("Age", strconv.Itoa(int(age.Seconds())))
 	h.Set("ETag", f.etag)
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 	http.ServeContent(seen, r, "", time.Time{}, bytes.NewReader(f.Content))

@@ -21,7 +21,7 @@ func trustRig(t *testing.T, source func(ctx context.Context) ([]trust.File, erro
 	t.Helper()
 	r := &rig{reg: prometheus.NewRegistry(), log: &lines{}}
 	deps := r.deps()
-	deps.Trust = source
+	deps.Trust, deps.TrustVersion = source, func(context.Context) (string, error) { return "1", nil }
 	var err error
 	r.handler, err = New(Config{Instances: []string{"main"}, Tokens: tokens()}, deps)
 	require.NoError(t, err)
@@ -52,6 +52,8 @@ func TestTrustIsPublic(t *testing.T) {
 		head := r.call(http.MethodHead, "/v1/trust/"+f.Name, "", "")
 		require.Equal(t, http.StatusOK, head.Code)
 		require.Empty(t, head.Body.String())
+		require.Contains(t, w.Header(), "Age")
+		head.Header().Set("Age", w.Header().Get("Age"))
 		require.Equal(t, w.Header(), head.Header())
 
 		req := httptest.NewRequest(http.MethodGet, "/v1/trust/"+f.Name, nil)
@@ -79,48 +81,71 @@ func TestTrustIsPublic(t *testing.T) {
 }
 
 // Strangers do not make the service work: it looks rarely, serves what it knows for a while, and then says that it cannot.
+// Who wants nothing older than now gets that, or nothing.
 func TestTrustIsAskedRarely(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int64
-	var down atomic.Bool
-	now := time.Now()
-	files := &trustFiles{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, source: func(ctx context.Context) ([]trust.File, error) {
-		asked.Add(1)
+	var asked, made int
+	var down error
+	version, now := "1", time.Now()
+	check := func(ctx context.Context) {
 		_, bounded := ctx.Deadline()
 		require.True(t, bounded)
 		require.NoError(t, ctx.Err(), "a caller that has gone takes nothing from the others")
-		if down.Load() {
-			return nil, errors.New("database is gone")
-		}
-		return exportedFiles, nil
-	}}
+	}
+	files := &trustFiles{
+		log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
+		version: func(ctx context.Context) (string, error) { check(ctx); asked++; return version, down },
+		source: func(ctx context.Context) ([]trust.File, error) {
+			check(ctx)
+			made++
+			return []trust.File{{Name: "of", Content: []byte(version)}}, nil
+		},
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	get := func() error {
-		_, err := files.get(ctx)
-		return err
+	get := func(fresh bool) (string, time.Duration, error) {
+		all, age, err := files.get(ctx, fresh)
+		return string(all["of"].Content), age, err
+	}
+	is := func(fresh bool, want string, age time.Duration) {
+		t.Helper()
+		of, old, err := get(fresh)
+		require.NoError(t, err)
+		require.Equal(t, want, of)
+		require.Equal(t, age, old)
 	}
 	for range 3 {
-		require.NoError(t, get())
+		is(false, "1", 0)
 	}
-	require.EqualValues(t, 1, asked.Load())
+	require.Equal(t, []int{1, 1}, []int{asked, made})
+	is(true, "1", 0)
 	now = now.Add(trustFresh)
-	require.NoError(t, get())
-	require.EqualValues(t, 2, asked.Load())
+	is(false, "1", 0)
+	require.Equal(t, []int{3, 1}, []int{asked, made}, "looked at, and the same")
 
-	down.Store(true)
-	made := now
-	for now = now.Add(trustFresh); now.Before(made.Add(trustAge)); now = now.Add(time.Minute) {
-		require.NoError(t, get())
-		require.NoError(t, get())
+	version = "2" // a key was distrusted
+	now = now.Add(time.Second)
+	is(false, "1", time.Second)
+	is(true, "2", 0)
+	is(false, "2", 0)
+
+	down = errors.New("database is gone")
+	known := now
+	_, _, err := get(true)
+	require.ErrorIs(t, err, errTryAgain, "what it was before is not what was asked for")
+	for now = now.Add(trustFresh); now.Before(known.Add(trustAge)); now = now.Add(time.Minute) {
+		is(false, "2", now.Sub(known))
+		before := asked
+		is(false, "2", now.Sub(known))
+		_, _, err = get(true)
+		require.ErrorIs(t, err, errTryAgain)
+		require.Equal(t, before, asked, "it is not asked more often because it is down")
 	}
-	before := asked.Load()
-	require.ErrorIs(t, get(), errTryAgain)
-	require.ErrorIs(t, get(), errTryAgain)
-	require.Equal(t, before+1, asked.Load(), "it is not asked more often because it is down")
-	down.Store(false)
+	_, _, err = get(false)
+	require.ErrorIs(t, err, errTryAgain)
+	down = nil
 	now = now.Add(trustFresh)
-	require.NoError(t, get())
+	is(false, "2", 0)
 
 	r := trustRig(t, func(context.Context) ([]trust.File, error) { return nil, errors.New("database secrets") })
 	w := r.call(http.MethodGet, "/v1/trust/ca.pem", "", "")

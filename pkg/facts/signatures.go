@@ -30,7 +30,7 @@ func (g *gathering) takeSignatures(ctx context.Context) error {
 	if g.subject.SHA256.IsZero() {
 		return nil
 	}
-	v := verifier{gathering: g, digests: seal.FromSHA256(g.subject.SHA256), keys: slices.Clone(g.Trust)}
+	v := verifier{gathering: g, trusted: g.Trusted.Now(ctx), digests: seal.FromSHA256(g.subject.SHA256), keys: slices.Clone(g.Trust)}
 	slices.SortStableFunc(v.keys, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // first those that need no other digest
 	q := shelf.Query{Formats: seal.FormatsOf(g.subject.Kind)}
 	for _, k := range v.keys {
@@ -61,6 +61,7 @@ func (g *gathering) takeSignatures(ctx context.Context) error {
 // verifier judges the signatures of one artifact.
 type verifier struct {
 	*gathering
+	trusted Trusted
 	keys    []hsm.Public
 	kept    []ledger.Signature
 	digests seal.Digests
@@ -112,7 +113,7 @@ func (v *verifier) judge(ctx context.Context, e *policy.Evidence, content []byte
 		switch problem := seal.Problem(err); problem {
 		case "":
 			e.Key, e.Problem, e.Detail = k.Name, "", ""
-			judged, err := v.Trusted.Judge(*e, k, v.digests, content)
+			judged, err := v.trusted.Judge(*e, k, v.digests, content)
 			if err != nil {
 				return fmt.Errorf("verifying %s: %w", e.File, err)
 			}

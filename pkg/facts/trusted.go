@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -26,6 +27,17 @@ type Verifier interface {
 type Trusted struct {
 	Verifier Verifier
 	Root     artifact.Digest // of the trusted root that the verifier judges by
+	// Renew tells who is believed now, which other replicas add to; nil: those above, for ever. It answers soon, and when it
+	// cannot learn more, with what was so before.
+	Renew func(ctx context.Context) Trusted
+}
+
+// Now is who is believed at the moment. Whoever judges takes it once.
+func (t Trusted) Now(ctx context.Context) Trusted {
+	if t.Renew == nil {
+		return t
+	}
+	return t.Renew(ctx)
 }
 
 // Judge adds to a signature that verified with a pinned key what else it proves. What it carries and does not hold is its

@@ -2,12 +2,15 @@ package gate_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
+	"github.com/hallmark-signing/hallmark/pkg/gate"
 	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
@@ -32,7 +35,7 @@ var falsified = map[string]struct {
 		cert, err := own.Certificate(r.t.Context())
 		require.NoError(r.t, err)
 		return r.patched(r.other, func(p *patchwork) { p.certificate, p.stamps = cert, own })
-	}, reason.LogProofInvalid},
+	}, reason.LogUnknown},
 	"the time-stamp of another signature": {func(r *trustRig) string {
 		other := material(r.t, r.sealed(r.realm, "release-a", "sigstore", "other bytes"))["timestampVerificationData"]
 		return edited(r.t, r.sealed(r.realm, "release-a", "sigstore", content), func(m map[string]any) { m["timestampVerificationData"] = other })
@@ -104,6 +107,30 @@ func TestFalseMaterial(t *testing.T) {
 			require.True(t, r.check(path).Allow)
 		})
 	}
+}
+
+// What another replica adds to what is believed counts from the next look on, also for what was refused before.
+func TestWhatIsBelievedGrows(t *testing.T) {
+	t.Parallel()
+	r := newTrustRig(t, chained)
+	r.put(bundle, r.sealed(r.realm, "release-a", "sigstore", content))
+	known := r.gate.Trusted
+	m := r.realm.Material()
+	m.Logs = r.other.Material().Logs
+	root, err := trust.BuildRoot(m)
+	require.NoError(t, err)
+	v, err := trust.NewVerifier(root)
+	require.NoError(t, err)
+	now := gate.Trusted{Verifier: v, Root: sha256.Sum256(root)}
+	r.gate.Trusted.Renew = func(context.Context) gate.Trusted { return now }
+	for range 2 { // computed, and remembered
+		refused := r.check(path)
+		require.Equal(t, []reason.Code{reason.LogUnknown}, codes(refused))
+		require.Contains(t, refused.Reasons[0].Found, r.realm.Origin)
+		require.Contains(t, refused.Reasons[0].Fix, "trust.former")
+	}
+	now = known
+	require.True(t, r.check(path).Allow)
 }
 
 // What chains to the root is of level 3, says who and when, and passes where level 3 is demanded. All else does not.

@@ -207,7 +207,7 @@ func (g *Gate) judge(ctx context.Context, set *policy.Set, req Request, ref arti
 	demand = demand.For(subject.Ref).Of(subject.Kind) // what a virtual repository shows is signed where it stands
 
 	// 2 read the signature files, 3 verify them with pinned trust.
-	in := g.newInspection(client, demand, subject)
+	in := g.newInspection(ctx, client, demand, subject)
 	in.all, in.along = req.All, req.along
 	found, err := in.run(ctx)
 	if err != nil {

@@ -48,11 +48,12 @@ type inspection struct {
 }
 
 // newInspection tries the keys first that need no bytes but the digest that Artifactory reports.
-func (g *Gate) newInspection(client *artifactory.Client, demand policy.Demand, subject artifact.Subject) *inspection {
+func (g *Gate) newInspection(ctx context.Context, client *artifactory.Client, demand policy.Demand, subject artifact.Subject) *inspection {
 	trust := slices.Clone(g.Trust)
 	slices.SortStableFunc(trust, func(a, b hsm.Public) int { return cmp.Compare(a.Hash, b.Hash) }) // SHA-256 is the smallest
+	trusted := g.Trusted.Now(ctx)
 	return &inspection{
-		client: client, cache: g.cache, trust: trust, trusted: g.Trusted, version: trustVersion(trust, g.Trusted), demand: demand, subject: subject, ledger: g.Ledger,
+		client: client, cache: g.cache, trust: trust, trusted: trusted, version: trustVersion(trust, trusted), demand: demand, subject: subject, ledger: g.Ledger,
 		digests: seal.FromSHA256(subject.SHA256), envelopes: map[artifact.Digest]artifact.Digest{},
 	}
 }

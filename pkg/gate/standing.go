@@ -20,7 +20,7 @@ func (g *Gate) Standing(ctx context.Context, demand policy.Demand, subject artif
 	if !ok {
 		return nil, nil, errNoInstance
 	}
-	in := g.newInspection(client, demand, subject)
+	in := g.newInspection(ctx, client, demand, subject)
 	found, err = in.run(ctx)
 	if why, known := refusal(Request{Artifact: subject.Ref, Target: subject.Ref}, err); known {
 		return nil, []reason.Reason{why}, nil

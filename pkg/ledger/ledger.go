@@ -57,8 +57,8 @@ type Ledger struct {
 
 	checkpoints  *Group[*checkpointOp]
 	certificates *Group[*certificateOp]
-	certified    *Group[*Certified]
 	accounts     *Group[*Accounted]
+	beliefs      *Group[[]Belief]
 }
 
 // Open connects, brings the schema up to date and releases the leases that an earlier run of the same replica left
@@ -107,8 +107,8 @@ func open(ctx context.Context, cfg Config, opts Options) (_ *Ledger, err error) 
 	l.distrusts = NewGroup(l, "distrust", distrust)
 	l.checkpoints = NewGroup(l, "checkpoint", rememberCheckpoints)
 	l.certificates = NewGroup(l, "certificate", noteCertificates)
-	l.certified = NewGroup(l, "certified", rememberCertified)
 	l.accounts = NewGroup(l, "account", account)
+	l.beliefs = NewGroup(l, "belief", believe)
 	l.commit.start()
 	return l, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
-	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
@@ -38,6 +37,11 @@ func (n *Notary) issue(ctx context.Context, key hsm.Public, identity string) (*x
 
 func (n *Notary) issued(ctx context.Context, key hsm.Public, identity string) (cert *x509.Certificate, err error) {
 	defer n.metrics.time("certificate")(&err)
+	if n.Identity != nil {
+		if err := n.Identity(ctx, trust.ExportedIdentity{URI: identity, Lane: key.Lane}); err != nil {
+			return nil, fmt.Errorf("%w: %w", trust.ErrCertificateUnavailable, err)
+		}
+	}
 	announce := func(ctx context.Context, tbs []byte) error {
 		_, err := n.add(ctx, "draft", audit.Draft{TBS: tbs})
 		return err
@@ -48,11 +52,6 @@ func (n *Notary) issued(ctx context.Context, key hsm.Public, identity string) (c
 	}
 	if cert, err = x509.ParseCertificate(der); err != nil {
 		return nil, fmt.Errorf("%w: %w", trust.ErrCertificateUnavailable, err)
-	}
-	// Before the log: whatever could be in use is listed for verifiers.
-	c := ledger.Certified{Identity: identity, KeyName: key.Name, KeySPKI: key.SPKI, Lane: key.Lane, PublicKey: cert.RawSubjectPublicKeyInfo}
-	if err := n.Ledger.RememberCertified(ctx, c); err != nil {
-		return nil, err
 	}
 	if _, err := n.add(ctx, "certificate", audit.Certificate{DER: der}); err != nil {
 		return nil, err

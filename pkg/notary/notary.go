@@ -60,6 +60,9 @@ type Parts struct {
 	Authority *trust.Authority
 	Clock     trust.Clock
 	Ledger    *ledger.Ledger
+	// Identity makes an identity known to verifiers, for ever, before the first certificate is issued for it; nil: somebody
+	// else sees to that.
+	Identity func(ctx context.Context, identity trust.ExportedIdentity) error
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer

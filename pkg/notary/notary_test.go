@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -151,15 +150,6 @@ func TestIdentities(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, der, again, "one certificate for many signatures")
 	}
-	der, err := x509.MarshalPKIXPublicKey(public.PublicKey)
-	require.NoError(t, err)
-	known, err := r.Ledger.Certified(t.Context())
-	require.NoError(t, err)
-	require.Len(t, known, 2, "the ledger knows them, for those who verify")
-	for i, name := range []string{"configurations/router%2F5", "keys/release%202026"} {
-		known[i].At = time.Time{}
-		require.Equal(t, ledger.Certified{Identity: "https://hallmark.example/" + name, KeyName: public.Name, KeySPKI: public.SPKI, Lane: "release", PublicKey: der}, known[i])
-	}
 }
 
 // Without a notary nothing is attested, and nothing asks for it.
@@ -269,4 +259,39 @@ func TestConcurrentUses(t *testing.T) {
 	require.Empty(t, intents, "each has an outcome")
 	require.Len(t, named, 40)
 	require.Equal(t, uint64(20), r.RequireSound().Sealed)
+}
+
+// Verifiers are told of an identity before there is a certificate for it, or there is none.
+func TestIdentityIsKnownBeforeItsCertificate(t *testing.T) {
+	t.Parallel()
+	r, _ := realm(t, notarytest.Config{Still: true})
+	var told []trust.ExportedIdentity
+	gone := errors.New("the ledger is gone")
+	r.Notary.Identity = func(_ context.Context, identity trust.ExportedIdentity) error {
+		told = append(told, identity)
+		return gone
+	}
+	issued := func() (n int) {
+		for _, c := range notarytest.Of[audit.Certificate](r.Entries()) {
+			cert, err := x509.ParseCertificate(c.DER)
+			require.NoError(t, err)
+			if len(cert.URIs) > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	n := r.Notary.For("gateway", mustPublic(t, key(t)))
+	_, err := n.Certificate(t.Context())
+	require.ErrorIs(t, err, gone)
+	require.ErrorIs(t, err, trust.ErrCertificateUnavailable)
+	require.Zero(t, issued())
+	gone = nil
+	for range 2 {
+		_, err = n.Certificate(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, issued())
+	identity := trust.ExportedIdentity{URI: trust.ConfigurationIdentity(r.Issuer, "gateway"), Lane: "release"}
+	require.Equal(t, []trust.ExportedIdentity{identity, identity}, told)
 }

@@ -39,7 +39,7 @@ func (e Evidence) Dated(recorded time.Time) Evidence {
 // signed reports whether the key that the evidence names made it over these bytes, whatever is wrong with the rest.
 func (e Evidence) signed() bool {
 	switch e.Problem {
-	case "", reason.CertificateUntrusted, reason.CertificateExpired, reason.LogProofInvalid, reason.TimestampInvalid:
+	case "", reason.CertificateUntrusted, reason.CertificateExpired, reason.LogUnknown, reason.LogProofInvalid, reason.TimestampInvalid:
 		return true
 	}
 	return false

@@ -13,7 +13,7 @@ import (
 
 // gravest orders the problems of evidence: what is told first when several files are at fault.
 var gravest = []reason.Code{
-	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.CertificateUntrusted, reason.LogProofInvalid,
+	reason.SignatureWrongBytes, reason.SignatureSwapped, reason.SignatureInvalid, reason.CertificateUntrusted, reason.LogProofInvalid, reason.LogUnknown,
 	reason.TimestampInvalid, reason.CertificateExpired, reason.KeyDistrusted, reason.KeyRetired, reason.KeyNotYet, reason.TrustLevelLow,
 	reason.SignatureUndated, reason.SignatureStale, reason.KeyDevelopment, reason.SignatureWrongKey,
 }
@@ -28,6 +28,7 @@ var problemText = map[reason.Code]string{
 
 	reason.CertificateUntrusted: "its certificate is not trusted",
 	reason.CertificateExpired:   "time-stamped outside its certificate's life",
+	reason.LogUnknown:           "it stands in a log that nobody knows here",
 	reason.LogProofInvalid:      "its proof of being in the log does not hold",
 	reason.TimestampInvalid:     "its time-stamp does not hold",
 }
@@ -60,6 +61,9 @@ func (d Demand) refusal(g *gateRule, r requirement, have []string, found []Evide
 	case reason.CertificateExpired:
 		out.Message = fmt.Sprintf("a signature of %s was time-stamped outside the life of its certificate", ref.Name())
 		out.Fix = d.anew(ref, r, have)
+	case reason.LogUnknown:
+		out.Message = fmt.Sprintf("a signature of %s stands in a log that is not in the trusted root", ref.Name())
+		out.Fix = "if it is the log of a replica of yours, start that on this ledger, or name a trusted_root.json that lists it under trust.former (hallmark doctor); else " + d.anew(ref, r, have)
 	case reason.LogProofInvalid:
 		out.Message = fmt.Sprintf("a signature of %s is not proven to stand in the log", ref.Name())
 		out.Fix = d.anew(ref, r, have)

@@ -65,6 +65,7 @@ const (
 	CertificateUntrusted   Code = "certificate-untrusted"
 	CertificateExpired     Code = "certificate-expired"
 	LogProofInvalid        Code = "log-proof-invalid"
+	LogUnknown             Code = "log-unknown"
 	TimestampInvalid       Code = "timestamp-invalid"
 	LogUnavailable         Code = "log-unavailable"
 	CertificateUnavailable Code = "certificate-unavailable"
@@ -174,6 +175,7 @@ var Codes = map[Code]string{
 
 	CertificateUntrusted:   "A signature's certificate does not chain to the root of trust, or is not of the key that signed.",
 	CertificateExpired:     "A signature was time-stamped outside the life of its certificate.",
+	LogUnknown:             "A signature stands in a log that is not in the trusted root: a replica's that nothing was told of, or a stranger's.",
 	LogProofInvalid:        "What should prove that a signature stands in the log does not prove it.",
 	TimestampInvalid:       "A signature's time-stamp is not of that signature, or is by no authority that is trusted.",
 	CertificateUnavailable: "No certificate can be issued for the signing key now; nothing is signed without one.",

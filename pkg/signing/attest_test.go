@@ -16,6 +16,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/audit"
 	"github.com/hallmark-signing/hallmark/pkg/audit/audittest"
+	"github.com/hallmark-signing/hallmark/pkg/facts"
 	"github.com/hallmark-signing/hallmark/pkg/hsm"
 	"github.com/hallmark-signing/hallmark/pkg/ledger"
 	"github.com/hallmark-signing/hallmark/pkg/ledger/ledgertest"
@@ -23,6 +24,7 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/notary/notarytest"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
+	"github.com/hallmark-signing/hallmark/pkg/seal/sealtest"
 	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
@@ -277,20 +279,47 @@ func TestOwnBundlesAreHeldToTheTrustedRoot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setup{trust: true})
 	stranger := notarytest.NewWith(t, notarytest.Config{Name: "mallory"})
-	r.service.Verifier = stranger.Verifier() // as after a mistake in the configuration
+	r.service.Trusted.Verifier = stranger.Verifier() // as after a mistake in the configuration
 	r.upload("app/a.tgz", "hello")
 	require.ErrorIs(t, r.do("app/a.tgz"), trust.ErrTimestamp)
 	require.Equal(t, reason.KeyUnavailable, r.outcome("app/a.tgz").Reasons[0].Code)
 	require.Empty(t, r.signatureFiles("app/a.tgz"))
 	require.Empty(t, r.kept0("hello"))
 
-	r.service.Verifier = r.realm.Verifier()
+	r.service.Trusted.Verifier = r.realm.Verifier()
 	require.NoError(t, r.do("app/a.tgz"))
-	r.service.Verifier = stranger.Verifier()
+	r.service.Trusted.Verifier = stranger.Verifier()
 	r.upload("app/b.tgz", "hello")
 	require.ErrorIs(t, r.do("app/b.tgz"), trust.ErrTimestamp, "it is made anew, and no better")
 	require.Equal(t, reason.KeyUnavailable, r.outcome("app/b.tgz").Reasons[0].Code)
 	require.Empty(t, r.signatureFiles("app/b.tgz"))
+}
+
+// A kept bundle of a log that another replica told of later serves without another use of the key; one of a log that nobody
+// told of is made anew.
+func TestKeptBundleOfAnotherLog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setup{trust: true})
+	r.upload("app/a.tgz", "hello")
+	require.NoError(t, r.do("app/a.tgz"))
+	m := r.realm.Material()
+	m.Logs[0].Public = sealtest.NewKey(t, "P-256", "log of another").Public()
+	root, err := trust.BuildRoot(m)
+	require.NoError(t, err)
+	v, err := trust.NewVerifier(root)
+	require.NoError(t, err)
+	known := r.service.Trusted
+	now := facts.Trusted{Verifier: v}
+	r.service.Trusted = facts.Trusted{Verifier: v, Renew: func(context.Context) facts.Trusted { return now }}
+	r.upload("app/b.tgz", "hello")
+	require.ErrorIs(t, r.do("app/b.tgz"), trust.ErrLogUnknown, "what was made instead is in that log, too")
+	require.Empty(t, r.signatureFiles("app/b.tgz"))
+	require.Equal(t, 2, r.uses())
+
+	now = known
+	require.NoError(t, r.do("app/b.tgz"))
+	r.requireProven("app/b.tgz", "hello")
+	require.Equal(t, 2, r.uses())
 }
 
 // provenWay is what signing one file with proof does to the outside, in order.
@@ -300,7 +329,7 @@ var provenWay = []string{
 }
 
 // coldWay is the same for the first signature of a process.
-var coldWay = slices.Insert(slices.Clone(provenWay), slices.Index(provenWay, "commit"), "log hallmark-draft", "commit", "log hallmark-certificate")
+var coldWay = slices.Insert(slices.Clone(provenWay), slices.Index(provenWay, "commit"), "log hallmark-draft", "log hallmark-certificate")
 
 // route is what is done, with the places from which on something holds.
 type route struct {

@@ -155,7 +155,7 @@ func TestBundlesOfAFormerNotaryAreMadeAnew(t *testing.T) {
 	r.realm.Close()
 	r.realm = nil
 	r.enthrone()
-	r.service.Notary, r.service.Verifier = r.realm.Notary, r.realm.Verifier()
+	r.service.Notary, r.service.Trusted.Verifier = r.realm.Notary, r.realm.Verifier()
 	require.NoError(t, r.do("app/a.tgz"))
 	r.requireProven("app/a.tgz", "hello")
 	require.Equal(t, before+1, r.uses())

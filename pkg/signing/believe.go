@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -21,9 +22,9 @@ var errUnproven = errors.New("the bundle does not prove what it should")
 // believe judges the bundles of a key as one does who has the trusted root and pins nothing: certificate, log entry and
 // time-stamp have to hold before the bundle is kept or published. What is made now has to have them all; a bundle that is
 // kept without them, because its key signs no more, is as good as it was.
-func (r *run) believe(w *work, p *part) error {
+func (r *run) believe(ctx context.Context, w *work, p *part) error {
 	for _, f := range p.files {
-		err := r.proof(f.format, p.key, w.digests, f.content)
+		err := r.proof(ctx, f.format, p.key, w.digests, f.content)
 		if errors.Is(err, errUnproven) && !slices.ContainsFunc(p.missing, func(m seal.Format) bool { return m.Name == f.format.Name }) {
 			continue
 		}
@@ -37,17 +38,18 @@ func (r *run) believe(w *work, p *part) error {
 // proof says what a signature file lacks in the eyes of those who have the trusted root: errUnproven when something is not
 // there, an error of trust when something is there and does not hold. It is nil without a trusted root, and for formats that
 // carry nothing but a signature. Where the digest that the key signs is not at hand, the one counts that the file names.
-func (s *Service) proof(f seal.Format, k hsm.Public, d seal.Digests, content []byte) error {
-	if s.Verifier == nil || !f.Bundle() {
+func (s *Service) proof(ctx context.Context, f seal.Format, k hsm.Public, d seal.Digests, content []byte) error {
+	verifier := s.Trusted.Now(ctx).Verifier
+	if verifier == nil || !f.Bundle() {
 		return nil
 	}
 	over := d[k.Hash]
 	if in, err := f.Inside(content); err == nil && over == nil && len(in) == 1 {
 		over = in[0].Over()
 	}
-	found, err := s.Verifier.Verify(content, k.PublicKey, over)
+	found, err := verifier.Verify(content, k.PublicKey, over)
 	if k.Hash != crypto.SHA256 && (over == nil || errors.Is(err, trust.ErrWrongBytes)) { // a statement names its subject by SHA-256, whatever the key signs
-		found, err = s.Verifier.Verify(content, k.PublicKey, d[crypto.SHA256])
+		found, err = verifier.Verify(content, k.PublicKey, d[crypto.SHA256])
 	}
 	if err != nil {
 		return err
@@ -70,10 +72,10 @@ func proven(f seal.Format, found trust.Finding) error {
 
 // lacks reports whether a signature file would prove more if it were made now: it was made before there was a notary, or
 // what it carries does not hold by the trusted root of today. What is wrong with the signature itself is another matter.
-func (s *Service) lacks(f seal.Format, k hsm.Public, d seal.Digests, content []byte) bool {
-	err := s.proof(f, k, d, content)
+func (s *Service) lacks(ctx context.Context, f seal.Format, k hsm.Public, d seal.Digests, content []byte) bool {
+	err := s.proof(ctx, f, k, d, content)
 	switch trust.Problem(err) {
-	case reason.LogProofInvalid, reason.CertificateUntrusted, reason.CertificateExpired, reason.TimestampInvalid:
+	case reason.LogUnknown, reason.LogProofInvalid, reason.CertificateUntrusted, reason.CertificateExpired, reason.TimestampInvalid:
 		return true
 	}
 	return errors.Is(err, errUnproven)
@@ -81,7 +83,7 @@ func (s *Service) lacks(f seal.Format, k hsm.Public, d seal.Digests, content []b
 
 // serving leaves those of the ledger's signatures that serve an order: they are in force, count still, and lack nothing. Of
 // the key that the order names they may lack something when that is distrusted: it will make no others.
-func (s *Service) serving(order policy.Order, kept []ledger.Signature, distrusted distrusts) []ledger.Signature {
+func (s *Service) serving(ctx context.Context, order policy.Order, kept []ledger.Signature, distrusted distrusts) []ledger.Signature {
 	return slices.DeleteFunc(distrusted.trusted(kept), func(sig ledger.Signature) bool {
 		if sig.Former {
 			return true
@@ -95,6 +97,6 @@ func (s *Service) serving(order policy.Order, kept []ledger.Signature, distruste
 		if _, no := distrusted[k.SPKI]; no && k.Name == order.Key {
 			return false
 		}
-		return s.lacks(format, k, seal.FromSHA256(sig.Subject), sig.Content)
+		return s.lacks(ctx, format, k, seal.FromSHA256(sig.Subject), sig.Content)
 	})
 }

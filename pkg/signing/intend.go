@@ -69,7 +69,7 @@ func (r *run) intend(ctx context.Context, d policy.Decision) (*work, error) {
 	}
 	taken := make(map[string]bool) // formats whose plain file name is in use
 	for _, order := range d.Grant.Orders() {
-		p, err := r.plan(d, order, kept, distrusted, taken)
+		p, err := r.plan(ctx, d, order, kept, distrusted, taken)
 		if err != nil {
 			return nil, err
 		}
@@ -113,8 +113,8 @@ func (r *run) begin(ctx context.Context, g *policy.Grant, p *part) error {
 }
 
 // plan is what one key has to do. It refuses a file that could not be stored before the key is used for it.
-func (r *run) plan(d policy.Decision, order policy.Order, kept []ledger.Signature, distrusted distrusts, taken map[string]bool) (part, error) {
-	serving := r.serving(order, kept, distrusted)
+func (r *run) plan(ctx context.Context, d policy.Decision, order policy.Order, kept []ledger.Signature, distrusted distrusts, taken map[string]bool) (part, error) {
+	serving := r.serving(ctx, order, kept, distrusted)
 	key, err := r.maker(order, serving)
 	if err != nil {
 		return part{}, &keyError{key: order.Key, err: err}

@@ -107,7 +107,7 @@ func (r *run) check(ctx context.Context, w *work, p *part) error {
 	}
 	err := seal.VerifyAll(p.key.PublicKey, w.digests, files)
 	if err == nil {
-		err = r.believe(w, p)
+		err = r.believe(ctx, w, p)
 	}
 	if err != nil {
 		r.metrics.selfCheckFailures.Inc()
@@ -156,7 +156,7 @@ func (r *run) attach(ctx context.Context, w *work) error {
 	if now.SHA256 != w.subject.SHA256 {
 		return &changedError{was: w.subject.SHA256, is: now.SHA256}
 	}
-	if err := r.prove(w, now.SHA256); err != nil {
+	if err := r.prove(ctx, w, now.SHA256); err != nil {
 		return err
 	}
 	if err := r.mark(ctx, signedProperties(w)); err != nil {

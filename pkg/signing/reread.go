@@ -49,7 +49,7 @@ func (r *run) reread(ctx context.Context, w *work) error {
 // prove asks the verifier that users run, which shares no code with what made the signatures, about what was read back:
 // under each name there has to be a signature by the pinned key over the digest that Artifactory reports now, and one that
 // proves as much as ours.
-func (r *run) prove(w *work, now artifact.Digest) error {
+func (r *run) prove(ctx context.Context, w *work, now artifact.Digest) error {
 	digests := verify.Digests(maps.Clone(w.digests))
 	digests[crypto.SHA256] = now[:]
 	for _, p := range w.parts {
@@ -57,7 +57,7 @@ func (r *run) prove(w *work, now artifact.Digest) error {
 			err := errors.New("nothing is there")
 			for _, content := range f.served {
 				if err = verify.Signature(f.format.Name, p.key.PublicKey, digests, content); err == nil {
-					err = r.asGood(w, &p, &f, content)
+					err = r.asGood(ctx, w, &p, &f, content)
 				}
 				if err == nil {
 					break

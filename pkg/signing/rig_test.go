@@ -192,7 +192,7 @@ func (r *rig) boot() {
 		Log:   slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if r.realm != nil {
-		r.service.Notary, r.service.Verifier = r.realm.Notary, r.realm.Verifier()
+		r.service.Notary, r.service.Trusted.Verifier = r.realm.Notary, r.realm.Verifier()
 	}
 	require.NoError(r.t, r.service.Init(r.metrics))
 }

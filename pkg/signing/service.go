@@ -21,18 +21,17 @@ import (
 	"github.com/hallmark-signing/hallmark/pkg/policy"
 	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
-	"github.com/hallmark-signing/hallmark/pkg/trust"
 )
 
-// Service signs. Its fields are set once, before the first Do; all but Notary, Verifier and Issuer are required. It is safe
+// Service signs. Its fields are set once, before the first Do; all but Notary, Trusted and Issuer are required. It is safe
 // for concurrent use.
 type Service struct {
 	Instances map[string]*artifactory.Client // by configured instance name
 	Policies  func() *policy.Set             // the set in force now
 	Keys      *hsm.Keyring
 	Ledger    *ledger.Ledger
-	Notary    *notary.Notary  // nil: signatures are bare
-	Verifier  *trust.Verifier // of the trusted root; needed with a notary
+	Notary    *notary.Notary // nil: signatures are bare
+	Trusted   facts.Trusted  // who is believed besides the keys; needed with a notary
 	Log       *slog.Logger
 	Issuer    string // URI by which attestations name the service; may be empty: then they name the product
 	// Order makes work durable, all of it or nothing; it is handed job.MaxBatch events at most. What waits already with
@@ -46,14 +45,11 @@ type Service struct {
 
 // Init registers the service's metrics and checks that nothing was left out.
 func (s *Service) Init(reg prometheus.Registerer) error {
-	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil || s.Order == nil || s.Notary != nil && s.Verifier == nil {
+	if s.Instances == nil || s.Policies == nil || s.Keys == nil || s.Ledger == nil || s.Log == nil || s.Order == nil || s.Notary != nil && s.Trusted.Verifier == nil {
 		return fmt.Errorf("starting the signing service: a dependency is missing")
 	}
 	s.metrics, s.expanding = newMetrics(reg), make(chan struct{}, maxExpanding)
-	s.facts = &facts.Gatherer{Instances: s.Instances, Ledger: s.Ledger, Trust: s.Keys.Keys()}
-	if s.Verifier != nil {
-		s.facts.Trusted.Verifier = s.Verifier
-	}
+	s.facts = &facts.Gatherer{Instances: s.Instances, Ledger: s.Ledger, Trust: s.Keys.Keys(), Trusted: s.Trusted}
 	return nil
 }
 

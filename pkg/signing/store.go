@@ -35,7 +35,7 @@ func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
 		return err
 	}
 	mine := f.format.Verify(p.key.PublicKey, w.digests, stored) == nil
-	if mine && r.asGood(w, p, f, stored) == nil {
+	if mine && r.asGood(ctx, w, p, f, stored) == nil {
 		return nil
 	}
 	named := seal.FileName(r.ref.Name(), f.format.Name, p.key.Name, false)
@@ -50,9 +50,9 @@ func (r *run) store(ctx context.Context, w *work, p *part, f *file) error {
 }
 
 // asGood says what a stored signature file by the same key lacks that ours has.
-func (r *run) asGood(w *work, p *part, f *file, stored []byte) error {
-	if bytes.Equal(stored, f.content) || r.proof(f.format, p.key, w.digests, f.content) != nil {
+func (r *run) asGood(ctx context.Context, w *work, p *part, f *file, stored []byte) error {
+	if bytes.Equal(stored, f.content) || r.proof(ctx, f.format, p.key, w.digests, f.content) != nil {
 		return nil
 	}
-	return r.proof(f.format, p.key, w.digests, stored)
+	return r.proof(ctx, f.format, p.key, w.digests, stored)
 }

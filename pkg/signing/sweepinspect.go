@@ -38,7 +38,7 @@ func (p *pass) inspect(ctx context.Context, subject artifact.Subject, orders []p
 	v := &verifier{pass: p, item: item, digests: seal.FromSHA256(item.SHA256)}
 	taken := make(map[string]bool)
 	for _, order := range orders {
-		key, err := p.Service.maker(order, p.Service.serving(order, kept, distrusted))
+		key, err := p.Service.maker(order, p.Service.serving(ctx, order, kept, distrusted))
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (v *verifier) file(ctx context.Context, name string, format seal.Format, ke
 	switch {
 	case problem == reason.Undecided:
 		return "", err
-	case problem == "" && v.Service.lacks(format, key, v.digests, content):
+	case problem == "" && v.Service.lacks(ctx, format, key, v.digests, content):
 		return reason.TrustLevelLow, nil
 	}
 	return problem, nil

@@ -36,7 +36,7 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 		return nil, err
 	}
 	for _, order := range orders {
-		key, err := p.Service.maker(order, p.Service.serving(order, kept, distrusted))
+		key, err := p.Service.maker(order, p.Service.serving(ctx, order, kept, distrusted))
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,7 @@ func (p *pass) inspectShelf(ctx context.Context, subject artifact.Subject, order
 					continue
 				}
 				if _, code := p.by(s, subject, []hsm.Public{key}, kept); code == "" {
-					if problem = ""; p.Service.lacks(s.format, key, seal.FromSHA256(subject.SHA256), s.content) {
+					if problem = ""; p.Service.lacks(ctx, s.format, key, seal.FromSHA256(subject.SHA256), s.content) {
 						problem = reason.TrustLevelLow
 					}
 				} else if name, _ := p.by(s, subject, p.Service.Keys.Keys(), kept); name == "" {

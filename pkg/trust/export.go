@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	rootv1 "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 )
 
 // The names of what is exported. Each key is KeysDir + "/" + its name + ".pem".
@@ -30,12 +32,11 @@ const trustMediaType = "application/vnd.hallmark.trust.v1+json"
 
 // Export is what verifiers must believe, as values. Only Keys are required: without a root, signatures are bare.
 type Export struct {
-	Root       []byte              // trusted_root.json
-	Issuer     string              // of certificates
-	Identities []ExportedIdentity  // of certificates
-	Keys       []ExportedKey       // artifact keys; no service key belongs here
-	CA         []*x509.Certificate // the issuing certificate first, the root last
-	Times      [][]*x509.Certificate
+	Root       []byte             // trusted_root.json
+	Issuer     string             // of certificates
+	Identities []ExportedIdentity // of certificates
+	Keys       []ExportedKey      // artifact keys; no service key belongs here
+	Distrusted []DistrustedPin
 	At         time.Time // when it is exported, for people
 }
 
@@ -52,6 +53,12 @@ type ExportedKey struct {
 	From, Retired, Distrusted time.Time
 }
 
+// DistrustedPin is a distrusted key of which nothing but the pin is known, for it may be in certificates.
+type DistrustedPin struct {
+	SPKI [sha256.Size]byte // SHA-256 over the SubjectPublicKeyInfo in DER
+	From time.Time
+}
+
 // File is one exported file.
 type File struct {
 	Name      string // with / between folder and file
@@ -65,6 +72,12 @@ type trustFile struct {
 	Issuer     string             `json:"issuer"`
 	Identities []ExportedIdentity `json:"identities"`
 	Keys       []listedKey        `json:"keys"`
+	Distrusted []listedPin        `json:"distrustedKeys,omitempty"`
+}
+
+type listedPin struct {
+	SPKI string    `json:"spki"`
+	From time.Time `json:"from"`
 }
 
 type listedKey struct {
@@ -85,16 +98,23 @@ var keyName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 func (e Export) Files() ([]File, error) {
 	var files []File
 	if e.Root != nil {
-		if _, err := parseRoot(e.Root); err != nil {
+		root, err := parseRoot(e.Root)
+		if err != nil {
 			return nil, fmt.Errorf("exporting trust: %w: %w", ErrRoot, err)
 		}
 		files = append(files, File{RootFile, "application/json", e.Root})
-	}
-	if len(e.CA) > 0 {
-		files = append(files, File{CAFile, "application/pem-certificate-chain", PEMChain(e.CA...)})
-	}
-	if len(e.Times) > 0 {
-		files = append(files, File{TimeFile, "application/pem-certificate-chain", PEMChain(slices.Concat(e.Times...)...)})
+		for _, of := range []struct {
+			name string
+			all  []*rootv1.CertificateAuthority
+		}{{CAFile, root.GetCertificateAuthorities()}, {TimeFile, root.GetTimestampAuthorities()}} {
+			chains, err := certificatesOf(of.all)
+			if err != nil {
+				return nil, fmt.Errorf("exporting trust: %w: %w", ErrRoot, err)
+			}
+			if len(chains) > 0 {
+				files = append(files, File{of.name, "application/pem-certificate-chain", PEMChain(chains...)})
+			}
+		}
 	}
 	t := trustFile{MediaType: trustMediaType, Exported: e.At.UTC().Truncate(time.Second), Issuer: e.Issuer, Identities: e.identities(), Keys: []listedKey{}}
 	for _, k := range e.keys() {
@@ -115,6 +135,10 @@ func (e Export) Files() ([]File, error) {
 		})
 		files = append(files, File{KeysDir + "/" + k.Name + ".pem", "application/x-pem-file", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})})
 	}
+	for _, d := range e.Distrusted {
+		t.Distrusted = append(t.Distrusted, listedPin{"sha256:" + hex.EncodeToString(d.SPKI[:]), d.From.UTC()})
+	}
+	slices.SortFunc(t.Distrusted, func(a, b listedPin) int { return strings.Compare(a.SPKI, b.SPKI) })
 	content, err := json.MarshalIndent(t, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("exporting trust: %w", err)
@@ -129,6 +153,22 @@ func (e Export) identities() []ExportedIdentity {
 		return cmp.Or(strings.Compare(a.URI, b.URI), strings.Compare(a.Lane, b.Lane))
 	})
 	return slices.Compact(all)
+}
+
+// certificatesOf are the chains of authorities, those that were among them, each certificate once.
+func certificatesOf(authorities []*rootv1.CertificateAuthority) (all []*x509.Certificate, err error) {
+	for _, a := range authorities {
+		chain, err := chainOf(a)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range chain {
+			if !slices.ContainsFunc(all, c.Equal) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all, nil
 }
 
 func (e Export) keys() []ExportedKey {

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"crypto/x509"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 
 func exported(r *realm, key *memoryKey) trust.Export {
 	return trust.Export{
-		Root: r.json, Issuer: r.authority.Issuer(), CA: r.chain, At: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC),
+		Root: r.json, Issuer: r.authority.Issuer(), At: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC),
 		Identities: []trust.ExportedIdentity{
 			{URI: "https://sign.acme.example/keys/release", Lane: "release"}, {URI: "https://sign.acme.example/configurations/apps", Lane: "release"}, {URI: "https://sign.acme.example/keys/release", Lane: "release"},
 		},
@@ -39,7 +40,6 @@ func TestExport(t *testing.T) {
 	t.Parallel()
 	r, key := newRealm(t, "sign.acme.example"), newKey(t, elliptic.P256())
 	e := exported(r, key)
-	e.Times = append(e.Times, r.times)
 	files, err := e.Files()
 	require.NoError(t, err)
 	again, err := e.Files()
@@ -81,9 +81,35 @@ func TestExport(t *testing.T) {
 	_, err = verify.Artifact(believed, "sigstore", d, content)
 	require.ErrorIs(t, err, verify.ErrDistrusted)
 
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	require.NoError(t, err)
+	// A key that is known by its pin alone is not believed through a certificate either.
+	e.Keys, e.Distrusted = nil, []trust.DistrustedPin{{SPKI: sha256.Sum256(spki), From: rootEpoch}}
+	files, err = e.Files()
+	require.NoError(t, err)
+	believed, err = verify.ReadTrust(files[len(files)-1].Content, r.json)
+	require.NoError(t, err)
+	_, err = verify.Artifact(believed, "sigstore", d, content)
+	require.ErrorIs(t, err, verify.ErrDistrusted)
+	believed.Distrusted[0].From = believed.Distrusted[0].From.AddDate(100, 0, 0)
+	finding, err = verify.Artifact(believed, "sigstore", d, content)
+	require.NoError(t, err)
+	require.Equal(t, verify.LevelCertificate, finding.Level)
+
 	token := stampOf(t, r, []byte("signature"))
+	// The chains are those of the whole root: what a former authority issued is still verified.
+	next := newRealm(t, "next.acme.example")
+	merged, err := trust.BuildRoot(trust.Material{Former: [][]byte{next.json, r.json}})
+	require.NoError(t, err)
+	files, err = trust.Export{Root: merged}.Files()
+	require.NoError(t, err)
+	later := filepath.Join(t.TempDir(), "later")
+	require.NoError(t, trust.WriteFiles(later, files))
+
 	for name, args := range map[string][]string{
 		"chain":      {"verify", "-CAfile", filepath.Join(dir, "ca.pem"), "-purpose", "any", write(t, "leaf.pem", certificatesPEM(parsed(t, issued(t, r, key, "release"))))},
+		"former":     {"verify", "-CAfile", filepath.Join(later, "ca.pem"), "-purpose", "any", write(t, "leaf.pem", certificatesPEM(parsed(t, issued(t, r, key, "release"))))},
+		"formerly":   {"ts", "-verify", "-CAfile", filepath.Join(later, "tsa.pem"), "-in", write(t, "tsr", token), "-data", write(t, "sig", []byte("signature"))},
 		"time-stamp": {"ts", "-verify", "-CAfile", filepath.Join(dir, "tsa.pem"), "-in", write(t, "tsr", token), "-data", write(t, "sig", []byte("signature"))},
 		"key":        {"dgst", "-sha256", "-verify", filepath.Join(dir, "keys", "release.pem"), "-signature", write(t, "sig", key.sign(t, []byte(artifactBytes))), write(t, "app", []byte(artifactBytes))},
 	} {

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -205,4 +207,35 @@ func hangs(chain []*x509.Certificate) error {
 		}
 	}
 	return nil
+}
+
+// IssuingKeys are the public keys of the issuing authorities that a trusted root lists. Errors wrap ErrRoot.
+func IssuingKeys(trustedRoot []byte) ([]crypto.PublicKey, error) {
+	r, err := parseRoot(trustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
+	}
+	var keys []crypto.PublicKey
+	for _, a := range r.GetCertificateAuthorities() {
+		chain, err := chainOf(a)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRoot, err)
+		}
+		keys = append(keys, chain[0].PublicKey)
+	}
+	return keys, nil
+}
+
+// Logs are the origins of the logs that a trusted root lists, sorted. Errors wrap ErrRoot.
+func Logs(trustedRoot []byte) ([]string, error) {
+	r, err := parseRoot(trustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
+	}
+	var origins []string
+	for _, l := range r.GetTlogs() {
+		origins = append(origins, originOf(l))
+	}
+	slices.Sort(origins)
+	return slices.Compact(origins), nil
 }

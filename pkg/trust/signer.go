@@ -1,11 +1,14 @@
 package trust
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"fmt"
 	"io"
+
+	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // bound is a Signer as the standard library takes it, for the one call that ctx belongs to.
@@ -21,6 +24,12 @@ func (b bound) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte,
 		return nil, fmt.Errorf("signing: asked for a digest of %s, the key signs %s", opts.HashFunc(), b.key.Hash())
 	}
 	return b.key.Sign(b.ctx, digest)
+}
+
+// SignedBy tells whether a Signer with this public key signed the text, by the hash that goes with its algorithm.
+func SignedBy(pub crypto.PublicKey, text, made []byte) bool {
+	v, err := signature.LoadDefaultVerifier(pub)
+	return err == nil && v.VerifySignature(bytes.NewReader(made), bytes.NewReader(text)) == nil
 }
 
 // holds tells whether a certificate is for a key.

@@ -233,12 +233,12 @@ var attacks = map[string]attack{
 	}), trust.ErrLogProof, "the tree does not hold its bytes"},
 	"entry of another log": {recorded(func(t *testing.T, _, other *realm, body []byte) *rekorv1.TransparencyLogEntry {
 		return other.log.add(t, body, other.log.key, other.log.origin)
-	}), trust.ErrLogProof, "does not list its log"},
+	}), trust.ErrLogUnknown, "by its own word"},
 	"entry of another log beside a good one": {whole("sigstore", func(b *bundlev1.Bundle) {
 		e := proto.CloneOf(entryOf(b))
 		e.LogId.KeyId[0] ^= 1
 		b.VerificationMaterial.TlogEntries = append(b.VerificationMaterial.TlogEntries, e)
-	}), trust.ErrLogProof, "does not list its log"},
+	}), trust.ErrLogUnknown, "by its own word"},
 	"duplicated entries": {whole("sigstore", func(b *bundlev1.Bundle) {
 		b.VerificationMaterial.TlogEntries = append(b.VerificationMaterial.TlogEntries, entryOf(b))
 	}), trust.ErrLogProof, "duplicate"},
@@ -325,7 +325,7 @@ func TestAttacks(t *testing.T) {
 			require.ErrorIs(t, err, a.err)
 			require.ErrorContains(t, err, a.says)
 			require.NotContains(t, []reason.Code{"", reason.Undecided}, trust.Problem(err))
-			for _, sentinel := range []error{trust.ErrMalformed, trust.ErrWrongKey, trust.ErrWrongBytes, trust.ErrSignature, trust.ErrLogProof, trust.ErrCertificate, trust.ErrStampedOutside, trust.ErrTimestamp} {
+			for _, sentinel := range []error{trust.ErrMalformed, trust.ErrWrongKey, trust.ErrWrongBytes, trust.ErrSignature, trust.ErrLogUnknown, trust.ErrLogProof, trust.ErrCertificate, trust.ErrStampedOutside, trust.ErrTimestamp} {
 				if !errors.Is(a.err, sentinel) {
 					require.NotErrorIs(t, err, sentinel, "one reason")
 				}

@@ -16,7 +16,9 @@ var (
 	ErrWrongBytes = errors.New("made for other bytes")
 	// ErrSignature says that the signature does not verify under the pinned key.
 	ErrSignature = errors.New("signature does not verify")
-	// ErrLogProof says that it does not prove that the signature stands in a log that the trusted root lists.
+	// ErrLogUnknown says that it stands in a log that the trusted root does not list.
+	ErrLogUnknown = errors.New("log is not in the trusted root")
+	// ErrLogProof says that it does not prove that the signature stands in its log.
 	ErrLogProof = errors.New("log proof does not hold")
 	// ErrCertificate says that the certificate does not chain to the trusted root, or is none for signing, or that its
 	// promise to be logged (SCT) is missing or false.
@@ -39,7 +41,7 @@ func Problem(err error) reason.Code {
 		code reason.Code
 	}{
 		{ErrTimeUnavailable, reason.TimeUnavailable}, {ErrMalformed, reason.SignatureInvalid}, {ErrSignature, reason.SignatureInvalid},
-		{ErrWrongKey, reason.SignatureWrongKey}, {ErrWrongBytes, reason.SignatureWrongBytes}, {ErrLogProof, reason.LogProofInvalid},
+		{ErrWrongKey, reason.SignatureWrongKey}, {ErrWrongBytes, reason.SignatureWrongBytes}, {ErrLogUnknown, reason.LogUnknown}, {ErrLogProof, reason.LogProofInvalid},
 		{ErrTimestamp, reason.TimestampInvalid}, {ErrStampedOutside, reason.CertificateExpired}, {ErrCertificate, reason.CertificateUntrusted},
 	} {
 		if errors.Is(err, p.err) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	rekorv1 "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
@@ -24,7 +25,7 @@ func (v *Verifier) checkLog(e *entity, material root.TrustedMaterial, f *Finding
 	for _, entry := range e.entries {
 		l, ok := v.logs[hex.EncodeToString(entry.GetLogId().GetKeyId())]
 		if !ok {
-			return fmt.Errorf("%w: the trusted root does not list its log (logId %x)", ErrLogProof, entry.GetLogId().GetKeyId())
+			return fmt.Errorf("%w: it is %s, with the logId %x", ErrLogUnknown, saidOrigin(entry), entry.GetLogId().GetKeyId())
 		}
 		if err := l.check(entry); err != nil {
 			return fmt.Errorf("%w: log %s, entry %d: %w", ErrLogProof, l.origin, entry.GetLogIndex(), err)
@@ -44,6 +45,12 @@ func (v *Verifier) checkLog(e *entity, material root.TrustedMaterial, f *Finding
 	first := e.entries[0]
 	f.LogOrigin, f.LogIndex = v.logs[hex.EncodeToString(first.GetLogId().GetKeyId())].origin, uint64(first.GetLogIndex())
 	return nil
+}
+
+// saidOrigin is how a log calls itself in a checkpoint that nobody can verify.
+func saidOrigin(entry *rekorv1.TransparencyLogEntry) string {
+	origin, _, _ := strings.Cut(entry.GetInclusionProof().GetCheckpoint().GetEnvelope(), "\n")
+	return fmt.Sprintf("%.100q by its own word", origin)
 }
 
 // check holds the entry as it is given against the checkpoint that the log signed: the bytes of its body, and what the

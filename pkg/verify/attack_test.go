@@ -127,8 +127,12 @@ func attacks(t testing.TB, key *sealtest.Key) map[string]attack {
 	refused("no checkpoint", func(e *verifytest.Entry) { e.Proof.Checkpoint.Envelope = "" })
 	entry("proof cut", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof.Hashes = e.Proof.Hashes[1:] })
 	entry("proof of another", func(_ *verifytest.Realm, e *verifytest.Entry) { e.Proof.Hashes[0][0] ^= 1 })
-	entry("another log", func(_ *verifytest.Realm, e *verifytest.Entry) { *e = *other.Tlog.Add(e.Body, 0) })
-	entry("unknown log, known name", func(_ *verifytest.Realm, e *verifytest.Entry) { e.LogID.KeyID[0] ^= 1 })
+	for name, edit := range map[string]func(e *verifytest.Entry){
+		"another log":             func(e *verifytest.Entry) { *e = *other.Tlog.Add(e.Body, 0) },
+		"unknown log, known name": func(e *verifytest.Entry) { e.LogID.KeyID[0] ^= 1 },
+	} {
+		add("log: "+name, reason.LogUnknown, func(_ *verifytest.Realm, o *verifytest.Order) { o.Entry = edit })
+	}
 	entry("forged checkpoint", func(r *verifytest.Realm, e *verifytest.Entry) {
 		forged := *other.Tlog.Add(e.Body, 0)
 		forged.LogID = e.LogID

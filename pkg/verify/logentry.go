@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	merkle "github.com/transparency-dev/merkle/proof"
@@ -17,6 +18,9 @@ import (
 
 // ErrLog says that what should prove that the log holds the signature does not prove it.
 var ErrLog = errors.New("log proof does not hold")
+
+// ErrLogUnknown says that the log is not one of the trusted root.
+var ErrLogUnknown = errors.New("the log is not in the trusted root")
 
 // The kind of the entries that logs of Rekor's second version hold.
 const (
@@ -76,6 +80,10 @@ func (r *Root) logs(u use, e *rekor.TransparencyLogEntry) (logged, error) {
 	if err := known(e); err != nil {
 		return logged{}, fmt.Errorf("%w: the log entry %w", ErrMalformed, err)
 	}
+	if r.logKeys[string(e.GetLogId().GetKeyId())] == nil {
+		origin, _, _ := strings.Cut(e.GetInclusionProof().GetCheckpoint().GetEnvelope(), "\n")
+		return logged{}, fmt.Errorf("%w: it is %.100q by its own word, with the identifier %.32x", ErrLogUnknown, origin, e.GetLogId().GetKeyId())
+	}
 	found, err := r.inLog(u, e)
 	if err != nil {
 		return logged{}, fmt.Errorf("%w: %w", ErrLog, err)
@@ -103,9 +111,6 @@ func known(e *rekor.TransparencyLogEntry) error {
 func (r *Root) inLog(u use, e *rekor.TransparencyLogEntry) (logged, error) {
 	said := e.GetInclusionProof()
 	log := r.logKeys[string(e.GetLogId().GetKeyId())]
-	if log == nil {
-		return logged{}, fmt.Errorf("the log %.32x is not in the trusted root", e.GetLogId().GetKeyId())
-	}
 	head, err := log.openCheckpoint(said.GetCheckpoint().GetEnvelope())
 	if err != nil {
 		return logged{}, err

@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
+
+	"github.com/hallmark-signing/hallmark/pkg/artifact"
 )
 
 // Trust is whom a verifier believes. The zero Trust believes nobody. It is not changed by use and may be used by many at a
@@ -18,6 +21,7 @@ type Trust struct {
 	Root       *Root      // nil: nothing is known of certificates, of the log and of time
 	Keys       []Key      // pinned
 	Identities []Identity // of certificates; without any, a certificate has to be of a pinned key
+	Distrusted []Pin      // keys that are pinned, or in certificates
 	Lane       string     // only keys of this lane count, beside those that have none; "" for any lane
 	Now        time.Time  // zero: the clock's; it only matters to signatures that nothing trustworthy dates
 }
@@ -30,6 +34,12 @@ type Key struct {
 	Public                    crypto.PublicKey
 	From, Retired, Distrusted time.Time
 	OnlyCertified             bool // counts only with a certificate, which has to chain to the root: the key itself nobody vouched for
+}
+
+// Pin is a key of which nothing counts that is not shown to have been signed before From.
+type Pin struct {
+	SPKI artifact.Digest // SHA-256 of the SubjectPublicKeyInfo
+	From time.Time
 }
 
 // Identity is whose certificates are believed: by whom they are vouched for, and for whom they are. Lane is that of the keys that
@@ -85,6 +95,12 @@ type trustFile struct {
 	Issuer     string           `json:"issuer"`   // of the certificates of all identities
 	Identities []listedIdentity `json:"identities"`
 	Keys       []listedKey      `json:"keys"`
+	Distrusted []listedPin      `json:"distrustedKeys"` // those of which nothing but the hash is known
+}
+
+type listedPin struct {
+	SPKI string    `json:"spki"` // as that of a key
+	From time.Time `json:"from"` // what is not shown to have been signed before does not count
 }
 
 type listedIdentity struct {
@@ -137,6 +153,14 @@ func ReadTrust(content, root []byte) (Trust, error) {
 			return Trust{}, fmt.Errorf("%w: keys[%d]: %w", ErrTrust, i, err)
 		}
 		t.Keys = append(t.Keys, k)
+	}
+	for i, l := range f.Distrusted {
+		hex, pinned := strings.CutPrefix(l.SPKI, "sha256:")
+		spki, err := artifact.ParseDigest(hex)
+		if !pinned || err != nil || l.From.IsZero() {
+			return Trust{}, fmt.Errorf("%w: distrustedKeys[%d]: it needs spki, sha256: and 64 hexadecimal digits, and from", ErrTrust, i)
+		}
+		t.Distrusted = append(t.Distrusted, Pin{spki, l.From})
 	}
 	if root != nil {
 		var err error

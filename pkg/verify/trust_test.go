@@ -54,6 +54,23 @@ func TestReadTrust(t *testing.T) {
 	require.Equal(t, "release-2026", f.Key)
 	_, err = verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: sealtest.NewKey(t, "P-256", "old"), Content: []byte(artifactText)}))
 	require.ErrorIs(t, err, verify.ErrDistrusted)
+
+	// So do keys of which it has the hash alone, pinned elsewhere or in a certificate for somebody who is believed.
+	other := sealtest.NewKey(t, "P-256", "other")
+	list := fmt.Sprintf(`"distrustedKeys": [{"spki": "sha256:%x", "from": "2026-02-01T12:00:00Z"}], "keys"`, sha256.Sum256(verifytest.SPKI(t, other.Public())))
+	for content, pinned := range map[string]bool{string(trustFile(t)): false, strings.Replace(string(trustFile(t)), `"keys"`, list, 1): true} {
+		trust, err := verify.ReadTrust([]byte(content), r.TrustedRoot())
+		require.NoError(t, err)
+		for _, keys := range [][]verify.Key{trust.Keys, append(trust.Keys, verify.Key{Public: other.Public()})} {
+			trust.Keys = keys
+			_, err = verify.Artifact(trust, "sigstore", d, r.Bundle(verifytest.Order{Key: other, Content: []byte(artifactText)}))
+			if pinned {
+				require.ErrorIs(t, err, verify.ErrDistrusted)
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	}
 }
 
 func TestReadTrustRefuses(t *testing.T) {
@@ -77,6 +94,8 @@ func TestReadTrustRefuses(t *testing.T) {
 		"no key":              change(key, "AAAA"),
 		"identity of nobody":  change(`"`+verifytest.Identity+`"`, `""`),
 		"no issuer":           change(`"issuer": "`+verifytest.Issuer+`"`, `"issuer": ""`),
+		"distrust of no key":  change(`"keys"`, `"distrustedKeys": [{"spki": "release", "from": "2026-03-01T00:00:00Z"}], "keys"`),
+		"distrust from never": change(`"keys"`, `"distrustedKeys": [{"spki": "sha256:`+strings.Repeat("0", 64)+`"}], "keys"`),
 		"no time":             change("2026-03-01T00:00:00Z", "in March"),
 		"too large":           good + strings.Repeat(" ", 4<<20),
 	} {

@@ -146,6 +146,6 @@ var problems = []struct {
 	error
 	code reason.Code
 }{
-	{ErrUntrusted, reason.CertificateUntrusted}, {ErrExpired, reason.CertificateExpired}, {ErrLog, reason.LogProofInvalid}, {ErrTime, reason.TimestampInvalid},
+	{ErrUntrusted, reason.CertificateUntrusted}, {ErrExpired, reason.CertificateExpired}, {ErrLogUnknown, reason.LogUnknown}, {ErrLog, reason.LogProofInvalid}, {ErrTime, reason.TimestampInvalid},
 	{ErrDistrusted, reason.KeyDistrusted}, {ErrRetired, reason.KeyRetired}, {ErrNotYet, reason.KeyNotYet}, {ErrLane, reason.KeyDevelopment},
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -18,29 +19,34 @@ var (
 	ErrLane = errors.New("the key is of another lane")
 )
 
-// counts holds a signature against the time of its pinned key. A signature that nothing dates may be of any time up to now.
+// counts holds a signature against the time of its key. A signature that nothing dates may be of any time up to now.
 func (t Trust) counts(f *Finding, k *Key) error {
+	for _, p := range t.Distrusted {
+		if p.SPKI == f.SPKI && (f.At.IsZero() || !f.At.Before(p.From)) {
+			return fmt.Errorf("%w: the key sha256:%s is distrusted from %s, signed at %s", ErrDistrusted, p.SPKI, moment(p.From), cmp.Or(dated(f.At), "a time that nothing tells"))
+		}
+	}
 	if k == nil {
 		f.add("key", "the certificate", "it is not among the pinned keys, so nothing but the certificate speaks for it")
 		return nil
 	}
 	f.Key, f.Lane = k.Name, k.Lane
-	at, dated := f.At, "signed at "+moment(f.At)
+	at, when := f.At, "signed at "+moment(f.At)
 	if at.IsZero() {
 		if at = t.Now; at.IsZero() {
 			at = time.Now()
 		}
-		dated = "and nothing tells when it signed"
+		when = "and nothing tells when it signed"
 	}
 	switch {
 	case t.Lane != "" && k.Lane != "" && k.Lane != t.Lane:
 		return fmt.Errorf("%w: %s is a %s key, expected one of the lane %s", ErrLane, k.name(), k.Lane, t.Lane)
 	case !k.Distrusted.IsZero() && (f.At.IsZero() || !at.Before(k.Distrusted)):
-		return fmt.Errorf("%w: %s is distrusted from %s, %s", ErrDistrusted, k.name(), moment(k.Distrusted), dated)
+		return fmt.Errorf("%w: %s is distrusted from %s, %s", ErrDistrusted, k.name(), moment(k.Distrusted), when)
 	case !k.Retired.IsZero() && at.After(k.Retired):
-		return fmt.Errorf("%w: %s is retired since %s, %s", ErrRetired, k.name(), moment(k.Retired), dated)
+		return fmt.Errorf("%w: %s is retired since %s, %s", ErrRetired, k.name(), moment(k.Retired), when)
 	case !k.From.IsZero() && at.Before(k.From):
-		return fmt.Errorf("%w: %s counts from %s, %s", ErrNotYet, k.name(), moment(k.From), dated)
+		return fmt.Errorf("%w: %s counts from %s, %s", ErrNotYet, k.name(), moment(k.From), when)
 	}
 	checked := "pinned"
 	if !k.From.IsZero() || !k.Retired.IsZero() || !k.Distrusted.IsZero() {
@@ -48,6 +54,14 @@ func (t Trust) counts(f *Finding, k *Key) error {
 	}
 	f.add("key", k.name(), checked)
 	return nil
+}
+
+// dated is a moment, "" for none.
+func dated(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return moment(at)
 }
 
 func (k *Key) name() string {
