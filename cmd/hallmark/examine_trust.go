@@ -32,6 +32,9 @@ func (c *Config) examineTrust(ctx context.Context, software bool) []hsm.Check {
 		detail = fmt.Sprintf("issuing authority until %s", files.issuing[0].NotAfter.UTC().Format(time.DateOnly))
 	}
 	checks := []hsm.Check{verdict("trust: certificates can be read", detail, err, "hallmark ca show, or hallmark ca init to make them"), c.examineLog()}
+	if c.Trust.Value.Log.Memory != "" {
+		checks = append(checks, c.examineMemory(ctx))
+	}
 	if err != nil {
 		return checks
 	}
@@ -99,17 +102,43 @@ func (c *Config) examineTime(ctx context.Context, keys *hsm.Keyring) (after time
 // examineLog looks whether the log's directory can be written.
 func (c *Config) examineLog() hsm.Check {
 	dir := c.logConfig().Dir
-	const fix = "give this user the directory, on a local disk that is not full"
 	at := dir
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
+	if absent(dir) {
 		at = filepath.Dir(dir) // it is made at the first start
 	}
-	f, err := os.CreateTemp(at, ".doctor-*")
-	if err == nil {
-		_ = f.Close()
-		err = os.Remove(f.Name())
+	return verdict("trust: the log can be written", dir, writable(at), "give this user the directory, on a local disk that is not full")
+}
+
+// examineMemory looks whether the file that remembers the log's checkpoint is there, is this log's, and can be replaced. What it
+// remembers is held against the log at the start: beside a running service the two differ for a moment.
+func (c *Config) examineMemory(ctx context.Context) hsm.Check {
+	log := c.logConfig()
+	detail := log.Memory
+	size, _, err := audit.NewFileMemory(log.Memory).LastCheckpoint(ctx, log.Origin)
+	if absent(log.Dir) && absent(log.Memory) {
+		err = nil // both are made at the first start
 	}
-	return verdict("trust: the log can be written", dir, err, fix)
+	if err == nil {
+		detail = fmt.Sprintf("%s, %d leaves", log.Memory, size)
+		err = writable(filepath.Dir(log.Memory))
+	}
+	return verdict("trust: the log's memory can be read and written", detail, err,
+		"give this user the file that trust.log.memory names, and its directory; for a log that exists already make an empty file once")
+}
+
+func absent(name string) bool {
+	_, err := os.Stat(name)
+	return os.IsNotExist(err)
+}
+
+// writable makes and removes a file in the directory.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	return os.Remove(f.Name())
 }
 
 // withServiceKeys opens these keys, and no others, while f runs.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,4 +169,32 @@ func TestServiceDoesNotStartWithoutProof(t *testing.T) {
 	_, err = r.start()
 	require.ErrorContains(t, err, "preparing what signatures rest on (trust)")
 	require.Equal(t, []string{"trust: the trusted root holds together", "trust: certificates can be issued"}, failed())
+}
+
+// doctor looks at the memory that stands beside the log.
+func TestDoctorExaminesTheMemory(t *testing.T) {
+	t.Parallel()
+	r := newTrustRig(t)
+	s, err := r.start()
+	require.NoError(t, err)
+	s.close()
+	c := s.config
+	memory := filepath.Join(t.TempDir(), "memory")
+	c.Trust.Value.Log.Memory = memory
+	said := func(ok bool, says string) {
+		t.Helper()
+		all := c.examineTrust(t.Context(), false)
+		i := slices.IndexFunc(all, func(c hsm.Check) bool { return c.Name == "trust: the log's memory can be read and written" })
+		require.GreaterOrEqual(t, i, 0)
+		require.Equal(t, ok, all[i].OK, "%+v", all[i])
+		require.Contains(t, all[i].Detail, says)
+	}
+	said(false, "is missing")
+	require.NoError(t, os.WriteFile(memory, nil, 0o600))
+	said(true, "0 leaves")
+	require.NoError(t, os.WriteFile(memory, []byte("another.example\n5\n"+base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"), 0o600))
+	said(false, "another.example")
+	require.NoError(t, os.Remove(memory))
+	require.NoError(t, os.RemoveAll(filepath.Join(r.dir, "log")))
+	said(true, "0 leaves") // the first start makes both
 }
