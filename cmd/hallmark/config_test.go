@@ -32,7 +32,8 @@ api:
 // Relative paths are meant from the configuration file, wherever the process was started; no field is forgotten.
 func TestRelativePaths(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(withTrust(), "    ca: ca.pem", "    ca: ca.pem\n    promotionToken: {file: secrets/promotion}", 1)
+	text := strings.NewReplacer("    ca: ca.pem", "    ca: ca.pem\n    promotionToken: {file: secrets/promotion}",
+		`dir: "log-{replica}"`, `dir: "log-{replica}", memory: "other/log-{replica}"`).Replace(withTrust())
 	dir := write(t, map[string]string{"hallmark.yaml": text})
 	c, err := loadConfig(filepath.Join(dir, "hallmark.yaml"))
 	require.NoError(t, err)
@@ -42,7 +43,7 @@ func TestRelativePaths(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"tls/cert.pem", "tls/key.pem", "policies", "secrets/db", "secrets/token", "secrets/promotion", "ca.pem", "secrets/webhook", "/run/secrets/webhook",
-		"secrets/pin", "", "dev.pem", "issuer.key", "sct.key", "log.key", "tsa.key", "root.pem", "issuing.pem", "log-{replica}", "tsa.pem", "old/trusted_root.json",
+		"secrets/pin", "", "dev.pem", "issuer.key", "sct.key", "log.key", "tsa.key", "root.pem", "issuing.pem", "log-{replica}", "other/log-{replica}", "tsa.pem", "old/trusted_root.json",
 	}, got)
 	for _, p := range c.paths() {
 		require.True(t, *p == "" || filepath.IsAbs(*p), *p)
