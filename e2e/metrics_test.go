@@ -100,7 +100,7 @@ var labelValues = map[string][]string{
 	"status_class": {"1xx", "2xx", "3xx", "4xx", "5xx", "error"},
 	"call":         {"info", "pull", "store", "read", "properties", "merge", "ping", "version", "repository", "probe", "subscription", "folder", "copy", "remove", "find", "list", "build", "promote", "bundle", "evidence", "referrers", "manifest", "blob", "upload", "user"},
 	"finding": {
-		"signed", "uncovered", "signature-file", "unsigned", "wrongly-signed", "overwritten", "lying-property", "unmarked", "refused", "orphan",
+		"signed", "uncovered", "signature-file", "unsigned", "wrongly-signed", "overwritten", "lying-property", "unmarked", "refused", "orphan", "bare",
 		"waiting", "unspeakable-path",
 	},
 	"reason": append(slices.Collect(func(yield func(string) bool) { eachCode(yield) }), "allow"),

@@ -97,8 +97,11 @@ func (p *player) finish(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	accounted := p.report.All
+	p.report.All = nil
 	p.judgeTree()
 	p.judgeKept()
+	p.report.All = append(p.report.All, accounted...) // causes come first
 	p.account.finish(p.AsOf, p.Grace, p.ended)
 	return nil
 }
