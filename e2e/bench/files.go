@@ -23,16 +23,10 @@ func measureFiles(ctx context.Context, b *bench) error {
 	}
 	defer s.Stop()
 
-	// Warm up, so that connections, sessions and statements exist.
-	if _, err := signAll(ctx, s, "app/warm", 100); err != nil {
-		return err
-	}
-	before := cpu(s.PID())
-	took, err := signAll(ctx, s, "app/run", b.files)
+	took, used, err := signWarm(ctx, s, b.files)
 	if err != nil {
 		return err
 	}
-	used := cpu(s.PID()) - before
 	steps, err := stepMeans(ctx, s)
 	if err != nil {
 		return err
@@ -56,6 +50,17 @@ func measureFiles(ctx context.Context, b *bench) error {
 	fmt.Printf("| script (%.0f × of it reached) | %.1f | | ≥ 20 × |\n", h/c, c)
 	fmt.Printf("\nMean time in each step (64 at once, waiting included): %s\n", steps)
 	return nil
+}
+
+// signWarm is signAll below app/run once connections, sessions and statements exist, and the processor time that it took the
+// service.
+func signWarm(ctx context.Context, s *sandbox.Sandbox, n int) (took, used time.Duration, err error) {
+	if _, err := signAll(ctx, s, "app/warm", 100); err != nil {
+		return 0, 0, err
+	}
+	before := cpu(s.PID())
+	took, err = signAll(ctx, s, "app/run", n)
+	return took, cpu(s.PID()) - before, err
 }
 
 // signAll uploads n files, then lets all their webhooks go at once, and returns the time until the last is marked.

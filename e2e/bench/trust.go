@@ -35,15 +35,10 @@ func (b *bench) signProven(ctx context.Context, round int, proven bool) error {
 		return err
 	}
 	defer s.Stop()
-	if _, err := signAll(ctx, s, "app/warm", 100); err != nil {
-		return err
-	}
-	before := cpu(s.PID())
-	took, err := signAll(ctx, s, "app/run", b.files)
+	took, used, err := signWarm(ctx, s, b.files)
 	if err != nil {
 		return err
 	}
-	used := cpu(s.PID()) - before
 	fmt.Printf("| %s | %.0f | %.2f ms | %d MiB |\n", what, float64(b.files)/took.Seconds(), used.Seconds()*1e3/float64(b.files), peakRSS(s.PID())>>20)
 	if !proven || round == 0 {
 		return nil

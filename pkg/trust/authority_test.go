@@ -238,24 +238,28 @@ func TestIssueRefuses(t *testing.T) {
 		want error
 		says string
 	}{
-		"another's identity":    {trust.Request{Public: r.stamp.Public(), Identity: "https://evil.example/keys/a", Announce: unlogged}, trust.ErrProfile, "does not lie below"},
-		"a longer host":         {trust.Request{Public: r.stamp.Public(), Identity: issuerURL + ".evil.example/keys/a", Announce: unlogged}, trust.ErrProfile, "does not lie below"},
-		"no identity":           {trust.Request{Public: r.stamp.Public(), Announce: unlogged}, trust.ErrProfile, "does not lie below"},
-		"a query":               {trust.Request{Public: r.stamp.Public(), Identity: good + "?a=b", Announce: unlogged}, trust.ErrProfile, "plain URI"},
-		"a fragment":            {trust.Request{Public: r.stamp.Public(), Identity: good + "#a", Announce: unlogged}, trust.ErrProfile, "plain URI"},
-		"a line break":          {trust.Request{Public: r.stamp.Public(), Identity: good + "\n", Announce: unlogged}, trust.ErrProfile, "identity"},
-		"not escaped":           {trust.Request{Public: r.stamp.Public(), Identity: good + " ü", Announce: unlogged}, trust.ErrProfile, "plain URI"},
-		"long":                  {trust.Request{Public: r.stamp.Public(), Identity: good + strings.Repeat("a", 1024), Announce: unlogged}, trust.ErrProfile, "plain URI"},
-		"a weak key":            {trust.Request{Public: weak.Public(), Identity: good, Announce: unlogged}, trust.ErrLint, "2048 bits, fewer than 3072"},
-		"a key of another kind": {trust.Request{Public: "key", Identity: good, Announce: unlogged}, trust.ErrProfile, "public key"},
-		"P-224":                 {trust.Request{Public: ecKey(t, elliptic.P224()).Public(), Identity: good, Announce: unlogged}, trust.ErrLint, "P-224"},
+		"another's identity":    {trust.Request{Public: r.stamp.Public(), Identity: "https://evil.example/keys/a"}, trust.ErrProfile, "does not lie below"},
+		"a longer host":         {trust.Request{Public: r.stamp.Public(), Identity: issuerURL + ".evil.example/keys/a"}, trust.ErrProfile, "does not lie below"},
+		"no identity":           {trust.Request{Public: r.stamp.Public()}, trust.ErrProfile, "does not lie below"},
+		"a query":               {trust.Request{Public: r.stamp.Public(), Identity: good + "?a=b"}, trust.ErrProfile, "plain URI"},
+		"a fragment":            {trust.Request{Public: r.stamp.Public(), Identity: good + "#a"}, trust.ErrProfile, "plain URI"},
+		"a line break":          {trust.Request{Public: r.stamp.Public(), Identity: good + "\n"}, trust.ErrProfile, "identity"},
+		"not escaped":           {trust.Request{Public: r.stamp.Public(), Identity: good + " ü"}, trust.ErrProfile, "plain URI"},
+		"long":                  {trust.Request{Public: r.stamp.Public(), Identity: good + strings.Repeat("a", 1024)}, trust.ErrProfile, "plain URI"},
+		"a weak key":            {trust.Request{Public: weak.Public(), Identity: good}, trust.ErrLint, "2048 bits, fewer than 3072"},
+		"a key of another kind": {trust.Request{Public: "key", Identity: good}, trust.ErrProfile, "public key"},
+		"P-224":                 {trust.Request{Public: ecKey(t, elliptic.P224()).Public(), Identity: good}, trust.ErrLint, "P-224"},
 	} {
+		c.req.Announce = func(context.Context, []byte) error {
+			t.Errorf("%s: it was announced", name)
+			return nil
+		}
 		_, err := a.Issue(t.Context(), c.req)
 		require.ErrorIs(t, err, trust.ErrCertificateUnavailable, name)
 		require.ErrorIs(t, err, c.want, name)
 		require.ErrorContains(t, err, c.says, name)
 	}
-	require.Zero(t, r.issuing.uses.Load())
+	require.Zero(t, r.issuing.uses.Load()+r.sct.uses.Load(), "what breaks a rule reaches no key")
 
 	r.issuing.lie.Store(true)
 	_, err = a.Issue(t.Context(), trust.Request{Public: r.stamp.Public(), Identity: good, Announce: unlogged})
