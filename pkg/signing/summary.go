@@ -3,11 +3,13 @@ package signing
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hallmark-signing/hallmark/pkg/artifact"
 	"github.com/hallmark-signing/hallmark/pkg/policy"
+	"github.com/hallmark-signing/hallmark/pkg/reason"
 	"github.com/hallmark-signing/hallmark/pkg/seal"
 )
 
@@ -28,6 +30,9 @@ func (r *run) summary(w *work) *seal.Summary {
 	if c := g.Configuration(); c != "" {
 		s.Notes["configuration"] = c
 	}
+	if warned := warnings(w.decision.Warnings); warned != "" {
+		s.Notes["warnings"] = warned
+	}
 	if r.asked == nil {
 		return s
 	}
@@ -38,6 +43,16 @@ func (r *run) summary(w *work) *seal.Summary {
 		}
 	}
 	return s
+}
+
+// warnings are the codes of what a policy that only warns would have refused: who reads that it passed reads that, too.
+func warnings(all []reason.Reason) string {
+	codes := make([]string, len(all))
+	for i, one := range all {
+		codes[i] = string(one.Code)
+	}
+	slices.Sort(codes)
+	return strings.Join(slices.Compact(codes), ", ")
 }
 
 // place is where an artifact is, as a URI that says nothing about addresses.

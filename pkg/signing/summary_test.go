@@ -43,6 +43,19 @@ func TestSummaryOfAGrant(t *testing.T) {
 	require.Equal(t, 2, r.uses())
 }
 
+// Where policy only warned, the summary does not keep quiet about what it warned of.
+func TestSummaryTellsWarnings(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setup{policy: strings.Replace(byProperty, "[raw]", "[raw, vsa]", 1) + "mode: warn\n"})
+	r.upload("app/a.tgz", "one")
+	require.NoError(t, r.do("app/a.tgz"))
+	content, err := r.art.Content(repo, "app/a.tgz.vsa.json")
+	require.NoError(t, err)
+	said, err := seal.ReadSummary(content)
+	require.NoError(t, err)
+	require.Equal(t, string(reason.CheckFailed), said.Notes["warnings"])
+}
+
 // What the service is called and which signatures policy looked at is in it.
 func TestSummaryNamesInputs(t *testing.T) {
 	t.Parallel()
