@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,6 +79,33 @@ func TestTrustIsPublic(t *testing.T) {
 	require.Equal(t, []string{"GET", "HEAD"}, w.Header().Values("Allow"))
 
 	require.Equal(t, http.StatusNotFound, newRig(t).call(http.MethodGet, "/v1/trust/ca.pem", "", "").Code, "nothing to believe, no route")
+}
+
+// Who says so is served what is true now, such as a key distrusted a moment ago, and not what was true some seconds before.
+func TestTrustIsFreshOnDemand(t *testing.T) {
+	t.Parallel()
+	var version atomic.Int64
+	r := &rig{reg: prometheus.NewRegistry(), log: &lines{}}
+	deps := r.deps()
+	deps.TrustVersion = func(context.Context) (string, error) { return strconv.FormatInt(version.Load(), 10), nil }
+	deps.Trust = func(context.Context) ([]trust.File, error) {
+		return []trust.File{{Name: "hallmark-trust.json", MediaType: "application/json", Content: []byte(strconv.FormatInt(version.Load(), 10))}}, nil
+	}
+	var err error
+	r.handler, err = New(Config{Instances: []string{"main"}, Tokens: tokens()}, deps)
+	require.NoError(t, err)
+	get := func(control string) string {
+		req := httptest.NewRequest(http.MethodGet, "/v1/trust/hallmark-trust.json", nil)
+		req.Header.Set("Cache-Control", control)
+		w := httptest.NewRecorder()
+		r.handler.ServeHTTP(w, req)
+		require.Equal(t, http.StatusOK, w.Code)
+		return w.Body.String()
+	}
+	require.Equal(t, "0", get(""))
+	version.Store(1)
+	require.Equal(t, "1", get("no-cache"))
+	require.Equal(t, "1", get(""), "others see it, too")
 }
 
 // Strangers do not make the service work: it looks rarely, serves what it knows for a while, and then says that it cannot.
